@@ -1,0 +1,124 @@
+/*
+ * Owns: the only use of ck_ring.
+ * Invariant: see the header.
+ * Thread: one poster, one drainer.
+ * Does not know: see the header.
+ *
+ * ThreadSanitizer does not see ck's fences (they are inline assembly), so the same order is told to
+ * it in words: a release on the ring after posting, an acquire before draining, and the other way
+ * round for the room that draining frees.
+ */
+#include "base/ring.h"
+
+#include "base/check.h"
+
+#include <ck_ring.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define RING_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RING_TSAN 1
+#endif
+#endif
+
+#ifdef RING_TSAN
+#include <sanitizer/tsan_interface.h>
+#define ring_released(address) __tsan_release(address)
+#define ring_acquired(address) __tsan_acquire(address)
+#define RING_UNCHECKED	       __attribute__((no_sanitize("thread")))
+#else
+#define ring_released(address) ((void)(address))
+#define ring_acquired(address) ((void)(address))
+#define RING_UNCHECKED
+#endif
+
+enum { RING_MAGIC = 0x72696e67 };
+
+struct ring {
+	uint32_t magic;
+	uint32_t record_bytes;
+	ck_ring_t ck;
+	/* Addresses that stand for the two orders of the top comment. */
+	char posted;
+	char freed;
+	_Alignas(64) uint8_t records[];
+};
+
+int ring_open(struct ring **ring, uint32_t capacity, uint32_t record_bytes)
+{
+	check(capacity >= 2 && (capacity & (capacity - 1)) == 0);
+	check(record_bytes > 0 && record_bytes <= 64 && record_bytes % 8 == 0);
+	size_t bytes = sizeof(struct ring) + (size_t)capacity * record_bytes;
+	bytes = (bytes + 63) / 64 * 64;
+	struct ring *fresh = aligned_alloc(64, bytes);
+	if (fresh == NULL)
+		return -ENOMEM;
+	memset(fresh, 0, sizeof(*fresh));
+	fresh->magic = RING_MAGIC;
+	fresh->record_bytes = record_bytes;
+	ck_ring_init(&fresh->ck, capacity);
+	*ring = fresh;
+	return 0;
+}
+
+void ring_close(struct ring **ring)
+{
+	if (*ring == NULL)
+		return;
+	check_object(*ring, RING_MAGIC);
+	(*ring)->magic = 0;
+	free(*ring);
+	*ring = NULL;
+}
+
+/* ck copies a record of any size by memcpy; the buffer type is only a name for it. */
+RING_UNCHECKED static bool post_unchecked(struct ring *ring, const void *record)
+{
+	return _ck_ring_enqueue_sp(&ring->ck, ring->records, record, ring->record_bytes, NULL);
+}
+
+RING_UNCHECKED static bool drain_unchecked(struct ring *ring, void *record)
+{
+	return _ck_ring_dequeue_sc(&ring->ck, ring->records, record, ring->record_bytes);
+}
+
+RING_UNCHECKED static uint32_t size_unchecked(const struct ring *ring)
+{
+	return ck_ring_size(&ring->ck);
+}
+
+bool ring_post(struct ring *ring, const void *record)
+{
+	check_object(ring, RING_MAGIC);
+	ring_acquired(&ring->freed);
+	ring_released(&ring->posted);
+	return post_unchecked(ring, record);
+}
+
+uint32_t ring_drain(struct ring *ring, void *records, uint32_t max)
+{
+	check_object(ring, RING_MAGIC);
+	uint32_t count = 0;
+	uint8_t *at = records;
+	while (count < max && drain_unchecked(ring, at)) {
+		at += ring->record_bytes;
+		count++;
+	}
+	ring_acquired(&ring->posted);
+	ring_released(&ring->freed);
+	return count;
+}
+
+uint32_t ring_room(const struct ring *ring)
+{
+	return ck_ring_capacity(&ring->ck) - 1 - size_unchecked(ring);
+}
+
+bool ring_is_empty(const struct ring *ring)
+{
+	return size_unchecked(ring) == 0;
+}

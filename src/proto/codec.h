@@ -1,0 +1,45 @@
+/*
+ * Owns: the seam between messages and their bytes.
+ * Invariant: encode(decode) keeps every field; hostile bytes give an error that says what is
+ *   allowed, never a crash; decode and encode take no memory from the system.
+ * Thread: a decoder belongs to one thread (it lends scratch memory); encoding has no state.
+ * Does not know: frames, sockets, who is asking.
+ */
+#ifndef NEARBY_PROTO_CODEC_H
+#define NEARBY_PROTO_CODEC_H
+
+#include "base/writer.h"
+#include "proto/message.h"
+
+/* What was wrong with a client's message, ready to be sent back. */
+struct decode_error {
+	enum error_code code; /* BAD_JSON, BAD_FIELD or UNKNOWN_TYPE */
+	char message[160];
+};
+
+struct decoder;
+
+/* Makes a decoder with its scratch memory. 0, or -ENOMEM. */
+int decoder_open(struct decoder **decoder);
+void decoder_close(struct decoder **decoder);
+
+/*
+ * Reads one message of nearby.v1.json. `text` is valid UTF-8 of at most MESSAGE_BYTES_MAX. True:
+ * *msg is filled, and lends from the decoder until its next use. False: *error is.
+ */
+bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,
+		 struct decode_error *error);
+
+/* Writes one message of nearby.v1.json. The most that any message takes is ENCODED_BYTES_MAX. */
+void json_encode(struct writer *writer, const struct server_msg *msg);
+
+/* One ENTRY object, for the HTTP answers that list friends. */
+void json_encode_entry(struct writer *writer, const struct entry *entry);
+/* A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
+void json_encode_string(struct writer *writer, const char *text, size_t length);
+
+/* FRAME_ENTRIES_MAX entries, a name of NAME_BYTES_MAX each fully escaped (6 bytes a byte), 160
+ * bytes for the rest of an entry, and 256 around them. */
+#define ENCODED_BYTES_MAX (256 + FRAME_ENTRIES_MAX * (6 * NAME_BYTES_MAX + 160))
+
+#endif

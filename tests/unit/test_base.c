@@ -1,0 +1,162 @@
+/*
+ * Owns: what src/base promises.
+ * Invariant: none of its own.
+ * Thread: one, save for the ring, which gets two.
+ * Does not know: anything above src/base.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "base/check.h"
+#include "base/counter.h"
+#include "base/id.h"
+#include "base/ring.h"
+#include "base/writer.h"
+
+static void a_user_id_is_its_decimal_text_and_nothing_else(void **state)
+{
+	(void)state;
+	static const uint64_t ids[] = { 0, 7, 42, 18446744073709551615u / 4, USER_ID_MAX };
+	for (size_t i = 0; i < ARRAY_COUNT(ids); i++) {
+		char text[USER_ID_TEXT_BYTES];
+		struct user_id back = { 1 };
+		size_t length = user_id_format((struct user_id){ ids[i] }, text);
+		assert_true(user_id_parse(text, length, &back));
+		assert_int_equal(back.value, ids[i]);
+	}
+	static const char *const refused[] = { "",    "-1",  "+1", "01", "1 ", " 1", "0x1", "1e3", "9223372036854775808",
+					       "99999999999999999999", "seven" };
+	for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+		struct user_id untouched = { 5 };
+		assert_false(user_id_parse(refused[i], strlen(refused[i]), &untouched));
+		assert_int_equal(untouched.value, 5);
+	}
+}
+
+static void written(const char *wanted, int64_t value, unsigned decimals)
+{
+	char memory[64];
+	struct writer writer = writer_init(memory, sizeof(memory));
+	writer_put_fixed(&writer, value, decimals);
+	assert_false(writer.overflow);
+	assert_int_equal(writer_length(&writer), strlen(wanted));
+	assert_memory_equal(memory, wanted, strlen(wanted));
+}
+
+static void fixed_point_numbers_lose_nothing(void **state)
+{
+	(void)state;
+	written("37.5", 375000000, 7);
+	written("-0.0000001", -1, 7);
+	written("0", 0, 7);
+	written("-180", -1800000000, 7);
+	written("1234.567", 1234567, 3);
+	written("1.05", 105, 2);
+	written("-9223372036854775808", INT64_MIN, 0);
+}
+
+static void a_writer_that_is_full_says_so_once_and_for_all(void **state)
+{
+	(void)state;
+	char memory[4];
+	struct writer writer = writer_init(memory, sizeof(memory));
+	writer_put_text(&writer, "abc");
+	assert_false(writer.overflow);
+	writer_put_text(&writer, "de");
+	assert_true(writer.overflow);
+	writer_put_text(&writer, "f");
+	assert_true(writer.overflow);
+	assert_int_equal(writer_length(&writer), 3);
+}
+
+static void a_histogram_counts_each_value_in_the_lowest_bucket_that_holds_it(void **state)
+{
+	(void)state;
+	counter_word words[HISTOGRAM_WORDS] = { 0 };
+	static const uint64_t values[] = { 0, 1, 2, 3, 4, 5, (uint64_t)1 << 26, ((uint64_t)1 << 26) + 1, UINT32_MAX };
+	for (size_t i = 0; i < ARRAY_COUNT(values); i++)
+		histogram_add(words, values[i]);
+	assert_int_equal(counter_get(&words[1]), 2);	      /* 0, 1 */
+	assert_int_equal(counter_get(&words[2]), 1);	      /* 2 */
+	assert_int_equal(counter_get(&words[3]), 2);	      /* 3, 4 */
+	assert_int_equal(counter_get(&words[4]), 1);	      /* 5 */
+	assert_int_equal(counter_get(&words[1 + 26]), 1);
+	assert_int_equal(counter_get(&words[1 + 27]), 2);
+}
+
+enum { RING_RECORDS = 200000 };
+
+struct record {
+	uint64_t number;
+	uint64_t twice;
+};
+
+static void *post_all(void *argument)
+{
+	struct ring *ring = argument;
+	for (uint64_t i = 0; i < RING_RECORDS; i++) {
+		struct record record = { i, 2 * i };
+		while (!ring_post(ring, &record))
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void a_ring_keeps_order_and_content_between_two_threads(void **state)
+{
+	(void)state;
+	struct ring *ring = NULL;
+	assert_int_equal(ring_open(&ring, 64, sizeof(struct record)), 0);
+	pthread_t poster;
+	assert_int_equal(pthread_create(&poster, NULL, post_all, ring), 0);
+	uint64_t next = 0;
+	while (next < RING_RECORDS) {
+		struct record records[7];
+		uint32_t count = ring_drain(ring, records, ARRAY_COUNT(records));
+		for (uint32_t i = 0; i < count; i++, next++) {
+			assert_int_equal(records[i].number, next);
+			assert_int_equal(records[i].twice, 2 * next);
+		}
+		if (count == 0)
+			sched_yield();
+	}
+	pthread_join(poster, NULL);
+	assert_true(ring_is_empty(ring));
+	ring_close(&ring);
+	assert_null(ring);
+}
+
+static void a_full_ring_refuses_and_keeps_what_it_has(void **state)
+{
+	(void)state;
+	struct ring *ring = NULL;
+	assert_int_equal(ring_open(&ring, 4, 8), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_true(ring_post(ring, &i));
+	uint64_t refused = 9, records[4];
+	assert_int_equal(ring_room(ring), 0);
+	assert_false(ring_post(ring, &refused));
+	assert_int_equal(ring_drain(ring, records, 4), 3);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(records[i], i);
+	ring_close(&ring);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_user_id_is_its_decimal_text_and_nothing_else),
+		cmocka_unit_test(fixed_point_numbers_lose_nothing),
+		cmocka_unit_test(a_writer_that_is_full_says_so_once_and_for_all),
+		cmocka_unit_test(a_histogram_counts_each_value_in_the_lowest_bucket_that_holds_it),
+		cmocka_unit_test(a_ring_keeps_order_and_content_between_two_threads),
+		cmocka_unit_test(a_full_ring_refuses_and_keeps_what_it_has),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
