@@ -35,7 +35,7 @@ struct engine_config {
 	uint32_t core;	/* 0 .. cores-1 */
 	uint32_t cores; /* 1 .. NEARBYSHM_CORES_MAX */
 	double radius_m;
-	uint64_t ttl_us;
+	uint64_t ttl_us;	    /* a location counts while its age is at most this */
 	uint32_t sessions_max;	    /* on this core */
 	uint32_t friends_max;	    /* of one user */
 	uint32_t channels_max;	    /* users followed from, or homed at, this core */
