@@ -127,6 +127,7 @@ void nearby_segment_close(struct nearby_segment **segment);
 /* Removes the name. Those who have it mapped keep it. -ENOENT. */
 int nearby_segment_unlink(const char *instance);
 
+/* Copies what stands in the header. Never fails. */
 void nearby_segment_info(const struct nearby_segment *segment, struct nearby_segment_info *info);
 
 /* The words of a block, for its one writer (base/counter.h) or for reading. */

@@ -26,6 +26,7 @@ static inline void counter_set(counter_word *counter, uint64_t value)
 	atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
+/* From any thread. */
 static inline uint64_t counter_get(const counter_word *counter)
 {
 	return atomic_load_explicit((counter_word *)counter, memory_order_relaxed);
@@ -39,6 +40,7 @@ static inline uint64_t counter_get(const counter_word *counter)
 #define HISTOGRAM_BUCKETS 28
 #define HISTOGRAM_WORDS	  (1 + HISTOGRAM_BUCKETS)
 
+/* Adds a value to the sum and counts it in its bucket. */
 static inline void histogram_add(counter_word *histogram, uint64_t value_us)
 {
 	unsigned bucket = value_us <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(value_us - 1);

@@ -20,6 +20,7 @@ struct user_id {
 /* Digits of USER_ID_MAX. */
 #define USER_ID_TEXT_BYTES 19
 
+/* Whether both name the same person. */
 static inline bool user_id_equal(struct user_id a, struct user_id b)
 {
 	return a.value == b.value;

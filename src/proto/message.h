@@ -140,9 +140,11 @@ struct server_msg {
 	};
 };
 
+/* The words on the wire; never NULL. */
 const char *error_code_text(enum error_code code);
 const char *gone_why_text(enum gone_why why);
 
+/* Writes the opaque text of a cursor, NUL-terminated. */
 void page_cursor_format(const struct page_cursor *cursor, char text[PAGE_CURSOR_TEXT_BYTES]);
 /* False when it is no text of page_cursor_format. */
 bool page_cursor_parse(const char *text, size_t length, struct page_cursor *cursor);

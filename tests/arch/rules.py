@@ -1,0 +1,200 @@
+"""
+Owns: the rules that hold the architecture, each a function of a source tree.
+Invariant: a rule returns its findings as texts that begin with a file's name; none means it holds.
+Does not know: git, the build; it reads the files that are there.
+"""
+import os
+import re
+
+CODE = (".c", ".h")
+# What each layer may include besides itself, from the top down. A layer that is not named here
+# (tests, for they look at everything) is free.
+LAYERS = {
+    "src/base": [],
+    "shm": [],
+    "src/proto": ["src/base", "shm"],
+    "src/engine": ["src/base", "shm", "src/proto"],
+    "src/store": ["src/base", "shm"],
+    "src/net": ["src/base"],
+    "src/daemon": ["src/base", "shm", "src/proto", "src/engine", "src/store", "src/net"],
+}
+# What the engine must not reach: it has no clock, no memory of its own but at start, no threads.
+ENGINE_FORBIDDEN = re.compile(
+    r'^\s*#\s*include\s+(<(pthread|threads|time|unistd|stdio|sys/\w+|netinet/\w+)\.h>'
+    r'|"base/(clock|log|ring)\.h"|"proto/codec\.h")', re.M)
+# Foreign libraries: each header is included by one file of a program or library.
+FOREIGN = ("liburing.h", "ck_ring.h", "lmdb.h", "wslay/wslay.h", "http_parser.h", "jansson.h",
+           "cjose/cjose.h", "zstd.h", "curl/curl.h")
+DOMAIN_WORDS = re.compile(r"(?<![a-z])(friend|radius|ttl)s?(?![a-z])", re.I)
+# Files of src/daemon that carry the HTTP API or the settings by name, and why they may.
+DOMAIN_WORDS_ALLOWED = {}
+HEAD = ("Owns:", "Invariant:", "Thread:", "Does not know:")
+CONFIGURE_LINES_MAX = 149
+# Split, so that this file does not find itself.
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
+ELSEWHERE = re.compile(
+    r"(?<![\w.])(/wo" r"rk/|/ho" r"me/\w)|py" r"pi\.org|npm" r"js\.(org|com)|crates" r"\.io"
+    r"|proxy\.go" r"lang|deb\.deb" r"ian\.org|rubyg" r"ems\.org")
+
+
+def files(root, endings=None):
+    """Relative names of the files of a tree: no build folders, nothing hidden but .ci."""
+    for folder, folders, names in os.walk(root):
+        top = os.path.relpath(folder, root)
+        folders[:] = sorted(f for f in folders
+                            if (not f.startswith(".") or f == ".ci")
+                            and f not in ("autom4te.cache", "__pycache__")
+                            and not (top == "." and (f.startswith(("build", "_build", "_inst")))))
+        for name in sorted(n for n in names if not n.startswith(".")):
+            path = os.path.normpath(os.path.join(top, name))
+            if endings is None or name.endswith(endings):
+                yield path
+
+
+def text(root, path):
+    with open(os.path.join(root, path), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def without_comments(source):
+    """Comments become blanks; lines keep their numbers."""
+    blank = lambda match: re.sub(r"[^\n]", " ", match.group())
+    return re.sub(r"/\*.*?\*/|//[^\n]*", blank, source, flags=re.S)
+
+
+def line_of(source, position):
+    return source.count("\n", 0, position) + 1
+
+
+def layer_of(path):
+    for layer in LAYERS:
+        if path.startswith(layer + "/"):
+            return layer
+    return None
+
+
+def matches(root, path, pattern, what, source=None):
+    source = text(root, path) if source is None else source
+    return [f"{path}:{line_of(source, m.start())}: {what}: {m.group().strip()}"
+            for m in pattern.finditer(source)]
+
+
+def net_and_daemon_name_no_friend_radius_or_ttl(root):
+    found = []
+    for path in files(root, CODE + (".tbl",)):
+        if layer_of(path) not in ("src/net", "src/daemon") or path in DOMAIN_WORDS_ALLOWED:
+            continue
+        found += matches(root, path, DOMAIN_WORDS, "a word of the engine's")
+    found += [f"{path}: allowed by name, but not there" for path in DOMAIN_WORDS_ALLOWED
+              if not os.path.exists(os.path.join(root, path))]
+    return found
+
+
+def included_layer(root, path, name):
+    """The layer that an `#include "name"` in path leads to, or None when it is no file of a layer."""
+    for folder in (os.path.dirname(path), "src", "shm"):
+        candidate = os.path.normpath(os.path.join(folder, name))
+        if os.path.exists(os.path.join(root, candidate)):
+            return layer_of(candidate)
+    return None
+
+
+def folders_include_only_what_stands_above_them(root):
+    found = []
+    for path in files(root, CODE):
+        layer = layer_of(path)
+        if layer is None:
+            continue
+        source = text(root, path)
+        for m in re.finditer(r'^\s*#\s*include\s+"([^"]+)"', source, re.M):
+            other = included_layer(root, path, m.group(1))
+            if other not in (None, layer) and other not in LAYERS[layer]:
+                found.append(f"{path}:{line_of(source, m.start())}: {layer} includes {other}")
+    return found
+
+
+def the_engine_has_no_clock_thread_or_socket(root):
+    return [finding for path in files(root, CODE) if layer_of(path) == "src/engine"
+            for finding in matches(root, path, ENGINE_FORBIDDEN, "not for the engine")]
+
+
+def each_foreign_library_has_one_includer(root):
+    found = []
+    sources = [p for p in files(root, CODE) if not p.startswith("tests/")]
+    for header in FOREIGN:
+        include = re.compile(r"^\s*#\s*include\s+<%s>" % re.escape(header), re.M)
+        includers = [p for p in sources if include.search(text(root, p))]
+        found += [f"{p}: {header} is included by {includers[0]} already" for p in includers[1:]]
+    return found
+
+
+def every_public_function_has_a_comment(root):
+    """In a header, a paragraph (no blank line in it) that declares functions says what they do."""
+    found = []
+    for path in files(root, (".h",)):
+        if layer_of(path) is None:
+            continue
+        source = text(root, path)
+        code = without_comments(source)
+        commented, depth = False, 0
+        for number, (line, bare) in enumerate(zip(source.split("\n"), code.split("\n")), 1):
+            if depth == 0:
+                commented = bool(line.strip()) and (commented or line.lstrip().startswith("/*"))
+                declares = re.match(r"[a-z_][\w \*]*?\b(\w+)\s*\(", bare)
+                if declares and not commented and not bare.startswith(("typedef", "extern", "#")):
+                    found.append(f"{path}:{number}: {declares.group(1)} has no comment")
+            depth += bare.count("{") - bare.count("}") - (bare.strip() == 'extern "C" {')
+            depth = max(depth, 0)
+    return found
+
+
+def every_source_file_begins_with_its_four_lines(root):
+    found = []
+    for path in files(root, CODE):
+        source = text(root, path)
+        head = source[:source.find("*/")] if source.startswith("/*\n") else ""
+        places = [head.find(f" * {word}") for word in HEAD]
+        if -1 in places or places != sorted(places):
+            found.append(f"{path}: does not begin with {', '.join(HEAD)}")
+    return found
+
+
+def configure_stays_short(root):
+    lines = text(root, "configure.ac").count("\n")
+    return [] if lines <= CONFIGURE_LINES_MAX else [f"configure.ac: {lines} lines"]
+
+
+def nothing_is_marked_unfinished(root):
+    return [finding for path in tracked(root)
+            for finding in matches(root, path, UNFINISHED, "unfinished")]
+
+
+def nothing_names_registries_or_a_machine_s_folders(root):
+    return [finding for path in tracked(root)
+            for finding in matches(root, path, ELSEWHERE, "not of this project")]
+
+
+def tracked(root):
+    """Text that people wrote: what the build tools generate beside it is left out."""
+    generated = ("aclocal.m4", "configure", "configure~", "config.h.in", "config.h.in~", "Makefile.in")
+    for path in files(root):
+        if path not in generated and not path.startswith("m4/") and b"\0" not in head_bytes(root, path):
+            yield path
+
+
+def head_bytes(root, path):
+    with open(os.path.join(root, path), "rb") as file:
+        return file.read(4096)
+
+
+RULES = (
+    net_and_daemon_name_no_friend_radius_or_ttl,
+    folders_include_only_what_stands_above_them,
+    the_engine_has_no_clock_thread_or_socket,
+    each_foreign_library_has_one_includer,
+    every_public_function_has_a_comment,
+    every_source_file_begins_with_its_four_lines,
+    configure_stays_short,
+    nothing_is_marked_unfinished,
+    nothing_names_registries_or_a_machine_s_folders,
+)
