@@ -1,7 +1,8 @@
 /*
  * Owns: the seam between messages and their bytes.
  * Invariant: encode(decode) keeps every field; hostile bytes give an error that says what is
- *   allowed, never a crash; decode and encode take no memory from the system.
+ *   allowed, never a crash; neither takes memory from the system (save for the decoding of texts
+ *   full of tiny values, see json_read.c).
  * Thread: a decoder belongs to one thread (it lends scratch memory); encoding has no state.
  * Does not know: frames, sockets, who is asking.
  */
@@ -9,13 +10,8 @@
 #define NEARBY_PROTO_CODEC_H
 
 #include "base/writer.h"
+#include "proto/json.h"
 #include "proto/message.h"
-
-/* What was wrong with a client's message, ready to be sent back. */
-struct decode_error {
-	enum error_code code; /* BAD_JSON, BAD_FIELD or UNKNOWN_TYPE */
-	char message[160];
-};
 
 struct decoder;
 
@@ -24,8 +20,9 @@ int decoder_open(struct decoder **decoder);
 void decoder_close(struct decoder **decoder);
 
 /*
- * Reads one message of nearby.v1.json. `text` is valid UTF-8 of at most MESSAGE_BYTES_MAX. True:
- * *msg is filled, and lends from the decoder until its next use. False: *error is.
+ * Reads one message of nearby.v1.json; more than MESSAGE_BYTES_MAX is refused as BAD_JSON. True:
+ * *msg is filled, and lends from the decoder until its next use. False: *error is, and *msg is not
+ * to be looked at.
  */
 bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,
 		 struct decode_error *error);

@@ -1,0 +1,215 @@
+/*
+ * Owns: messages to clients in nearby.v1.json.
+ * Invariant: what is written is one JSON object in valid UTF-8, whatever bytes a name has; nothing
+ *   takes more than ENCODED_BYTES_MAX.
+ * Thread: any, no state.
+ * Does not know: frames, sockets; who may see what it writes.
+ */
+#include "proto/codec.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+/*
+ * Bytes of the UTF-8 sequence at the start of `text` (RFC 3629: shortest form, no surrogates, up to
+ * U+10FFFF), or 0 when there is none.
+ */
+static size_t utf8_sequence(const uint8_t *text, size_t length)
+{
+	uint8_t first = text[0];
+	if (first < 0x80)
+		return 1;
+	size_t bytes = first < 0xc2   ? 0
+		       : first < 0xe0 ? 2
+		       : first < 0xf0 ? 3
+		       : first < 0xf5 ? 4
+				      : 0;
+	if (bytes == 0 || bytes > length)
+		return 0;
+	for (size_t i = 1; i < bytes; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	if ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) ||
+	    (first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f))
+		return 0;
+	return bytes;
+}
+
+static bool is_plain(uint8_t c)
+{
+	return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+}
+
+static void put_escaped(struct writer *writer, uint8_t c)
+{
+	char escape[6] = {
+		'\\', 'u', '0', '0', "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]};
+	writer_put(writer, escape, sizeof(escape));
+}
+
+/* Writes what stands at `text` and is not plain; returns the bytes that it took. */
+static size_t put_special(struct writer *writer, const uint8_t *text, size_t length)
+{
+	size_t bytes = utf8_sequence(text, length);
+	if (bytes == 0) {
+		writer_put_text(writer, "\xef\xbf\xbd"); /* U+FFFD */
+		return 1;
+	}
+	if (bytes == 1)
+		put_escaped(writer, text[0]);
+	else
+		writer_put(writer, text, bytes);
+	return bytes;
+}
+
+void json_encode_string(struct writer *writer, const char *text, size_t length)
+{
+	const uint8_t *at = (const uint8_t *)text;
+	const uint8_t *end = at + length;
+	writer_put(writer, "\"", 1);
+	while (at < end) {
+		const uint8_t *run = at;
+		while (at < end && is_plain(*at))
+			at++;
+		writer_put(writer, run, (size_t)(at - run));
+		if (at < end)
+			at += put_special(writer, at, (size_t)(end - at));
+	}
+	writer_put(writer, "\"", 1);
+}
+
+/* Text of a known length, without counting it again. */
+#define put_literal(writer, literal) writer_put(writer, literal, sizeof(literal) - 1)
+
+static void put_user(struct writer *writer, struct user_id user)
+{
+	char text[USER_ID_TEXT_BYTES];
+	size_t length = user_id_format(user, text);
+	put_literal(writer, "\"user\":\"");
+	writer_put(writer, text, length);
+	put_literal(writer, "\"");
+}
+
+static void put_mm_as_m(struct writer *writer, uint64_t mm)
+{
+	check(mm <= INT64_MAX);
+	writer_put_fixed(writer, (int64_t)mm, 3);
+}
+
+void json_encode_entry(struct writer *writer, const struct entry *entry)
+{
+	put_literal(writer, "{");
+	put_user(writer, entry->user);
+	put_literal(writer, ",\"name\":");
+	json_encode_string(writer, entry->name, entry->name_length);
+	put_literal(writer, ",\"lat\":");
+	writer_put_fixed(writer, entry->place.lat_e7, 7);
+	put_literal(writer, ",\"lon\":");
+	writer_put_fixed(writer, entry->place.lon_e7, 7);
+	put_literal(writer, ",\"ts\":");
+	writer_put_i64(writer, entry->client_ms);
+	put_literal(writer, ",\"distance_m\":");
+	put_mm_as_m(writer, entry->distance_mm);
+	put_literal(writer, "}");
+}
+
+static void put_entries(struct writer *writer, const struct entry *entries, uint32_t count)
+{
+	check(count <= FRAME_ENTRIES_MAX);
+	put_literal(writer, "\"friends\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		if (i > 0)
+			put_literal(writer, ",");
+		json_encode_entry(writer, &entries[i]);
+	}
+	put_literal(writer, "]");
+}
+
+static void put_welcome(struct writer *writer, const struct server_msg *msg)
+{
+	put_literal(writer, "{\"type\":\"welcome\",");
+	put_user(writer, msg->welcome.user);
+	put_literal(writer, ",\"name\":");
+	json_encode_string(writer, msg->welcome.name, msg->welcome.name_length);
+	put_literal(writer, ",\"radius_m\":");
+	put_mm_as_m(writer, msg->welcome.radius_mm);
+	put_literal(writer, ",\"ttl_s\":");
+	writer_put_u64(writer, msg->welcome.ttl_s);
+	put_literal(writer, ",\"update_s\":");
+	writer_put_u64(writer, msg->welcome.update_s);
+	put_literal(writer, ",\"ts\":");
+	writer_put_i64(writer, msg->welcome.ts_ms);
+	put_literal(writer, "}");
+}
+
+static void put_nearby(struct writer *writer, const struct server_msg *msg)
+{
+	put_literal(writer, "{\"type\":\"nearby\",");
+	put_entries(writer, msg->nearby.entries, msg->nearby.count);
+	put_literal(writer, ",\"total\":");
+	writer_put_u64(writer, msg->nearby.total);
+	put_literal(writer, ",\"next\":");
+	if (msg->nearby.has_next) {
+		char next[PAGE_CURSOR_TEXT_BYTES];
+		page_cursor_format(&msg->nearby.next, next);
+		json_encode_string(writer, next, sizeof(next) - 1);
+	} else {
+		put_literal(writer, "null");
+	}
+	put_literal(writer, "}");
+}
+
+static void put_gone(struct writer *writer, const struct server_msg *msg)
+{
+	check(msg->gone.count <= FRAME_ENTRIES_MAX);
+	put_literal(writer, "{\"type\":\"gone\",\"friends\":[");
+	for (uint32_t i = 0; i < msg->gone.count; i++) {
+		if (i > 0)
+			put_literal(writer, ",");
+		put_literal(writer, "{");
+		put_user(writer, msg->gone.friends[i].user);
+		put_literal(writer, ",\"why\":\"");
+		writer_put_text(writer, gone_why_text(msg->gone.friends[i].why));
+		put_literal(writer, "\"}");
+	}
+	put_literal(writer, "]}");
+}
+
+static void put_error(struct writer *writer, const struct server_msg *msg)
+{
+	put_literal(writer, "{\"type\":\"error\",\"code\":\"");
+	writer_put_text(writer, error_code_text(msg->error.code));
+	put_literal(writer, "\",\"message\":");
+	json_encode_string(writer, msg->error.message, strlen(msg->error.message));
+	put_literal(writer, "}");
+}
+
+void json_encode(struct writer *writer, const struct server_msg *msg)
+{
+	switch (msg->type) {
+	case SERVER_WELCOME:
+		put_welcome(writer, msg);
+		return;
+	case SERVER_NEARBY:
+		put_nearby(writer, msg);
+		return;
+	case SERVER_UPDATE:
+		put_literal(writer, "{\"type\":\"update\",");
+		put_entries(writer, msg->update.entries, msg->update.count);
+		put_literal(writer, "}");
+		return;
+	case SERVER_GONE:
+		put_gone(writer, msg);
+		return;
+	case SERVER_ERROR:
+		put_error(writer, msg);
+		return;
+	case SERVER_RECONNECT:
+		put_literal(writer, "{\"type\":\"reconnect\",\"after_ms\":");
+		writer_put_u64(writer, msg->reconnect.after_ms);
+		put_literal(writer, "}");
+		return;
+	}
+	check(!"a type of enum server_msg_type");
+}
