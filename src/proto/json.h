@@ -47,6 +47,7 @@ void json_reader_close(struct json_reader **reader);
 bool json_read(struct json_reader *reader, const void *text, size_t length,
 	       struct decode_error *error);
 
+/* What stands in a field. */
 enum json_kind json_kind(const struct json_reader *reader, const char *name);
 /* Whether a field is there and is not null. */
 bool json_has(const struct json_reader *reader, const char *name);
@@ -68,6 +69,17 @@ bool json_take_user(const struct json_reader *reader, const char *name, struct u
 
 /* Whether a field is this string, or an array with this string in it. */
 bool json_names(const struct json_reader *reader, const char *name, const char *wanted);
+
+/* How many elements an array has, or fields an object; 0 when the field is neither. */
+size_t json_count(const struct json_reader *reader, const char *name);
+/*
+ * Steps into element `idx` of an array or object field: from here on the fields are those of that
+ * element, until json_leave. *key, when not NULL, is its name in an object, lent. False, and nothing
+ * changed, when there is no such element or it is no object.
+ */
+bool json_enter(struct json_reader *reader, const char *name, size_t idx, const char **key);
+/* Back to the object that was read. */
+void json_leave(struct json_reader *reader);
 
 /* Fills *error. */
 void decode_error_set(struct decode_error *error, enum error_code code, const char *format, ...)

@@ -39,7 +39,8 @@ struct json_reader {
 	uint32_t magic;
 	size_t used;
 	struct overflow *overflows;
-	json_t *object; /* of the last read, or NULL */
+	json_t *whole;	/* of the last read, or NULL */
+	json_t *object; /* whose fields are read: all of it, or an element that was entered */
 	_Alignas(ALIGNMENT) uint8_t memory[READER_MEMORY_BYTES];
 };
 
@@ -99,6 +100,7 @@ int json_reader_open(struct json_reader **reader)
 	fresh->magic = READER_MAGIC;
 	fresh->used = 0;
 	fresh->overflows = NULL;
+	fresh->whole = NULL;
 	fresh->object = NULL;
 	*reader = fresh;
 	return 0;
@@ -165,6 +167,7 @@ bool json_read(struct json_reader *reader, const void *text, size_t length,
 	check(reading == NULL);
 	overflow_give(reader);
 	reader->used = 0;
+	reader->whole = NULL;
 	reader->object = NULL;
 	if (length > MESSAGE_BYTES_MAX) {
 		decode_error_set(error, ERROR_BAD_JSON, "longer than %d bytes", MESSAGE_BYTES_MAX);
@@ -183,6 +186,7 @@ bool json_read(struct json_reader *reader, const void *text, size_t length,
 				 "this is a JSON array, and must be an object");
 		return false;
 	}
+	reader->whole = value;
 	reader->object = value;
 	return true;
 }
@@ -304,4 +308,40 @@ bool json_names(const struct json_reader *reader, const char *name, const char *
 		if (is_text(json_array_get(found, i), wanted))
 			return true;
 	return false;
+}
+
+size_t json_count(const struct json_reader *reader, const char *name)
+{
+	const json_t *found = field(reader, name);
+	return json_is_array(found) ? json_array_size(found) : json_object_size(found);
+}
+
+/* The element itself, or NULL; the index counts fields in the order of the text. */
+static json_t *element(json_t *container, size_t idx, const char **key)
+{
+	if (json_is_array(container))
+		return json_array_get(container, idx);
+	void *at = json_object_iter(container);
+	while (at != NULL && idx-- > 0)
+		at = json_object_iter_next(container, at);
+	if (at == NULL)
+		return NULL;
+	if (key != NULL)
+		*key = json_object_iter_key(at);
+	return json_object_iter_value(at);
+}
+
+bool json_enter(struct json_reader *reader, const char *name, size_t idx, const char **key)
+{
+	json_t *found = element((json_t *)field(reader, name), idx, key);
+	if (!json_is_object(found))
+		return false;
+	reader->object = found;
+	return true;
+}
+
+void json_leave(struct json_reader *reader)
+{
+	check(reader->whole != NULL);
+	reader->object = reader->whole;
 }

@@ -414,6 +414,41 @@ static void the_reader_gives_fields_within_their_ranges(void **state)
 	assert_string_equal(error.message, "name must be a string of 1 to 4 bytes");
 }
 
+static void the_elements_of_arrays_and_objects_are_entered_and_left(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"list\":[{\"n\":1},{\"n\":2},3],\"by\":{\"b\":{\"n\":4},\"a\":{\"n\":5}},"
+				   "\"n\":6}";
+	struct decode_error error;
+	assert_true(json_read(reader, text, strlen(text), &error));
+	assert_int_equal(json_count(reader, "list"), 3);
+	assert_int_equal(json_count(reader, "by"), 2);
+	assert_int_equal(json_count(reader, "n"), 0);
+	assert_int_equal(json_count(reader, "absent"), 0);
+	static const struct {
+		const char *name, *key;
+		size_t idx;
+		int64_t n;
+	} there[] = {{"list", NULL, 0, 1}, {"list", NULL, 1, 2}, {"by", "b", 0, 4}, {"by", "a", 1, 5}};
+	for (size_t i = 0; i < ARRAY_COUNT(there); i++) {
+		const char *key = NULL;
+		int64_t n = 0;
+		assert_true(json_enter(reader, there[i].name, there[i].idx, &key));
+		assert_true(json_take_integer(reader, "n", 0, 9, &n, &error));
+		assert_int_equal(n, there[i].n);
+		if (there[i].key != NULL)
+			assert_string_equal(key, there[i].key);
+		json_leave(reader);
+	}
+	int64_t n = 0;
+	assert_false(json_enter(reader, "list", 2, NULL)); /* a number */
+	assert_false(json_enter(reader, "list", 3, NULL));
+	assert_false(json_enter(reader, "by", 2, NULL));
+	assert_false(json_enter(reader, "absent", 0, NULL));
+	assert_true(json_take_integer(reader, "n", 0, 9, &n, &error));
+	assert_int_equal(n, 6);
+}
+
 static void a_name_is_found_as_string_and_in_an_array(void **state)
 {
 	(void)state;
@@ -588,6 +623,7 @@ int main(void)
 		cmocka_unit_test(a_cursor_is_its_text_and_nothing_else),
 		cmocka_unit_test(the_reader_tells_what_kind_a_field_is),
 		cmocka_unit_test(the_reader_gives_fields_within_their_ranges),
+		cmocka_unit_test(the_elements_of_arrays_and_objects_are_entered_and_left),
 		cmocka_unit_test(a_name_is_found_as_string_and_in_an_array),
 		cmocka_unit_test(each_message_is_written_as_the_protocol_says),
 		cmocka_unit_test(the_longest_messages_fit_what_is_promised),
