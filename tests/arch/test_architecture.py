@@ -9,7 +9,7 @@ import sys
 import rules
 
 if __name__ == "__main__":
-    root = os.environ["NEARBY_SOURCE"]
+    root = os.environ["TEST_SOURCE"]
     broken = 0
     for rule in rules.RULES:
         findings = rule(root)
