@@ -77,7 +77,7 @@ struct nearby_segment_config {
 	/* Blocks of counters: one a core, and further ones for threads beside the cores. At least
 	 * `cores`, at most 2 * NEARBYSHM_CORES_MAX. */
 	uint32_t blocks;
-	/* Locations to be held at once; the table is made large enough for that many. */
+	/* Locations to be held at once, 1 to 2^31; the table is made large enough for that many. */
 	uint64_t users_max;
 	const struct nearby_counter_info *counters;
 	uint32_t counter_count;
@@ -109,22 +109,28 @@ struct nearby_segment_info {
 
 /*
  * For the daemon: makes the instance's segment, or adopts the one that is there when it is of this
- * boot and layout (with any number of cores; the repair of a partition that was being changed when
- * its writer died happens here). Counters and heartbeats start at zero.
+ * boot and layout (with any number of cores and any counters; the repair of a partition that was
+ * being changed when its writer died happens here). One for another users_max is adopted too: its
+ * locations are copied into a new one. Counters and heartbeats start at zero. All memory is
+ * reserved here, so no write can fail for want of it later.
  * 0, or: -EBUSY another living daemon owns it; -EINVAL a config value out of range; -ENOMEM or
- * -ENOSPC it does not fit, -EACCES. On failure *reason, when not NULL, is a static or thread-local
- * text with the figures that are needed. The caller closes the segment; that leaves it in place.
+ * -ENOSPC it does not fit, -EACCES. On failure *reason, when not NULL, is a thread-local text with
+ * the figures that are needed; on success it is NULL, or says why the old segment was replaced or
+ * how many locations a smaller table had no room for. The caller closes the segment; that leaves it
+ * in place for the next. Ownership is a lock of the process and of children that it forks.
  */
 int nearby_segment_create(struct nearby_segment **segment, const struct nearby_segment_config *config,
 			  enum nearby_segment_birth *birth, const char **reason);
 
 /*
- * For readers in any process: maps it read-only. -ENOENT there is none, -EPROTO another layout or
- * version, -EACCES.
+ * For readers in any process: maps it read-only, and keeps a descriptor until it is closed.
+ * -ENOENT there is none, -EPROTO another layout, version or boot, or one that is half made, -EACCES,
+ * -ENOMEM; *reason, when not NULL, is a thread-local text. A segment that was replaced since stays
+ * readable and is no longer owned (nearby_segment_info): then close it and open again.
  */
 int nearby_segment_open(struct nearby_segment **segment, const char *instance, const char **reason);
 void nearby_segment_close(struct nearby_segment **segment);
-/* Removes the name. Those who have it mapped keep it. -ENOENT. */
+/* Removes the name. Those who have it mapped keep it. 0, -ENOENT or -EACCES. */
 int nearby_segment_unlink(const char *instance);
 
 /* Copies what stands in the header. Never fails. */
@@ -134,7 +140,8 @@ void nearby_segment_info(const struct nearby_segment *segment, struct nearby_seg
 _Atomic uint64_t *nearby_segment_block(struct nearby_segment *segment, uint32_t block);
 const struct nearby_counter_info *nearby_segment_counter(const struct nearby_segment *segment,
 							 uint32_t counter);
-/* Sum over blocks (maximum for an alert) of word `word` of a counter; word 0 save for histograms. */
+/* Sum over blocks (maximum for an alert) of word `word` of a counter; word 0 save for histograms.
+ * Counters are numbered as in the config, 0 to the info's counter_count - 1. */
 uint64_t nearby_segment_read(const struct nearby_segment *segment, uint32_t counter, uint32_t word);
 
 /* A core says that it lives, once a turn: time in µs of the boot clock. Readers compare with now. */
@@ -161,7 +168,8 @@ static inline uint32_t nearby_home_core(uint64_t user, uint32_t cores)
  */
 typedef uint32_t nearby_hint;
 
-/* Inserts or replaces. Home core only. 0, or -ENOSPC: the partition is full (nothing changed). */
+/* Inserts or replaces. Home core only. 0, or -ENOSPC: the partition is full, that is filled to four
+ * fifths, so that probes stay short (nothing changed). */
 int nearby_table_put(struct nearby_segment *segment, uint64_t user, nearby_hint *hint,
 		     const struct nearby_location *location);
 /* Copies the latest whole location, whatever its age. 0, or -ENOENT. Never waits for a writer. */

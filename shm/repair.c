@@ -1,0 +1,72 @@
+/*
+ * Owns: bringing a partition to rest whose writer was killed.
+ * Invariant: readers may look all the while, and a repair may itself be killed and done again; it
+ *   takes the steps of table.c only, in their order.
+ * Thread: the new owner's, before it writes.
+ * Does not know: who died when.
+ *
+ * What can be found (see table.c for the steps): a dead slot whose hole was not closed; moves odd;
+ * and then perhaps one entry in two slots, of which the one nearer to its start holds. First the
+ * farther one is made dead, after a growth of moves as in a move. Then all dead slots are closed.
+ * The count is taken anew, as the writer may have died just before it stored it.
+ */
+#include "partition.h"
+
+static bool slot_is_live(struct slot *slot)
+{
+	return word_load(&slot->key) != 0 && (word_load(&slot->meta) & META_LIVE) != 0;
+}
+
+/* Whether a probe for the entry's user finds another slot first. */
+static bool entry_is_double(const struct span *span, uint32_t at)
+{
+	uint64_t key = word_load(&span->slots[at].key);
+	for (uint32_t i = span_start(span, key - 1); i != at; i = span_next(span, i)) {
+		if (word_load(&span->slots[i].key) == key && slot_is_live(&span->slots[i]))
+			return true;
+	}
+	return false;
+}
+
+static void doubles_kill(const struct span *span)
+{
+	for (uint32_t at = 0; at < span->count; at++) {
+		struct slot *slot = &span->slots[at];
+		if (!slot_is_live(slot) || !entry_is_double(span, at))
+			continue;
+		word_store(&span->partition->moves, word_load(&span->partition->moves) + 2);
+		word_store(&slot->meta, meta_next(word_load(&slot->meta), 0));
+	}
+}
+
+void table_repair(struct nearby_segment *segment, uint32_t partition)
+{
+	struct span span = span_of(segment, partition);
+	if (word_load(&span.partition->moves) % 2 == 1)
+		doubles_kill(&span);
+	for (uint32_t at = 0; at < span.count; at++) {
+		if (word_load(&span.slots[at].key) != 0 && !slot_is_live(&span.slots[at]))
+			span_close_hole(&span, at);
+	}
+	uint64_t count = 0;
+	for (uint32_t at = 0; at < span.count; at++)
+		count += slot_is_live(&span.slots[at]);
+	uint64_t moves = word_load(&span.partition->moves);
+	if (moves % 2 == 1)
+		word_store(&span.partition->moves, moves + 1);
+	word_store(&span.partition->count, count);
+}
+
+uint64_t table_copy(const struct nearby_segment *from, struct nearby_segment *to)
+{
+	uint64_t refused = 0, user;
+	struct nearby_location location;
+	for (uint32_t partition = 0; partition < NEARBYSHM_PARTITIONS; partition++) {
+		uint32_t cursor = 0;
+		while (nearby_table_next(from, partition, &cursor, &user, &location)) {
+			nearby_hint hint = 0;
+			refused += nearby_table_put(to, user, &hint, &location) != 0;
+		}
+	}
+	return refused;
+}
