@@ -122,13 +122,13 @@ static const struct {
 	const char *name;
 	take_fields *take;
 } types[] = {
-	[CLIENT_LOCATION] = {"location", take_location},
-	[CLIENT_NEARBY] = {"nearby", take_nearby},
-	[CLIENT_SUBSCRIBE] = {"subscribe", take_user},
-	[CLIENT_UNSUBSCRIBE] = {"unsubscribe", take_user},
-	[CLIENT_TOKEN] = {"token", take_token},
-	[CLIENT_SHARING] = {"sharing", take_nothing},
-	[CLIENT_STRANGERS] = {"strangers", take_nothing},
+	[CLIENT_LOCATION] = { "location", take_location },
+	[CLIENT_NEARBY] = { "nearby", take_nearby },
+	[CLIENT_SUBSCRIBE] = { "subscribe", take_user },
+	[CLIENT_UNSUBSCRIBE] = { "unsubscribe", take_user },
+	[CLIENT_TOKEN] = { "token", take_token },
+	[CLIENT_SHARING] = { "sharing", take_nothing },
+	[CLIENT_STRANGERS] = { "strangers", take_nothing },
 };
 
 bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,

@@ -44,7 +44,8 @@ static bool is_plain(uint8_t c)
 static void put_escaped(struct writer *writer, uint8_t c)
 {
 	char escape[6] = {
-		'\\', 'u', '0', '0', "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]};
+		'\\', 'u', '0', '0', "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]
+	};
 	writer_put(writer, escape, sizeof(escape));
 }
 

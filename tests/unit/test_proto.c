@@ -47,7 +47,7 @@ static int close_all(void **state)
 static struct client_msg decoded(const char *text)
 {
 	struct client_msg msg;
-	struct decode_error error = {.message = ""};
+	struct decode_error error = { .message = "" };
 	memset(&msg, 0xa5, sizeof(msg));
 	if (!json_decode(decoder, text, strlen(text), &msg, &error))
 		fail_msg("%s: %s", text, error.message);
@@ -186,50 +186,51 @@ static void a_bad_field_is_refused_with_its_name_and_range(void **state)
 		const char *text;
 		const char *message;
 	} cases[] = {
-		{"{}", "type is missing and must be a string"},
-		{"{\"type\":7}", "type must be a string"},
-		{"{\"type\":null}", "type must be a string"},
-		{"{\"type\":\"location\",\"lon\":1}",
-		 "lat is missing and must be a number from -90 to 90"},
-		{"{\"type\":\"location\",\"lat\":\"1\",\"lon\":1}",
-		 "lat must be a number from -90 to 90"},
-		{"{\"type\":\"location\",\"lat\":91,\"lon\":1}",
-		 "lat must be a number from -90 to 90"},
-		{"{\"type\":\"location\",\"lat\":-90.0000001,\"lon\":1}",
-		 "lat must be a number from -90 to 90"},
-		{"{\"type\":\"location\",\"lat\":90}",
-		 "lon is missing and must be a number from -180 to 180"},
-		{"{\"type\":\"location\",\"lat\":90,\"lon\":1e300}",
-		 "lon must be a number from -180 to 180"},
-		{"{\"type\":\"location\",\"lat\":90,\"lon\":null}",
-		 "lon must be a number from -180 to 180"},
-		{"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":1.5}",
-		 "ts must be an integer from 0 to 9007199254740991"},
-		{"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":\"1\"}",
-		 "ts must be an integer from 0 to 9007199254740991"},
-		{"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":-1}",
-		 "ts must be an integer from 0 to 9007199254740991"},
-		{"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":9007199254740992}",
-		 "ts must be an integer from 0 to 9007199254740991"},
-		{"{\"type\":\"nearby\",\"limit\":0}", "limit must be an integer from 1 to 100"},
-		{"{\"type\":\"nearby\",\"limit\":101}", "limit must be an integer from 1 to 100"},
-		{"{\"type\":\"nearby\",\"limit\":4294967297}",
-		 "limit must be an integer from 1 to 100"},
-		{"{\"type\":\"nearby\",\"limit\":20.0}", "limit must be an integer from 1 to 100"},
-		{"{\"type\":\"nearby\",\"cursor\":1}",
-		 "cursor must be null or the \"next\" of the page before"},
-		{"{\"type\":\"nearby\",\"cursor\":\"\"}",
-		 "cursor must be null or the \"next\" of the page before"},
-		{"{\"type\":\"subscribe\"}", "user is missing and must be a decimal string from "
-					     "\"0\" to \"9223372036854775807\""},
-		{"{\"type\":\"subscribe\",\"user\":7}",
-		 "user must be a decimal string from \"0\" to \"9223372036854775807\""},
-		{"{\"type\":\"unsubscribe\",\"user\":\"9223372036854775808\"}",
-		 "user must be a decimal string from \"0\" to \"9223372036854775807\""},
-		{"{\"type\":\"token\"}",
-		 "token is missing and must be a string of 1 to 4096 bytes"},
-		{"{\"type\":\"token\",\"token\":\"\"}",
-		 "token must be a string of 1 to 4096 bytes"},
+		{ "{}", "type is missing and must be a string" },
+		{ "{\"type\":7}", "type must be a string" },
+		{ "{\"type\":null}", "type must be a string" },
+		{ "{\"type\":\"location\",\"lon\":1}",
+		  "lat is missing and must be a number from -90 to 90" },
+		{ "{\"type\":\"location\",\"lat\":\"1\",\"lon\":1}",
+		  "lat must be a number from -90 to 90" },
+		{ "{\"type\":\"location\",\"lat\":91,\"lon\":1}",
+		  "lat must be a number from -90 to 90" },
+		{ "{\"type\":\"location\",\"lat\":-90.0000001,\"lon\":1}",
+		  "lat must be a number from -90 to 90" },
+		{ "{\"type\":\"location\",\"lat\":90}",
+		  "lon is missing and must be a number from -180 to 180" },
+		{ "{\"type\":\"location\",\"lat\":90,\"lon\":1e300}",
+		  "lon must be a number from -180 to 180" },
+		{ "{\"type\":\"location\",\"lat\":90,\"lon\":null}",
+		  "lon must be a number from -180 to 180" },
+		{ "{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":1.5}",
+		  "ts must be an integer from 0 to 9007199254740991" },
+		{ "{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":\"1\"}",
+		  "ts must be an integer from 0 to 9007199254740991" },
+		{ "{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":-1}",
+		  "ts must be an integer from 0 to 9007199254740991" },
+		{ "{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":9007199254740992}",
+		  "ts must be an integer from 0 to 9007199254740991" },
+		{ "{\"type\":\"nearby\",\"limit\":0}", "limit must be an integer from 1 to 100" },
+		{ "{\"type\":\"nearby\",\"limit\":101}", "limit must be an integer from 1 to 100" },
+		{ "{\"type\":\"nearby\",\"limit\":4294967297}",
+		  "limit must be an integer from 1 to 100" },
+		{ "{\"type\":\"nearby\",\"limit\":20.0}",
+		  "limit must be an integer from 1 to 100" },
+		{ "{\"type\":\"nearby\",\"cursor\":1}",
+		  "cursor must be null or the \"next\" of the page before" },
+		{ "{\"type\":\"nearby\",\"cursor\":\"\"}",
+		  "cursor must be null or the \"next\" of the page before" },
+		{ "{\"type\":\"subscribe\"}", "user is missing and must be a decimal string from "
+					      "\"0\" to \"9223372036854775807\"" },
+		{ "{\"type\":\"subscribe\",\"user\":7}",
+		  "user must be a decimal string from \"0\" to \"9223372036854775807\"" },
+		{ "{\"type\":\"unsubscribe\",\"user\":\"9223372036854775808\"}",
+		  "user must be a decimal string from \"0\" to \"9223372036854775807\"" },
+		{ "{\"type\":\"token\"}",
+		  "token is missing and must be a string of 1 to 4096 bytes" },
+		{ "{\"type\":\"token\",\"token\":\"\"}",
+		  "token must be a string of 1 to 4096 bytes" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
 		refused(cases[i].text, ERROR_BAD_FIELD, cases[i].message);
@@ -251,19 +252,19 @@ static void what_is_no_json_object_is_refused(void **state)
 		const char *text;
 		const char *message;
 	} cases[] = {
-		{"", "the JSON object has no end (at byte 0)"},
-		{"{", "the JSON object has no end (at byte 1)"},
-		{"nonsense", "this is no JSON object (at byte 8)"},
-		{"[{\"type\":\"nearby\"}]", "this is a JSON array, and must be an object"},
-		{"\"type\"", "this is no JSON object (at byte 6)"},
-		{"{\"type\":\"nearby\"} {}", "something follows the JSON object (at byte 19)"},
-		{"{\"type\":\"nearby\",}", "this is no JSON object (at byte 18)"},
-		{"{'type':'nearby'}", "this is no JSON object (at byte 2)"},
-		{"{\"type\":\"nearby\",\"type\":\"token\"}", "a field stands twice (at byte 23)"},
-		{"{\"a\\u0000\":1}", "the name of a field holds a NUL (at byte 10)"},
-		{"{\"a\":\"\\ud800\"}", "this is no JSON object (at byte 13)"},
-		{"{\"a\":NaN}", "this is no JSON object (at byte 8)"},
-		{"{\"a\":\"\xc3(\"}", "this is no UTF-8 (at byte 6)"},
+		{ "", "the JSON object has no end (at byte 0)" },
+		{ "{", "the JSON object has no end (at byte 1)" },
+		{ "nonsense", "this is no JSON object (at byte 8)" },
+		{ "[{\"type\":\"nearby\"}]", "this is a JSON array, and must be an object" },
+		{ "\"type\"", "this is no JSON object (at byte 6)" },
+		{ "{\"type\":\"nearby\"} {}", "something follows the JSON object (at byte 19)" },
+		{ "{\"type\":\"nearby\",}", "this is no JSON object (at byte 18)" },
+		{ "{'type':'nearby'}", "this is no JSON object (at byte 2)" },
+		{ "{\"type\":\"nearby\",\"type\":\"token\"}", "a field stands twice (at byte 23)" },
+		{ "{\"a\\u0000\":1}", "the name of a field holds a NUL (at byte 10)" },
+		{ "{\"a\":\"\\ud800\"}", "this is no JSON object (at byte 13)" },
+		{ "{\"a\":NaN}", "this is no JSON object (at byte 8)" },
+		{ "{\"a\":\"\xc3(\"}", "this is no UTF-8 (at byte 6)" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
 		refused(cases[i].text, ERROR_BAD_JSON, cases[i].message);
@@ -335,7 +336,7 @@ static void no_mutation_of_a_message_does_harm(void **state)
 			text[random % length] = (char)(random >> 32);
 		}
 		struct client_msg msg;
-		struct decode_error error = {.message = ""};
+		struct decode_error error = { .message = "" };
 		if (json_decode(decoder, text, length - random % 2, &msg, &error))
 			taken++;
 		else
@@ -348,8 +349,9 @@ static void no_mutation_of_a_message_does_harm(void **state)
 static void a_cursor_is_its_text_and_nothing_else(void **state)
 {
 	(void)state;
-	static const struct page_cursor cursors[] = {
-		{0, {0}}, {8046720, {42}}, {UINT64_MAX, {USER_ID_MAX}}};
+	static const struct page_cursor cursors[] = { { 0, { 0 } },
+						      { 8046720, { 42 } },
+						      { UINT64_MAX, { USER_ID_MAX } } };
 	for (size_t i = 0; i < ARRAY_COUNT(cursors); i++) {
 		char text[PAGE_CURSOR_TEXT_BYTES];
 		struct page_cursor back;
@@ -358,14 +360,14 @@ static void a_cursor_is_its_text_and_nothing_else(void **state)
 		assert_int_equal(back.distance_mm, cursors[i].distance_mm);
 		assert_int_equal(back.user.value, cursors[i].user.value);
 	}
-	static const char *const texts[] = {"",
-					    "00000000000004d2-000000000000000",
-					    "00000000000004D2-0000000000000007",
-					    "00000000000004d2_0000000000000007",
-					    "00000000000004d2-8000000000000000",
-					    "00000000000004d2-00000000000000070"};
+	static const char *const texts[] = { "",
+					     "00000000000004d2-000000000000000",
+					     "00000000000004D2-0000000000000007",
+					     "00000000000004d2_0000000000000007",
+					     "00000000000004d2-8000000000000000",
+					     "00000000000004d2-00000000000000070" };
 	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
-		struct page_cursor untouched = {5, {5}};
+		struct page_cursor untouched = { 5, { 5 } };
 		assert_false(page_cursor_parse(texts[i], strlen(texts[i]), &untouched));
 		assert_int_equal(untouched.distance_mm, 5);
 	}
@@ -480,30 +482,32 @@ static const char *encoded(const struct server_msg *msg)
 
 static struct entry ann(void)
 {
-	return (struct entry){.user = {7},
-			      .name = "Ann",
-			      .name_length = 3,
-			      .place = {375000000, -1270000001},
-			      .client_ms = 1700000000000,
-			      .distance_mm = 1234500,
-			      .receipt_us = 99};
+	return (struct entry){ .user = { 7 },
+			       .name = "Ann",
+			       .name_length = 3,
+			       .place = { 375000000, -1270000001 },
+			       .client_ms = 1700000000000,
+			       .distance_mm = 1234500,
+			       .receipt_us = 99 };
 }
 
 static void each_message_is_written_as_the_protocol_says(void **state)
 {
 	(void)state;
-	struct entry entries[] = {ann(), ann()};
+	struct entry entries[] = { ann(), ann() };
 	entries[1].name_length = 0;
-	static const struct gone gone[] = {
-		{{7}, GONE_FAR}, {{8}, GONE_IDLE}, {{9}, GONE_OFF}, {{0}, GONE_UNFRIENDED}};
-	struct server_msg msg = {.type = SERVER_WELCOME,
-				 .welcome = {{42}, "Bo", 2, 8046720, 600, 30, 1700000000000}};
+	static const struct gone gone[] = { { { 7 }, GONE_FAR },
+					    { { 8 }, GONE_IDLE },
+					    { { 9 }, GONE_OFF },
+					    { { 0 }, GONE_UNFRIENDED } };
+	struct server_msg msg = { .type = SERVER_WELCOME,
+				  .welcome = { { 42 }, "Bo", 2, 8046720, 600, 30, 1700000000000 } };
 	assert_string_equal(
 		encoded(&msg),
 		"{\"type\":\"welcome\",\"user\":\"42\",\"name\":\"Bo\",\"radius_m\":8046.72,"
 		"\"ttl_s\":600,\"update_s\":30,\"ts\":1700000000000}");
-	msg = (struct server_msg){.type = SERVER_NEARBY,
-				  .nearby = {entries, 2, 37, true, {1234500, {7}}}};
+	msg = (struct server_msg){ .type = SERVER_NEARBY,
+				   .nearby = { entries, 2, 37, true, { 1234500, { 7 } } } };
 	assert_string_equal(encoded(&msg),
 			    "{\"type\":\"nearby\",\"friends\":["
 			    "{\"user\":\"7\",\"name\":\"Ann\",\"lat\":37.5,\"lon\":-127.0000001,"
@@ -511,24 +515,25 @@ static void each_message_is_written_as_the_protocol_says(void **state)
 			    "{\"user\":\"7\",\"name\":\"\",\"lat\":37.5,\"lon\":-127.0000001,"
 			    "\"ts\":1700000000000,\"distance_m\":1234.5}],"
 			    "\"total\":37,\"next\":\"000000000012d644-0000000000000007\"}");
-	msg = (struct server_msg){.type = SERVER_NEARBY, .nearby = {NULL, 0, 0, false, {0, {0}}}};
+	msg = (struct server_msg){ .type = SERVER_NEARBY,
+				   .nearby = { NULL, 0, 0, false, { 0, { 0 } } } };
 	assert_string_equal(encoded(&msg),
 			    "{\"type\":\"nearby\",\"friends\":[],\"total\":0,\"next\":null}");
-	msg = (struct server_msg){.type = SERVER_UPDATE, .update = {entries, 1}};
+	msg = (struct server_msg){ .type = SERVER_UPDATE, .update = { entries, 1 } };
 	assert_string_equal(
 		encoded(&msg),
 		"{\"type\":\"update\",\"friends\":[{\"user\":\"7\",\"name\":\"Ann\",\"lat\":37.5,"
 		"\"lon\":-127.0000001,\"ts\":1700000000000,\"distance_m\":1234.5}]}");
-	msg = (struct server_msg){.type = SERVER_GONE, .gone = {gone, 4}};
+	msg = (struct server_msg){ .type = SERVER_GONE, .gone = { gone, 4 } };
 	assert_string_equal(encoded(&msg),
 			    "{\"type\":\"gone\",\"friends\":[{\"user\":\"7\",\"why\":\"far\"},"
 			    "{\"user\":\"8\",\"why\":\"idle\"},{\"user\":\"9\",\"why\":\"off\"},"
 			    "{\"user\":\"0\",\"why\":\"unfriended\"}]}");
-	msg = (struct server_msg){.type = SERVER_ERROR,
-				  .error = {ERROR_NOT_FRIEND, "\"8\" is no friend"}};
+	msg = (struct server_msg){ .type = SERVER_ERROR,
+				   .error = { ERROR_NOT_FRIEND, "\"8\" is no friend" } };
 	assert_string_equal(encoded(&msg), "{\"type\":\"error\",\"code\":\"not_friend\","
 					   "\"message\":\"\\u00228\\u0022 is no friend\"}");
-	msg = (struct server_msg){.type = SERVER_RECONNECT, .reconnect = {800}};
+	msg = (struct server_msg){ .type = SERVER_RECONNECT, .reconnect = { 800 } };
 	assert_string_equal(encoded(&msg), "{\"type\":\"reconnect\",\"after_ms\":800}");
 }
 
@@ -541,16 +546,19 @@ static void the_longest_messages_fit_what_is_promised(void **state)
 	memset(name, '\1', sizeof(name));
 	for (size_t i = 0; i < FRAME_ENTRIES_MAX; i++) {
 		entries[i] = (struct entry){
-			{USER_ID_MAX}, name, sizeof(name), {-899999999, -1799999999}, INT64_MIN,
-			INT64_MAX,     0};
-		gone[i] = (struct gone){{USER_ID_MAX}, GONE_UNFRIENDED};
+			{ USER_ID_MAX }, name, sizeof(name), { -899999999, -1799999999 }, INT64_MIN,
+			INT64_MAX,	 0
+		};
+		gone[i] = (struct gone){ { USER_ID_MAX }, GONE_UNFRIENDED };
 	}
-	struct server_msg msg = {
-		.type = SERVER_NEARBY,
-		.nearby = {
-			entries, FRAME_ENTRIES_MAX, UINT32_MAX, true, {UINT64_MAX, {USER_ID_MAX}}}};
+	struct server_msg msg = { .type = SERVER_NEARBY,
+				  .nearby = { entries,
+					      FRAME_ENTRIES_MAX,
+					      UINT32_MAX,
+					      true,
+					      { UINT64_MAX, { USER_ID_MAX } } } };
 	assert_true(strlen(encoded(&msg)) > ENCODED_BYTES_MAX * 9 / 10);
-	msg = (struct server_msg){.type = SERVER_GONE, .gone = {gone, FRAME_ENTRIES_MAX}};
+	msg = (struct server_msg){ .type = SERVER_GONE, .gone = { gone, FRAME_ENTRIES_MAX } };
 	encoded(&msg);
 }
 
@@ -586,7 +594,7 @@ static void what_is_written_reads_back(void **state)
 	(void)state;
 	unsigned equal = 0;
 	for (unsigned i = 0; i < 65536; i++) {
-		char name[2] = {(char)(i >> 8), (char)i};
+		char name[2] = { (char)(i >> 8), (char)i };
 		struct entry entry = ann();
 		entry.name = name;
 		entry.name_length = 2;
