@@ -1,0 +1,432 @@
+/*
+ * Owns: what the tokens' judge promises: who passes, and each kind of forgery that does not.
+ * Invariant: the tokens were made with python3-jwt (or by hand, where that refuses to), with SECRET
+ *   and for the second NOW_S.
+ * Thread: one.
+ * Does not know: HTTP, sessions.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "daemon/token.h"
+
+#define SECRET "nearby-test-secret-of-thirty-two-bytes!!"
+#define NOW_S 1700000000
+
+static char directory[64];
+static struct json_reader *reader;
+static struct token_key *key;
+static const char *reason;
+
+static const char *path_of(const char *name)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return path;
+}
+
+/* A file in the test's directory, replaced by each call. */
+static const char *file_of(const void *bytes, size_t length, mode_t mode)
+{
+	const char *path = path_of("key");
+	unlink(path);
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, length, file), length);
+	fclose(file);
+	assert_int_equal(chmod(path, mode), 0);
+	return path;
+}
+
+static int open_all(void **state)
+{
+	(void)state;
+	strcpy(directory, "/tmp/nearby-token-XXXXXX");
+	if (mkdtemp(directory) == NULL || json_reader_open(&reader) != 0)
+		return -1;
+	return token_key_open(&key, file_of(SECRET "\n", sizeof(SECRET), 0600), &reason);
+}
+
+static int close_all(void **state)
+{
+	(void)state;
+	token_key_close(&key);
+	json_reader_close(&reader);
+	unlink(path_of("key"));
+	return rmdir(directory);
+}
+
+static enum token_verdict verdict_for(const char *text, const char *audience, struct token *token)
+{
+	return token_verify(key, reader, text, strlen(text), NOW_S, audience, token);
+}
+
+static void each_kind_of_token_gets_its_verdict(void **state)
+{
+	(void)state;
+	static const struct {
+		enum token_verdict wanted;
+		const char *what;
+		const char *text;
+	} cases[] = {
+		{ TOKEN_GOOD, "by python3-jwt",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ" },
+		{ TOKEN_GOOD, "with claims of others",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMSwiaWF0IjoxNzAwMDAwMDAwLCJuYmYiOjE3MDAwMDAwMDAsImp0aSI6IngiLCJuZXN"
+		  "0ZWQiOnsiYSI6WzFdfSwiYXVkIjoiYW55In0.VMlZcPFoHzvPfmmdtVDxilZBTgCL98-Yu"
+		  "b4aCDWRRxw" },
+		{ TOKEN_GOOD, "nbf within the leeway",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMSwibmJmIjoxNzAwMDAwMDYwfQ._nmokRc2qSbpYaflfUuvciCg3NBozSBbLPhhLU-f"
+		  "TWI" },
+		{ TOKEN_GOOD, "exp with a fraction",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMS41fQ.IKZUORRPeJVt3nGc9cXQ3cZ0_s08GRAy8sw6bm2LcNY" },
+		{ TOKEN_GOOD, "typ is another",
+		  "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiI0MiI"
+		  "sImV4cCI6MTcwMDAwMDAwMX0.tlwxFMI4xFKKdUHIF6uyWYbe3ye90mOusHQSK9OlNrg" },
+		{ TOKEN_MALFORMED, "two parts",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0" },
+		{ TOKEN_MALFORMED, "four parts",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ.x" },
+		{ TOKEN_MALFORMED, "no header",
+		  ".eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5"
+		  "qnINKlywtsOHVQ" },
+		{ TOKEN_MALFORMED, "base64 with padding",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ=" },
+		{ TOKEN_MALFORMED, "a blank in front",
+		  " eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAw"
+		  "MDAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ" },
+		{ TOKEN_MALFORMED, "header is no JSON",
+		  "YWxnOkhTMjU2.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.IiPbZVqcVMJvYo53t"
+		  "dwCx5Iljo4CdnQk_-hyydhH9B0" },
+		{ TOKEN_MALFORMED, "header says alg twice",
+		  "eyJhbGciOiJub25lIiwiYWxnIjoiSFMyNTYifQ.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDA"
+		  "wMDAwMX0.z-yPiXfGTC1abruhBzpoGo9HavuOCEyQHXp1y1dk1dQ" },
+		{ TOKEN_ALGORITHM, "none, unsigned",
+		  "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		  "AwMX0." },
+		{ TOKEN_ALGORITHM, "none, signed",
+		  "eyJhbGciOiJub25lIn0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.X0KFQjfAG3"
+		  "dUJ7bSeGaucUKNgOyhyA0V4d4I5F7_6u4" },
+		{ TOKEN_ALGORITHM, "None",
+		  "eyJhbGciOiJOb25lIn0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.WmXKm8cuuC"
+		  "9aVEG_9NBJbiP6eUippRXFkNqrfRJ-kW4" },
+		{ TOKEN_ALGORITHM, "HS512 by the same key",
+		  "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.A-RErsS4wD-u24WqlLYRrEcFWhMqfdZk76LzxVWVxit66rOF5TJaMi5zE9TPjHa"
+		  "KE0AkTdP6UkK4NNTFL8jZIw" },
+		{ TOKEN_ALGORITHM, "RS256, signed with the secret",
+		  "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.xoqxRRCYKZW3Kmqwl2awcfx0KjCG7HsHR-swDRV2nwE" },
+		{ TOKEN_ALGORITHM, "no alg",
+		  "eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.e6tOTiJiI5b"
+		  "5R-TgEI2aVF_dGi2eEwkt003gMXtnnFg" },
+		{ TOKEN_ALGORITHM, "alg is a list",
+		  "eyJhbGciOlsiSFMyNTYiXX0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.7TkQ3s"
+		  "j6KRwJRFeD0NRhXYMWhC2l0GjnMtGqOfw84Gw" },
+		{ TOKEN_ALGORITHM, "critical extension",
+		  "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiYjY0Il0sImI2NCI6ZmFsc2V9.eyJzdWIiOiI0M"
+		  "iIsImV4cCI6MTcwMDAwMDAwMX0.A3V_mrB1sYQb8Vs1w__zlZzf3HCMcbjC0kzlhHNFsBs" },
+		{ TOKEN_SIGNATURE, "another key",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.SlMe72TWcObCj8HUnHcd3pkfGwrxfKoGSMP8Pqd1RiI" },
+		{ TOKEN_SIGNATURE, "claims exchanged",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MyIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ" },
+		{ TOKEN_SIGNATURE, "signature cut short",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywts" },
+		{ TOKEN_SIGNATURE, "signature empty",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMX0." },
+		{ TOKEN_CLAIMS, "claims are no JSON",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.c3ViPTQy.O6f5MjILtM-9wXmBaQ_c5YZ4"
+		  "8hL8QwJlVUP_e2fkTLU" },
+		{ TOKEN_CLAIMS, "claims are an array",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.W3sic3ViIjoiNDIiLCJleHAiOjE3MDAwM"
+		  "DAwMDF9XQ.1FLkyEDAAFVX58h1xDrhBYjC695YrboDyCbI-01L0l8" },
+		{ TOKEN_CLAIMS, "sub twice",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMSwic3ViIjoiNDMifQ.jmrx1jRmiyi-dfxPgTBZnow8M2OFFoXhYIrxV-lMvWU" },
+		{ TOKEN_CLAIMS, "exp twice",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMSwiZXhwIjoxNzAwMDAwMDAxfQ.GpEZ5F7_9lTAyAVFt29BT0OaiIuCq5XNn82SrWPB"
+		  "m8Y" },
+		{ TOKEN_CLAIMS, "no exp",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiJ9.ZB5LKEI16ytfReif"
+		  "34awiCrLHbVuuUw4gWAvFxTkxu8" },
+		{ TOKEN_CLAIMS, "exp is a string",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6IjE3MDAwM"
+		  "DAwMDEifQ.GP757kIGPG5pJO2AbwFvvdYdCDXIFrsDCpWYYfgcViE" },
+		{ TOKEN_CLAIMS, "exp beyond all range",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MWU5OTl9."
+		  "BP-0x_YlG6t5Cplv796H0ZSOCYm4MBZLhhdIWBpppHY" },
+		{ TOKEN_CLAIMS, "exp negative",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6LTF9.WDEw"
+		  "p0-0VAr_QWyhqoXB_9oq-vQ0vAfi7sxpQtgi0hQ" },
+		{ TOKEN_CLAIMS, "nbf is a string",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMSwibmJmIjoiMCJ9.bbTTcRsNREAygAU85LPZAfBJ0R_8Eba2d03t1xjZhe4" },
+		{ TOKEN_EXPIRED, "this second",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "DAwMH0.klAiA6OUxZ4iKMTEmYsDhasQVMl6Ge1yaIJmZv96Y_I" },
+		{ TOKEN_EXPIRED, "long ago",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MH0.ZoaDg"
+		  "AZmk-bTnNrvaXMsZEvdbmFNqFp_kWEXXP71FgQ" },
+		{ TOKEN_EARLY, "beyond the leeway",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		  "TAwMCwibmJmIjoxNzAwMDAwMDYxfQ.Dj0SngwNdjxYgUJCCTdsvxZdJfhquU7v6YCbknMF"
+		  "Vwg" },
+		{ TOKEN_SUBJECT, "none",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE3MDAwMDAwMDF9.ZJAw1VHO"
+		  "e2_95ilsfMcZ57qLEgWqQpfCuTe000zCD34" },
+		{ TOKEN_SUBJECT, "a number",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOjQyLCJleHAiOjE3MDAwMDAwM"
+		  "DF9.BmaBPe0PTWaRrPDpARzinODwQZQOp9i00FzGxCy626M" },
+		{ TOKEN_SUBJECT, "no decimal",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4iLCJleHAiOjE3MDAwM"
+		  "DAwMDF9.6fCck0qrVg5J0l-nAbecb6VH55h3BDzPCp6SM66zwi8" },
+		{ TOKEN_SUBJECT, "2^63",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI5MjIzMzcyMDM2ODU0Nzc1O"
+		  "DA4IiwiZXhwIjoxNzAwMDAwMDAxfQ.PRRIiRGa18Pef_Pv9MdQlXSJdsy7c176CYets_f9"
+		  "wi8" },
+		{ TOKEN_SUBJECT, "a leading zero",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwNDIiLCJleHAiOjE3MDAwM"
+		  "DAwMDF9.4l_DDAzrF0gLNd0NoWkyWRYryZiy8wt5vKfENCArVLs" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct token token = { { 5 }, 5, true };
+		enum token_verdict verdict = verdict_for(cases[i].text, "", &token);
+		if (verdict != cases[i].wanted)
+			fail_msg("%s: %s, not %s", cases[i].what, token_verdict_text(verdict),
+				 token_verdict_text(cases[i].wanted));
+		assert_int_equal(token.user.value, verdict == TOKEN_GOOD ? 42 : 5);
+		assert_int_equal(token.expiry_s, verdict == TOKEN_GOOD ? NOW_S + 1 : 5);
+		assert_int_equal(token.is_admin, verdict != TOKEN_GOOD);
+	}
+}
+
+/* RFC 7515, appendix A.1: its signature holds, and its claims name no user. */
+static void the_example_of_rfc_7515_is_verified(void **state)
+{
+	(void)state;
+	static const uint8_t secret[] = {
+		3,   35,  53, 75,  43,	15, 165, 188, 131, 126, 6,   101, 119, 123, 166, 143,
+		90,  179, 40, 230, 240, 84, 201, 40,  169, 15,	132, 178, 210, 80,  46,	 191,
+		211, 251, 90, 146, 210, 6,  71,	 239, 150, 138, 180, 195, 119, 98,  61,	 34,
+		61,  46,  33, 114, 5,	46, 79,	 8,   192, 205, 154, 245, 103, 208, 128, 163,
+	};
+	static const char text[] =
+		"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9."
+		"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
+		"cGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
+		"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+	struct token_key *example = NULL;
+	struct token token;
+	assert_int_equal(token_key_open(&example, file_of(secret, sizeof(secret), 0600), &reason),
+			 0);
+	assert_int_equal(token_verify(example, reader, text, strlen(text), 1300819379, "", &token),
+			 TOKEN_SUBJECT);
+	assert_int_equal(token_verify(example, reader, text, strlen(text), 1300819380, "", &token),
+			 TOKEN_EXPIRED);
+	token_key_close(&example);
+}
+
+static void the_audience_is_judged_when_one_is_set(void **state)
+{
+	(void)state;
+	struct token token;
+	static const char aud_text[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMSwiYXVkIjoibmVhcmJ5In0.ZIEHVdEeWyGQ3FH3V9jhNAR-VKjJ4JUoIAvTPZd21Aw";
+	static const char aud_list[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMSwiYXVkIjpbIngiLCJuZWFyYnkiXX0.HSz7nwHaB_zyx_dG3a1qGFOwrw8yItiaFVm"
+		"N4NSAnOc";
+	static const char aud_other[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMSwiYXVkIjoibmVhcmJ5eCJ9.JfAnGuecAn3I6CEbIOsnaVvxNSno1svwD-1oY-nKK6"
+		"Y";
+	static const char aud_none[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ";
+	assert_int_equal(verdict_for(aud_text, "nearby", &token), TOKEN_GOOD);
+	assert_int_equal(verdict_for(aud_list, "nearby", &token), TOKEN_GOOD);
+	assert_int_equal(verdict_for(aud_other, "nearby", &token), TOKEN_AUDIENCE);
+	assert_int_equal(verdict_for(aud_none, "nearby", &token), TOKEN_AUDIENCE);
+	assert_int_equal(verdict_for(aud_other, "", &token), TOKEN_GOOD);
+}
+
+static void the_word_admin_in_the_scope_makes_an_admin(void **state)
+{
+	(void)state;
+	struct token token;
+	static const char admin[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMSwic2NvcGUiOiJyZWFkIGFkbWluIn0.BS5WHdZCo1F15VdcuTaXCK_XxnA5WwSXLzO"
+		"mD4SI25Q";
+	static const char administrator[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMSwic2NvcGUiOiJhZG1pbmlzdHJhdG9yIHJlYWQifQ._cOfluAfTVz2kgfq7ttpCYjB"
+		"mycNOUoPuXwm4wLTOKc";
+	static const char in_a_list[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
+		"DAwMSwic2NvcGUiOlsiYWRtaW4iXX0.eIFFjVU7bLzbhOpZ_4kf1yjwKvVMqlewRcj1R87"
+		"-Zcc";
+	assert_int_equal(verdict_for(admin, "", &token), TOKEN_GOOD);
+	assert_true(token.is_admin);
+	assert_int_equal(verdict_for(administrator, "", &token), TOKEN_GOOD);
+	assert_false(token.is_admin);
+	assert_int_equal(verdict_for(in_a_list, "", &token), TOKEN_GOOD);
+	assert_false(token.is_admin);
+}
+
+static void a_token_that_we_make_is_good_until_it_expires(void **state)
+{
+	(void)state;
+	static const struct token wanted[] = { { { 0 }, NOW_S + 1, false },
+					       { { USER_ID_MAX }, NOW_S + 100, true } };
+	for (size_t i = 0; i < ARRAY_COUNT(wanted); i++) {
+		char text[TOKEN_BYTES_MAX + 1];
+		struct token token;
+		assert_int_equal(token_make(key, &wanted[i], i == 0 ? "" : "a\"b", text), 0);
+		assert_int_equal(verdict_for(text, i == 0 ? "" : "a\"b", &token), TOKEN_GOOD);
+		assert_int_equal(token.user.value, wanted[i].user.value);
+		assert_int_equal(token.expiry_s, wanted[i].expiry_s);
+		assert_int_equal(token.is_admin, wanted[i].is_admin);
+		assert_int_equal(token_verify(key, reader, text, strlen(text), wanted[i].expiry_s,
+					      "", &token),
+				 TOKEN_EXPIRED);
+	}
+}
+
+static void a_token_cut_anywhere_or_with_any_letter_changed_fails(void **state)
+{
+	(void)state;
+	static const struct token wanted = { { 42 }, NOW_S + 1, false };
+	char text[TOKEN_BYTES_MAX + 1];
+	struct token token;
+	assert_int_equal(token_make(key, &wanted, "", text), 0);
+	size_t length = strlen(text);
+	for (size_t i = 0; i < length; i++)
+		assert_int_not_equal(token_verify(key, reader, text, i, NOW_S, "", &token),
+				     TOKEN_GOOD);
+	/* The low bits of the last letter are not part of the signature. */
+	for (size_t i = 0; i < length - 1; i++) {
+		char letter = text[i];
+		text[i] = letter == 'A' ? 'B' : 'A';
+		assert_int_not_equal(verdict_for(text, "", &token), TOKEN_GOOD);
+		text[i] = letter;
+	}
+	assert_int_equal(verdict_for(text, "", &token), TOKEN_GOOD);
+}
+
+static void a_huge_token_is_not_looked_at(void **state)
+{
+	(void)state;
+	static char text[1 << 20];
+	struct token token;
+	memset(text, 'A', sizeof(text));
+	text[20] = text[40] = '.';
+	assert_int_equal(token_verify(key, reader, text, sizeof(text), NOW_S, "", &token),
+			 TOKEN_MALFORMED);
+	assert_int_equal(token_verify(key, reader, text, TOKEN_BYTES_MAX, NOW_S, "", &token),
+			 TOKEN_MALFORMED);
+	assert_int_equal(token_verify(key, reader, "", 0, NOW_S, "", &token), TOKEN_MISSING);
+}
+
+static void refused_key(const void *bytes, size_t length, const char *wanted)
+{
+	struct token_key *none = NULL;
+	assert_int_equal(token_key_open(&none, file_of(bytes, length, 0600), &reason), -EINVAL);
+	assert_null(none);
+	assert_non_null(strstr(reason, wanted));
+}
+
+static void a_file_that_is_no_secret_is_refused_with_advice(void **state)
+{
+	(void)state;
+	struct token_key *none = NULL;
+	static char big[TOKEN_SECRET_BYTES_MAX + 2];
+	memset(big, 'x', sizeof(big));
+	refused_key(SECRET, 31,
+		    "the secret must have 32 to 1024 bytes; `nearbyctl keygen FILE` makes one");
+	refused_key("0123456789012345678901234567890\n", 32,
+		    "the secret must have 32 to 1024 bytes");
+	refused_key("", 0, "the secret must have 32 to 1024 bytes");
+	refused_key(big, TOKEN_SECRET_BYTES_MAX + 1, "the secret must have 32 to 1024 bytes");
+	refused_key("-----BEGIN PUBLIC KEY-----\n0123456789\n", 38,
+		    "PEM and JWKS keys are not offered yet");
+	refused_key("{\"keys\":[]}                          ", 37,
+		    "PEM and JWKS keys are not offered yet");
+	assert_int_equal(token_key_open(&none, path_of("absent"), &reason), -ENOENT);
+	assert_non_null(strstr(reason, "`nearbyctl keygen FILE` makes one"));
+	assert_int_equal(token_key_open(&none, "", &reason), -EINVAL);
+	assert_non_null(strstr(reason, "token-key is not set"));
+}
+
+static void a_secret_that_others_can_read_is_warned_of(void **state)
+{
+	(void)state;
+	struct token_key *open_key = NULL;
+	assert_int_equal(token_key_open(&open_key, file_of(SECRET, 40, 0644), &reason), 0);
+	assert_non_null(strstr(reason, "chmod 600"));
+	token_key_close(&open_key);
+	assert_int_equal(token_key_open(&open_key, file_of(SECRET, 40, 0600), &reason), 0);
+	assert_null(reason);
+	token_key_close(&open_key);
+}
+
+static void a_generated_key_is_private_new_and_good(void **state)
+{
+	(void)state;
+	struct stat status;
+	struct token_key *fresh = NULL;
+	char path[128], text[TOKEN_BYTES_MAX + 1];
+	struct token token = { { 1 }, NOW_S + 1, false };
+	strcpy(path, path_of("generated"));
+	assert_int_equal(token_key_generate(path), 0);
+	assert_int_equal(token_key_generate(path), -EEXIST);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	assert_int_equal(token_key_open(&fresh, path, &reason), 0);
+	assert_null(reason);
+	assert_int_equal(token_make(fresh, &token, "", text), 0);
+	assert_int_equal(verdict_for(text, "", &token), TOKEN_SIGNATURE);
+	token_key_close(&fresh);
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_kind_of_token_gets_its_verdict),
+		cmocka_unit_test(the_example_of_rfc_7515_is_verified),
+		cmocka_unit_test(the_audience_is_judged_when_one_is_set),
+		cmocka_unit_test(the_word_admin_in_the_scope_makes_an_admin),
+		cmocka_unit_test(a_token_that_we_make_is_good_until_it_expires),
+		cmocka_unit_test(a_token_cut_anywhere_or_with_any_letter_changed_fails),
+		cmocka_unit_test(a_huge_token_is_not_looked_at),
+		cmocka_unit_test(a_file_that_is_no_secret_is_refused_with_advice),
+		cmocka_unit_test(a_secret_that_others_can_read_is_warned_of),
+		cmocka_unit_test(a_generated_key_is_private_new_and_good),
+	};
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}
