@@ -1,0 +1,297 @@
+/*
+ * Owns: an engine's memory, and which part handles which event.
+ * Invariant: every limit of the config has its memory from the start.
+ * Thread: as engine.h.
+ * Does not know: how any event is handled.
+ */
+#include "engine/engine_private.h"
+
+#include "base/check.h"
+#include "engine/answer.h"
+#include "engine/channel.h"
+#include "engine/evaluate.h"
+#include "engine/friendship.h"
+#include "engine/location.h"
+#include "engine/nearby.h"
+#include "engine/pace.h"
+#include "engine/peer.h"
+#include "engine/session.h"
+#include "engine/subscription.h"
+#include "engine/sweep.h"
+
+#include <errno.h>
+
+#define ENGINE_MAGIC 0x454e474eu /* "ENGN" */
+
+/* Looks that wait for one core: an eighth of the channels, within these. More become a rescan. */
+#define LOOKS_MIN 16u
+#define LOOKS_MAX 4096u
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+/* Cuts memory into pieces; with no memory it only sums them up. */
+struct carver {
+	uint8_t *memory;
+	size_t bytes;
+};
+
+static void *carve(struct carver *carver, uint64_t count, size_t each_bytes)
+{
+	void *piece = carver->memory == NULL ? NULL : carver->memory + carver->bytes;
+	carver->bytes += (count * each_bytes + 63) & ~(size_t)63;
+	return piece;
+}
+
+static uint32_t looks_capacity(const struct engine_config *config)
+{
+	uint32_t wanted = config->channels_max / 8;
+	return wanted < LOOKS_MIN ? LOOKS_MIN : wanted > LOOKS_MAX ? LOOKS_MAX : wanted;
+}
+
+/*
+ * Words of the arena when everything is as large as it can be. A list of n has n + n/8 + 8 words
+ * (room to grow, header, rounding); each subscription stands in two, and is alone in the channel's at
+ * worst. A name has 16 words and a header. What lies between is lost to fragmentation: a tenth.
+ */
+static uint64_t arena_capacity_words(const struct engine_config *config)
+{
+	uint64_t lists = (uint64_t)config->subscriptions_max * 9 / 4 +
+			 ((uint64_t)config->sessions_max + config->channels_max) * 8;
+	uint64_t names = (uint64_t)config->channels_max * 20;
+	return ((lists + names) * 11 / 10 + 64) & ~UINT64_C(3);
+}
+
+/* One slot in three stays empty, so that probes are short. */
+static uint64_t map_capacity(const struct engine_config *config)
+{
+	return (uint64_t)config->channels_max * 3 / 2 + 2;
+}
+
+static struct engine *lay_out(struct carver *carver, const struct engine_config *config)
+{
+	struct engine parts = { 0 };
+	struct engine *engine = carve(carver, 1, sizeof(*engine));
+	parts.channels = carve(carver, config->channels_max, sizeof(*parts.channels));
+	parts.map = carve(carver, map_capacity(config), sizeof(*parts.map));
+	parts.sessions = carve(carver, config->sessions_max, sizeof(*parts.sessions));
+	parts.vantages = carve(carver, config->sessions_max, sizeof(*parts.vantages));
+	parts.pace = carve(carver, config->sessions_max, sizeof(*parts.pace));
+	parts.peers = carve(carver, config->cores, sizeof(*parts.peers));
+	uint32_t *looks =
+		carve(carver, (uint64_t)config->cores * looks_capacity(config), sizeof(uint32_t));
+	uint32_t *words = carve(carver, arena_capacity_words(config), sizeof(uint32_t));
+	if (engine == NULL)
+		return NULL;
+	*engine = parts;
+	engine->looks_max = looks_capacity(config);
+	engine->map_size = map_capacity(config);
+	for (uint32_t core = 0; core < config->cores; core++)
+		engine->peers[core].looks = looks + (size_t)core * engine->looks_max;
+	arena_init(&engine->arena, words, arena_capacity_words(config));
+	return engine;
+}
+
+/*
+ * Each session 88 bytes, its vantage 32, its place in the heap 16; each channel 56 bytes and 6 of
+ * the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the arena, see
+ * arena_capacity_words: about 10 bytes a subscription and 123 a channel. That is address space: a
+ * page that no session, channel or list ever needed is never touched.
+ */
+size_t engine_memory_bytes(const struct engine_config *config)
+{
+	struct carver carver = { 0 };
+	lay_out(&carver, config);
+	return carver.bytes;
+}
+
+static bool is_config_good(const struct engine_config *config)
+{
+	return config->cores >= 1 && config->cores <= NEARBYSHM_CORES_MAX &&
+	       config->core < config->cores && config->radius_m > 0 && config->ttl_us > 0 &&
+	       config->sessions_max >= 1 && config->sessions_max <= TAG_KEY_MAX &&
+	       config->channels_max >= 1 && config->channels_max <= TAG_KEY_MAX &&
+	       config->friends_max >= 1 && arena_capacity_words(config) <= ARENA_WORDS_MAX &&
+	       config->segment != NULL && config->counters != NULL;
+}
+
+int engine_init(struct engine **engine, const struct engine_config *config, void *memory,
+		size_t memory_bytes)
+{
+	if (!is_config_good(config) || memory_bytes < engine_memory_bytes(config) ||
+	    (uintptr_t)memory % 64 != 0)
+		return -EINVAL;
+	struct carver carver = { .memory = memory };
+	struct engine *fresh = lay_out(&carver, config);
+	fresh->magic = ENGINE_MAGIC;
+	fresh->config = *config;
+	fresh->near_chord2 = geo_chord2_limit(config->radius_m);
+	fresh->reevaluate_chord2 = geo_chord2_limit(config->radius_m * REEVALUATE_FRACTION);
+	fresh->channel_free = fresh->session_free = NONE;
+	fresh->timer_first = fresh->timer_last = NONE;
+	for (uint32_t core = 0; core < config->cores; core++)
+		fresh->peers[core].untold_first = fresh->peers[core].untold_last = NONE;
+	sweep_init(fresh);
+	*engine = fresh;
+	return 0;
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+static int step_join(struct engine *engine, const struct event *event, struct engine_out *out)
+{
+	int status = session_open(engine, event->join.user, event->join.friends,
+				  event->join.friend_count, &out->joined);
+	engine_count(engine, status == 0 ? ENGINE_COUNTER_JOINS : ENGINE_COUNTER_JOINS_REFUSED, 1);
+	return status;
+}
+
+static void step_nearby(struct engine *engine, const struct event *event, uint32_t slot,
+			struct engine_out *out)
+{
+	if (!answer_is_located(engine, event->now_us, slot, out))
+		return;
+	out->has_answer = true;
+	nearby_page(engine, event->now_us, slot,
+		    event->nearby.has_cursor ? &event->nearby.cursor : NULL, event->nearby.limit,
+		    &out->answer);
+}
+
+static void step_tick(struct engine *engine, uint64_t now_us)
+{
+	sweep_step(engine, now_us);
+	evaluate_step(engine, now_us);
+	peer_rescan_step(engine, now_us);
+}
+
+/* The session that an event is about; all these begin with its id. */
+static struct session_id session_of(const struct event *event)
+{
+	switch (event->type) {
+	case EVENT_LOCATION:
+		return event->location.session;
+	case EVENT_NEARBY:
+		return event->nearby.session;
+	case EVENT_SUBSCRIBE:
+	case EVENT_UNSUBSCRIBE:
+		return event->subscribe.session;
+	default:
+		return event->session;
+	}
+}
+
+static int step_session(struct engine *engine, const struct event *event, struct engine_out *out)
+{
+	uint32_t slot = session_find(engine, session_of(event));
+	if (slot == NONE)
+		return -ESTALE;
+	switch (event->type) {
+	case EVENT_LEAVE:
+		session_close(engine, slot);
+		break;
+	case EVENT_LOCATION:
+		location_accept(engine, event, slot, out);
+		break;
+	case EVENT_NEARBY:
+		step_nearby(engine, event, slot, out);
+		break;
+	case EVENT_SUBSCRIBE:
+		friendship_subscribe(engine, event->now_us, slot, event->subscribe.user, out);
+		break;
+	case EVENT_UNSUBSCRIBE:
+		friendship_unsubscribe(engine, slot, event->subscribe.user, out);
+		break;
+	case EVENT_PAUSE:
+		session_pause(engine, slot);
+		break;
+	case EVENT_RESUME:
+		session_resume(engine, slot);
+		break;
+	default:
+		check(!"an event of a session");
+	}
+	return 0;
+}
+
+static int step_any(struct engine *engine, const struct event *event, struct engine_out *out)
+{
+	switch (event->type) {
+	case EVENT_JOIN:
+		return step_join(engine, event, out);
+	case EVENT_BEFRIEND:
+		return friendship_add(engine, event->friendship.user, &event->friendship.with);
+	case EVENT_UNFRIEND:
+		friendship_remove(engine, event->friendship.user, event->friendship.with.user);
+		return 0;
+	case EVENT_RENAME:
+		return friendship_rename(engine, event->now_us, &event->rename);
+	case EVENT_PEER:
+		peer_receive(engine, event->now_us, event->peer.from_core, &event->peer.msg);
+		return 0;
+	case EVENT_TICK:
+		step_tick(engine, event->now_us);
+		return 0;
+	default:
+		return step_session(engine, event, out);
+	}
+}
+
+int engine_step(struct engine *engine, const struct event *event, struct engine_out *out)
+{
+	check_object(engine, ENGINE_MAGIC);
+	out->has_answer = false;
+	out->has_record = false;
+	int status = step_any(engine, event, out);
+	counter_set(&engine->config.counters[ENGINE_COUNTER_SESSIONS], engine->session_count);
+	counter_set(&engine->config.counters[ENGINE_COUNTER_SUBSCRIPTIONS], engine->subscription_count);
+	counter_set(&engine->config.counters[ENGINE_COUNTER_CHANNELS], engine->channel_count);
+	return status;
+}
+
+/* ---- the rest ----------------------------------------------------------------------------- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t engine_next_us(const struct engine *engine, uint64_t interval_us)
+{
+	check_object(engine, ENGINE_MAGIC);
+	if (peer_is_rescanning(engine))
+		return 0;
+	uint64_t next_us = earlier(sweep_next_us(engine), evaluate_next_us(engine));
+	if (engine->pace_count > 0)
+		next_us = earlier(next_us, engine->pace[0].last_us + interval_us);
+	return next_us;
+}
+
+uint32_t engine_sessions(const struct engine *engine, struct user_id user,
+			 struct session_id *sessions, uint32_t max)
+{
+	uint32_t channel = channel_find(engine, user.value), count = 0;
+	uint32_t slot = channel == NONE ? NONE : engine->channels[channel].first_session;
+	for (; slot != NONE && count < max; slot = engine->sessions[slot].sibling)
+		sessions[count++] = session_id(engine, slot);
+	return count;
+}
+
+uint32_t engine_session_count(const struct engine *engine, struct user_id user)
+{
+	uint32_t channel = channel_find(engine, user.value), count = 0;
+	uint32_t slot = channel == NONE ? NONE : engine->channels[channel].first_session;
+	for (; slot != NONE; slot = engine->sessions[slot].sibling)
+		count++;
+	return count;
+}
+
+void engine_check(const struct engine *engine)
+{
+	check_object(engine, ENGINE_MAGIC);
+	arena_check(&engine->arena);
+	channel_check_all(engine);
+	session_check_all(engine);
+	subscription_check_all(engine);
+	pace_check(engine);
+	evaluate_check_all(engine);
+	peer_check_all(engine);
+}

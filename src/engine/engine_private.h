@@ -1,0 +1,161 @@
+/*
+ * Owns: the records that the engine's files share.
+ * Invariant: what each record says beside its members; engine_check walks them all.
+ * Thread: as engine.h.
+ * Does not know: more than engine.h does.
+ *
+ * The parts, each a file: channel (what this core knows of a user), session (a device),
+ * subscription (the pair of a session and a friend), privacy (the gate), look (what a user's
+ * change means for who follows, and a viewer's own for its list), nearby (pages), flush (frames),
+ * pace (whose turn it is), peer (other cores), sweep (the TTL).
+ */
+#ifndef NEARBY_ENGINE_ENGINE_PRIVATE_H
+#define NEARBY_ENGINE_ENGINE_PRIVATE_H
+
+#include "engine/arena.h"
+#include "engine/engine.h"
+#include "engine/geo.h"
+#include "engine/taglist.h"
+
+/* No channel, no session, no place in a queue. */
+#define NONE UINT32_MAX
+
+/* Tags of a subscription. The session's list has all of them, the channel's only KNOWN. */
+enum {
+	TAG_KNOWN = 1,	 /* the client believes that this friend is in range */
+	TAG_DIRTY = 2,	 /* to be judged at the next flush */
+	TAG_MUTED = 4,	 /* unsubscribed: never KNOWN or DIRTY */
+	TAG_REMOVED = 8, /* no friend any more, but KNOWN and DIRTY: `gone` is still to be said */
+};
+
+/* Both at once, otherwise impossible: being added, with others that may not find room. */
+#define TAG_FRESH (TAG_MUTED | TAG_REMOVED)
+
+/*
+ * What this core knows of a user who is followed from here, has sessions here, or is homed here and
+ * followed from other cores. It lives as long as one of these holds or a message about it waits.
+ */
+struct channel {
+	uint64_t user;
+	uint64_t interest;	  /* at the home core: other cores that follow, a bit each */
+	uint64_t looks;		  /* other cores for which a look waits, a bit each */
+	struct taglist followers; /* keys are session slots */
+	uint32_t first_session;	  /* of this user; the others hang on session.sibling */
+	nearby_hint hint;
+	uint32_t name; /* span of the name's bytes, 0 for none; only while there are followers */
+	uint32_t next; /* in the peer's list of untold interest, or in the free list */
+	uint32_t previous;
+	uint8_t name_length;
+	bool is_live;
+	bool is_told;	/* the home core was told that we follow */
+	bool is_untold; /* is_told is not what should be: in the list of that peer */
+};
+
+/* Where a session's user is, packed for the filter. Without a location of its own that is the
+ * session's to look from, the point is VANTAGE_NOWHERE, which is near nothing. */
+struct vantage {
+	struct point point;
+	uint64_t receipt_us;
+};
+#define VANTAGE_NOWHERE ((struct point){ 8, 8, 8 })
+
+struct session {
+	int64_t last_ts_ms;
+	uint64_t last_frame_us;
+	uint64_t evaluate_us;	       /* when is_timed: evaluate the list then */
+	struct nearby_place place;     /* of the vantage */
+	struct nearby_place evaluated; /* where the list was last evaluated from */
+	struct taglist friends;	       /* keys are channels */
+	uint32_t generation;
+	uint32_t channel;	/* of its user */
+	uint32_t sibling;	/* next session of the user, or in the free list */
+	uint32_t dirty_count;	/* friends with TAG_DIRTY */
+	uint32_t removed_count; /* friends with TAG_REMOVED */
+	uint32_t flush_from;	/* index in friends where the next flush begins, so that all get a turn */
+	uint32_t pace_idx;	/* in engine.pace, or NONE */
+	uint32_t timer_next, timer_previous;
+	bool is_live;
+	bool is_initialised; /* sent its own first location */
+	bool is_located;     /* its user has a location: the vantage is somewhere */
+	bool is_paused;
+	bool is_timed;
+};
+
+/* A session that has something to hear: a node of a heap by last_us. */
+struct pace {
+	uint64_t last_us; /* when its last turn ended */
+	uint32_t slot;
+};
+
+/* Another core. */
+struct peer {
+	uint32_t untold_first, untold_last; /* channels homed there, see channel.is_untold */
+	uint32_t look_head, look_count;	    /* in looks, a ring of channels homed here */
+	uint32_t *looks;
+	bool rescan;	     /* to be told to recheck all; then no look waits */
+	uint64_t rescan_end; /* ours of its users goes on until rescan_at is here */
+};
+
+/* Slots that the table is asked to sweep at a time. */
+#define SWEEP_CHUNK_SLOTS 512
+
+struct sweep {
+	uint32_t cursors[NEARBYSHM_PARTITIONS];
+	uint32_t partition; /* the one being walked, ours */
+	uint64_t left;	    /* slots of it still to be looked at in this round */
+	uint64_t last_us;
+	bool is_asleep;	  /* our partitions are empty: nothing to do until a location is put */
+	bool has_put;	  /* since the round began */
+};
+
+struct engine {
+	uint32_t magic;
+	struct engine_config config;
+	double near_chord2;	/* geo_chord2_limit of the radius */
+	double reevaluate_chord2;
+
+	struct channel *channels;
+	uint32_t channel_count; /* live */
+	uint32_t channel_high;	/* records ever used */
+	uint32_t channel_free;	/* first of the free list */
+	uint32_t *map;		/* by hash of the user: channel + 1, 0 for empty; linear probing */
+	uint64_t map_size;
+
+	struct session *sessions;
+	struct vantage *vantages; /* beside sessions: what the filter reads, and nothing else */
+	uint32_t session_count, session_high, session_free;
+	uint64_t subscription_count;
+
+	struct arena arena; /* lists and names */
+
+	struct pace *pace;
+	uint32_t pace_count;
+
+	uint32_t timer_first, timer_last; /* sessions by evaluate_us, ascending */
+
+	struct peer *peers;    /* by core; our own is not used */
+	uint32_t looks_max;    /* capacity of peer.looks */
+	uint64_t deaf;	       /* cores whose interest in some user we could not note */
+	uint64_t rescan_at;    /* channel records ever rechecked; modulo channel_high, the next */
+	uint64_t rescan_until; /* the largest rescan_end */
+
+	struct sweep sweep;
+
+	struct entry entries[FRAME_ENTRIES_MAX];
+	struct gone gones[FRAME_ENTRIES_MAX];
+	uint32_t *picks[FRAME_ENTRIES_MAX]; /* the subscriptions of entries, as items of a session */
+	uint64_t swept[SWEEP_CHUNK_SLOTS];
+};
+
+static inline void engine_count(struct engine *engine, enum engine_counter counter, uint64_t amount)
+{
+	counter_add(&engine->config.counters[counter], amount);
+}
+
+/* Exactly the TTL old is still active. Another core's clock may be ahead of ours by a little. */
+static inline bool engine_is_expired(const struct engine *engine, uint64_t now_us, uint64_t receipt_us)
+{
+	return now_us > receipt_us && now_us - receipt_us > engine->config.ttl_us;
+}
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * Owns: see evaluate.h.
+ * Invariant: see evaluate.h; as all wait equally long, the list of timers is a queue.
+ * Thread: as engine.h.
+ * Does not know: what is said in the end; that is judged anew at the flush.
+ */
+#include "engine/evaluate.h"
+
+#include "base/check.h"
+#include "engine/subscription.h"
+
+/* Friends looked at in one step, or those of one session when it has more. */
+#define STEP_FRIENDS 2048
+/* Friends whose slots in the table are asked for ahead. */
+#define AHEAD 8
+
+void evaluate_cancel(struct engine *engine, uint32_t slot)
+{
+	struct session *session = &engine->sessions[slot];
+	if (!session->is_timed)
+		return;
+	uint32_t next = session->timer_next, previous = session->timer_previous;
+	*(next != NONE ? &engine->sessions[next].timer_previous : &engine->timer_last) = previous;
+	*(previous != NONE ? &engine->sessions[previous].timer_next : &engine->timer_first) = next;
+	session->timer_next = session->timer_previous = NONE;
+	session->is_timed = false;
+}
+
+static void evaluate_later(struct engine *engine, uint64_t now_us, uint32_t slot)
+{
+	struct session *session = &engine->sessions[slot];
+	if (session->is_timed)
+		return;
+	session->is_timed = true;
+	session->evaluate_us = now_us + REEVALUATE_AFTER_US;
+	session->timer_previous = engine->timer_last;
+	*(engine->timer_last != NONE ? &engine->sessions[engine->timer_last].timer_next :
+				       &engine->timer_first) = slot;
+	engine->timer_last = slot;
+}
+
+void evaluate_done(struct engine *engine, uint32_t slot)
+{
+	engine->sessions[slot].evaluated = engine->sessions[slot].place;
+	evaluate_cancel(engine, slot);
+}
+
+static void prefetch_friend(const struct engine *engine, const uint32_t *items, uint32_t at,
+			    uint32_t count)
+{
+	if (at + 2 * AHEAD < count)
+		__builtin_prefetch(&engine->channels[tag_key(items[at + 2 * AHEAD])]);
+	if (at + AHEAD < count)
+		nearby_table_prefetch(engine->config.segment,
+				      engine->channels[tag_key(items[at + AHEAD])].hint);
+}
+
+void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
+{
+	struct session *session = &engine->sessions[slot];
+	uint32_t *items = taglist_items(&engine->arena, &session->friends);
+	uint32_t count = session->friends.count;
+	for (uint32_t i = 0; i < count; i++) {
+		prefetch_friend(engine, items, i, count);
+		if (items[i] & (TAG_MUTED | TAG_REMOVED))
+			continue;
+		struct entry entry;
+		enum gone_why why;
+		bool is_seen = subscription_see(engine, now_us, slot, items[i], &entry, &why);
+		if (is_seen != ((items[i] & TAG_KNOWN) != 0))
+			subscription_mark(engine, slot, &items[i]);
+	}
+	evaluate_done(engine, slot);
+	engine_count(engine, ENGINE_COUNTER_EVALUATIONS, 1);
+}
+
+static bool is_same_place(struct nearby_place a, struct nearby_place b)
+{
+	return a.lat_e7 == b.lat_e7 && a.lon_e7 == b.lon_e7;
+}
+
+void evaluate_moved(struct engine *engine, uint64_t now_us, uint32_t slot)
+{
+	const struct session *session = &engine->sessions[slot];
+	struct point before = geo_point(session->evaluated);
+	if (geo_chord2(&before, &engine->vantages[slot].point) > engine->reevaluate_chord2)
+		evaluate_now(engine, now_us, slot);
+	else if (!is_same_place(session->evaluated, session->place))
+		evaluate_later(engine, now_us, slot);
+}
+
+void evaluate_step(struct engine *engine, uint64_t now_us)
+{
+	uint32_t friends = 0;
+	while (friends < STEP_FRIENDS && evaluate_next_us(engine) <= now_us) {
+		friends += 1 + engine->sessions[engine->timer_first].friends.count;
+		evaluate_now(engine, now_us, engine->timer_first);
+	}
+}
+
+uint64_t evaluate_next_us(const struct engine *engine)
+{
+	return engine->timer_first == NONE ? UINT64_MAX :
+					     engine->sessions[engine->timer_first].evaluate_us;
+}
+
+void evaluate_check_all(const struct engine *engine)
+{
+	uint32_t listed = 0, timed = 0, previous = NONE;
+	for (uint32_t s = engine->timer_first; s != NONE; s = engine->sessions[s].timer_next) {
+		check(engine->sessions[s].is_live && engine->sessions[s].is_timed);
+		check(engine->sessions[s].timer_previous == previous);
+		check(previous == NONE ||
+		      engine->sessions[previous].evaluate_us <= engine->sessions[s].evaluate_us);
+		previous = s;
+		listed++;
+	}
+	check(engine->timer_last == previous);
+	for (uint32_t slot = 0; slot < engine->session_high; slot++) {
+		const struct session *session = &engine->sessions[slot];
+		timed += session->is_live && session->is_timed;
+		if (session->is_live && session->is_located)
+			check(session->is_timed || is_same_place(session->place, session->evaluated));
+	}
+	check(listed == timed);
+}

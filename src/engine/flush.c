@@ -1,0 +1,130 @@
+/*
+ * Owns: the frames that go out by themselves: `gone` and `update`.
+ * Invariant: what is said is judged at this moment; an entry that is said or not worth saying is
+ *   clean, the rest stays dirty; a client's belief changes only with the frame that says so.
+ * Thread: as engine.h.
+ * Does not know: why an entry is dirty.
+ */
+#include "engine/channel.h"
+#include "engine/pace.h"
+#include "engine/session.h"
+#include "engine/subscription.h"
+
+/* What one pass over the dirty friends of a session found. */
+struct pass {
+	uint32_t gone_count;
+	uint32_t entry_count;
+	uint32_t dropped_count;
+	uint32_t dropped[FRAME_ENTRIES_MAX]; /* channels of friends that are no more */
+};
+
+static bool is_full(const struct pass *pass)
+{
+	return pass->gone_count == FRAME_ENTRIES_MAX || pass->entry_count == FRAME_ENTRIES_MAX;
+}
+
+static void note_gone(struct engine *engine, struct pass *pass, uint32_t slot, uint32_t *item,
+		      enum gone_why why)
+{
+	uint32_t channel = tag_key(*item);
+	engine->gones[pass->gone_count++] =
+		(struct gone){ { engine->channels[channel].user }, why };
+	if (*item & TAG_REMOVED)
+		pass->dropped[pass->dropped_count++] = channel;
+	else
+		subscription_set_known(engine, slot, item, false);
+}
+
+static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uint32_t slot,
+		  uint32_t *item)
+{
+	enum gone_why why;
+	if (subscription_see(engine, now_us, slot, *item, &engine->entries[pass->entry_count], &why)) {
+		engine->picks[pass->entry_count++] = item;
+		return;
+	}
+	bool is_removed = (*item & TAG_REMOVED) != 0;
+	if (*item & TAG_KNOWN)
+		note_gone(engine, pass, slot, item, why);
+	/* A removed one stays whole until it is dropped, after the pass. */
+	if (!is_removed)
+		subscription_clear(engine, slot, item);
+}
+
+/* Once around the list from where the last pass ended, until all is judged or a frame is full. */
+static void judge_all(struct engine *engine, uint64_t now_us, struct pass *pass, uint32_t slot)
+{
+	struct session *session = &engine->sessions[slot];
+	uint32_t *items = taglist_items(&engine->arena, &session->friends);
+	uint32_t count = session->friends.count, left = session->dirty_count;
+	uint32_t at = session->flush_from < count ? session->flush_from : 0;
+	for (uint32_t seen = 0; seen < count && left > 0 && !is_full(pass); seen++) {
+		if (items[at] & TAG_DIRTY) {
+			judge(engine, now_us, pass, slot, &items[at]);
+			left--;
+		}
+		at = at + 1 < count ? at + 1 : 0;
+	}
+	session->flush_from = at;
+}
+
+static void say_gone(struct engine *engine, const struct pass *pass, uint32_t slot,
+		     struct server_msg *msg)
+{
+	for (uint32_t i = 0; i < pass->dropped_count; i++)
+		subscription_drop(engine, slot, pass->dropped[i]);
+	*msg = (struct server_msg){ .type = SERVER_GONE };
+	msg->gone.friends = engine->gones;
+	msg->gone.count = pass->gone_count;
+	engine_count(engine, ENGINE_COUNTER_GONE_SENT, pass->gone_count);
+}
+
+static void say_update(struct engine *engine, const struct pass *pass, uint32_t slot,
+		       struct server_msg *msg)
+{
+	for (uint32_t i = 0; i < pass->entry_count; i++) {
+		subscription_set_known(engine, slot, engine->picks[i], true);
+		subscription_clear(engine, slot, engine->picks[i]);
+	}
+	*msg = (struct server_msg){ .type = SERVER_UPDATE };
+	msg->update.entries = engine->entries;
+	msg->update.count = pass->entry_count;
+	engine_count(engine, ENGINE_COUNTER_ENTRIES_SENT, pass->entry_count);
+}
+
+/* The turn of a session: false when it turns out that there is nothing to say. */
+static bool flush_session(struct engine *engine, uint64_t now_us, uint32_t slot,
+			  struct server_msg *msg)
+{
+	struct session *session = &engine->sessions[slot];
+	struct pass pass;
+	pass.gone_count = pass.entry_count = pass.dropped_count = 0;
+	judge_all(engine, now_us, &pass, slot);
+	if (pass.gone_count > 0)
+		say_gone(engine, &pass, slot, msg);
+	else if (pass.entry_count > 0)
+		say_update(engine, &pass, slot, msg);
+	bool is_said = pass.gone_count > 0 || pass.entry_count > 0;
+	if (is_said)
+		session->last_frame_us = now_us;
+	if (session->dirty_count == 0)
+		pace_remove(engine, slot);
+	else if (pass.gone_count == 0)
+		pace_put(engine, slot);
+	/* Else the turn goes on at once with what is left, and the place in the heap with it. */
+	return is_said;
+}
+
+bool engine_flush(struct engine *engine, uint64_t now_us, uint64_t interval_us,
+		  struct session_id *session, struct server_msg *msg)
+{
+	uint64_t before_us = now_us > interval_us ? now_us - interval_us : 0;
+	uint32_t slot;
+	while ((slot = pace_first(engine, before_us)) != NONE) {
+		if (flush_session(engine, now_us, slot, msg)) {
+			*session = session_id(engine, slot);
+			return true;
+		}
+	}
+	return false;
+}

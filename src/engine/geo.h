@@ -1,0 +1,43 @@
+/*
+ * Owns: places on the sphere, how far apart they are, and whether that is within a radius.
+ * Invariant: exact at the poles, over the antimeridian, for identical and for antipodal places:
+ *   places that name the same point give the same vector, bit for bit; symmetric everywhere.
+ * Thread: any, no state.
+ * Does not know: who is there.
+ *
+ * The earth is a sphere of its mean radius. Against the geodesics of the WGS 84 ellipsoid (GeodSolve
+ * of GeographicLib) the distance is wrong by at most GEO_SPHERE_ERROR_MAX; test_geo measures it.
+ */
+#ifndef NEARBY_ENGINE_GEO_H
+#define NEARBY_ENGINE_GEO_H
+
+#include "nearbyshm.h"
+
+#include <stdint.h>
+
+/* Mean radius of WGS 84, (2a + b) / 3. */
+#define GEO_EARTH_RADIUS_M   6371008.8
+#define GEO_SPHERE_ERROR_MAX 0.0057
+
+/* A place as a vector of length 1: what distance tests are made of, without angles. */
+struct point {
+	double x, y, z;
+};
+
+struct point geo_point(struct nearby_place place);
+
+/* The square of the straight line through the earth, in earth radii: grows with the distance. */
+static inline double geo_chord2(const struct point *a, const struct point *b)
+{
+	double dx = a->x - b->x, dy = a->y - b->y, dz = a->z - b->z;
+	return dx * dx + dy * dy + dz * dz;
+}
+
+/* Two places are within `radius_m` exactly when geo_chord2 of them is at most this; it is under 5
+ * for every radius, so a point further off the sphere than that is near nothing. */
+double geo_chord2_limit(double radius_m);
+
+/* Along the great circle, rounded to millimetres. */
+uint64_t geo_distance_mm(const struct point *a, const struct point *b);
+
+#endif

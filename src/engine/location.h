@@ -1,0 +1,18 @@
+/*
+ * Owns: what happens when a location comes in, and when one expires.
+ * Invariant: the table has it before anybody hears of it.
+ * Thread: as engine.h.
+ * Does not know: how locations arrive or where history is kept.
+ */
+#ifndef NEARBY_ENGINE_LOCATION_H
+#define NEARBY_ENGINE_LOCATION_H
+
+#include "engine/engine_private.h"
+
+/* EVENT_LOCATION for a session that exists. */
+void location_accept(struct engine *engine, const struct event *event, uint32_t slot,
+		     struct engine_out *out);
+/* The location of a user homed here was just freed from the table. */
+void location_expire(struct engine *engine, uint64_t now_us, uint64_t user);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * Owns: see privacy.h.
+ * Invariant: see privacy.h.
+ * Thread: as engine.h.
+ * Does not know: sessions, frames, lists.
+ */
+#include "engine/privacy.h"
+
+static bool read_active(const struct engine *engine, uint64_t now_us, uint64_t user,
+			nearby_hint *hint, struct nearby_location *location)
+{
+	return nearby_table_get(engine->config.segment, user, hint, location) == 0 &&
+	       !engine_is_expired(engine, now_us, location->receipt_us);
+}
+
+static void fill_entry(const struct sight *sight, const struct nearby_location *location,
+		       const struct point *point, struct entry *entry)
+{
+	*entry = (struct entry){
+		.user = sight->sharer,
+		.name = "",
+		.place = location->place,
+		.client_ms = location->client_ms,
+		.distance_mm = geo_distance_mm(&sight->viewer->point, point),
+		.receipt_us = location->receipt_us,
+	};
+}
+
+bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sight *sight,
+		 struct entry *entry, enum gone_why *why)
+{
+	struct nearby_location location;
+	if (!sight->is_friend) {
+		*why = GONE_UNFRIENDED;
+		return false;
+	}
+	if (engine_is_expired(engine, now_us, sight->viewer->receipt_us) ||
+	    !read_active(engine, now_us, sight->sharer.value, sight->hint, &location)) {
+		*why = GONE_IDLE;
+		return false;
+	}
+	struct point point = geo_point(location.place);
+	if (geo_chord2(&sight->viewer->point, &point) > engine->near_chord2) {
+		*why = GONE_FAR;
+		return false;
+	}
+	fill_entry(sight, &location, &point, entry);
+	return true;
+}
+
+bool privacy_find(const struct engine *engine, uint64_t now_us, struct channel *sharer,
+		  struct point *point)
+{
+	struct nearby_location location;
+	if (!read_active(engine, now_us, sharer->user, &sharer->hint, &location))
+		return false;
+	*point = geo_point(location.place);
+	return true;
+}

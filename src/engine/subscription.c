@@ -1,0 +1,220 @@
+/*
+ * Owns: see subscription.h.
+ * Invariant: see subscription.h.
+ * Thread: as engine.h.
+ * Does not know: why a friend is known or dirty.
+ */
+#include "engine/subscription.h"
+
+#include "base/check.h"
+#include "engine/channel.h"
+#include "engine/pace.h"
+#include "engine/privacy.h"
+
+#include <errno.h>
+
+/* The channel's half. Returns the channel, or NONE: no room, nothing changed. */
+static uint32_t follow(struct engine *engine, uint32_t slot, const struct friend_info *friend)
+{
+	uint32_t channel = channel_take(engine, friend->user.value);
+	if (channel == NONE)
+		return NONE;
+	struct taglist *followers = &engine->channels[channel].followers;
+	/* The name that the first follower brings holds until a rename. */
+	bool is_first = followers->count == 0;
+	if (taglist_insert(&engine->arena, followers, slot) < 0)
+		goto refuse;
+	if (is_first && channel_rename(engine, channel, friend->name, friend->name_length) < 0) {
+		taglist_remove(&engine->arena, followers, slot);
+		goto refuse;
+	}
+	channel_settle(engine, channel);
+	engine->subscription_count++;
+	return channel;
+refuse:
+	channel_settle(engine, channel);
+	return NONE;
+}
+
+static void unfollow(struct engine *engine, uint32_t slot, uint32_t channel)
+{
+	taglist_remove(&engine->arena, &engine->channels[channel].followers, slot);
+	engine->subscription_count--;
+	channel_settle(engine, channel);
+}
+
+int subscription_add_all(struct engine *engine, uint32_t slot, const struct friend_info *friends,
+			 uint32_t count)
+{
+	struct taglist *list = &engine->sessions[slot].friends;
+	check(list->count == 0);
+	if (engine->subscription_count + count > engine->config.subscriptions_max ||
+	    taglist_reserve(&engine->arena, list, count) < 0)
+		return -ENOSPC;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t channel = follow(engine, slot, &friends[i]);
+		if (channel == NONE) {
+			subscription_drop_all(engine, slot);
+			return -ENOSPC;
+		}
+		taglist_append(&engine->arena, list, channel);
+	}
+	taglist_sort(&engine->arena, list);
+	return 0;
+}
+
+int subscription_add(struct engine *engine, uint32_t slot, const struct friend_info *with)
+{
+	if (engine->subscription_count == engine->config.subscriptions_max)
+		return -ENOSPC;
+	uint32_t channel = follow(engine, slot, with);
+	if (channel == NONE)
+		return -ENOSPC;
+	int status = taglist_insert(&engine->arena, &engine->sessions[slot].friends, channel);
+	if (status < 0)
+		unfollow(engine, slot, channel);
+	return status;
+}
+
+void subscription_drop(struct engine *engine, uint32_t slot, uint32_t channel)
+{
+	struct session *session = &engine->sessions[slot];
+	uint32_t *item = taglist_find(&engine->arena, &session->friends, channel);
+	check(item != NULL);
+	subscription_clear(engine, slot, item);
+	if (*item & TAG_REMOVED)
+		session->removed_count--;
+	taglist_remove(&engine->arena, &session->friends, channel);
+	unfollow(engine, slot, channel);
+}
+
+void subscription_drop_all(struct engine *engine, uint32_t slot)
+{
+	struct session *session = &engine->sessions[slot];
+	const uint32_t *items = taglist_items(&engine->arena, &session->friends);
+	for (uint32_t i = 0; i < session->friends.count; i++)
+		unfollow(engine, slot, tag_key(items[i]));
+	taglist_clear(&engine->arena, &session->friends);
+	session->dirty_count = 0;
+	session->removed_count = 0;
+}
+
+uint32_t *subscription_find(const struct engine *engine, uint32_t slot, uint64_t friend_user)
+{
+	uint32_t channel = channel_find(engine, friend_user);
+	if (channel == NONE)
+		return NULL;
+	return taglist_find(&engine->arena, &engine->sessions[slot].friends, channel);
+}
+
+void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item, bool is_known)
+{
+	if (((*item & TAG_KNOWN) != 0) == is_known)
+		return;
+	struct taglist *followers = &engine->channels[tag_key(*item)].followers;
+	uint32_t *mirror = taglist_find(&engine->arena, followers, slot);
+	check(mirror != NULL);
+	*item ^= TAG_KNOWN;
+	*mirror ^= TAG_KNOWN;
+}
+
+void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item)
+{
+	struct session *session = &engine->sessions[slot];
+	if (*item & (TAG_DIRTY | TAG_MUTED))
+		return;
+	*item |= TAG_DIRTY;
+	session->dirty_count++;
+	if (!session->is_paused && session->pace_idx == NONE)
+		pace_put(engine, slot);
+}
+
+void subscription_clear(struct engine *engine, uint32_t slot, uint32_t *item)
+{
+	if (!(*item & TAG_DIRTY))
+		return;
+	*item &= ~(uint32_t)TAG_DIRTY;
+	engine->sessions[slot].dirty_count--;
+}
+
+void subscription_remove(struct engine *engine, uint32_t slot, uint32_t *item)
+{
+	if (!(*item & TAG_KNOWN)) {
+		subscription_drop(engine, slot, tag_key(*item));
+		return;
+	}
+	if (*item & TAG_REMOVED)
+		return;
+	*item |= TAG_REMOVED;
+	engine->sessions[slot].removed_count++;
+	subscription_mark(engine, slot, item);
+}
+
+void subscription_revive(struct engine *engine, uint32_t slot, uint32_t *item)
+{
+	if (!(*item & TAG_REMOVED))
+		return;
+	*item &= ~(uint32_t)TAG_REMOVED;
+	engine->sessions[slot].removed_count--;
+}
+
+bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t item,
+		      struct entry *entry, enum gone_why *why)
+{
+	struct channel *friend = &engine->channels[tag_key(item)];
+	struct sight sight = {
+		.viewer = &engine->vantages[slot],
+		.sharer = { friend->user },
+		.hint = &friend->hint,
+		.is_friend = !(item & TAG_REMOVED),
+	};
+	if (!privacy_see(engine, now_us, &sight, entry, why))
+		return false;
+	if (friend->name != 0)
+		entry->name = (const char *)arena_words(&engine->arena, friend->name);
+	entry->name_length = friend->name_length;
+	return true;
+}
+
+static void check_item(const struct engine *engine, uint32_t slot, uint32_t item)
+{
+	const struct channel *channel = &engine->channels[tag_key(item)];
+	check(tag_key(item) < engine->channel_high && channel->is_live);
+	const uint32_t *mirror = taglist_find(&engine->arena, &channel->followers, slot);
+	check(mirror != NULL);
+	check((*mirror & TAG_MASK) == (item & TAG_KNOWN));
+	check(!(item & TAG_MUTED) || !(item & (TAG_KNOWN | TAG_DIRTY | TAG_REMOVED)));
+	check(!(item & TAG_REMOVED) || (item & TAG_KNOWN && item & TAG_DIRTY));
+	check(!(item & (TAG_KNOWN | TAG_DIRTY)) || engine->sessions[slot].is_initialised);
+}
+
+static void check_session(const struct engine *engine, uint32_t slot)
+{
+	const struct session *session = &engine->sessions[slot];
+	uint32_t dirty = 0, removed = 0;
+	taglist_check(&engine->arena, &session->friends);
+	const uint32_t *items = taglist_items(&engine->arena, &session->friends);
+	for (uint32_t i = 0; i < session->friends.count; i++) {
+		check_item(engine, slot, items[i]);
+		dirty += (items[i] & TAG_DIRTY) != 0;
+		removed += (items[i] & TAG_REMOVED) != 0;
+	}
+	check(dirty == session->dirty_count);
+	check(removed == session->removed_count);
+	check(dirty == 0 || session->is_paused || session->pace_idx != NONE);
+}
+
+void subscription_check_all(const struct engine *engine)
+{
+	uint64_t in_sessions = 0, in_channels = 0;
+	for (uint32_t slot = 0; slot < engine->session_high; slot++) {
+		if (!engine->sessions[slot].is_live)
+			continue;
+		check_session(engine, slot);
+		in_sessions += engine->sessions[slot].friends.count;
+	}
+	for (uint32_t channel = 0; channel < engine->channel_high; channel++)
+		in_channels += engine->channels[channel].followers.count;
+	check(in_sessions == engine->subscription_count);
+	check(in_channels == engine->subscription_count);
+}
