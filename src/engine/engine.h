@@ -61,7 +61,9 @@ struct session_id {
 /* A friend as the store tells of it. */
 struct friend_info {
 	struct user_id user;
-	const char *name; /* lent during the call; at most NAME_BYTES_MAX are kept */
+	/* Lent during the call; at most NAME_BYTES_MAX are kept, one name a user and core: that of the
+	 * first join or befriend that makes the user followed there, then that of EVENT_RENAME. */
+	const char *name;
 	uint32_t name_length;
 };
 
@@ -153,16 +155,19 @@ int engine_init(struct engine **engine, const struct engine_config *config, void
 
 /*
  * Handles one event to its end. *out is overwritten.
- * 0, or: -ENOSPC no room for this session, channel or subscription (join, befriend; nothing
- * changed); -E2BIG more than friends_max; -ESTALE a session that is gone (the event did nothing).
+ * 0, or: -ENOSPC no room for this session, channel, subscription or name (join, befriend, rename;
+ * nothing changed); -E2BIG more than friends_max; -ESTALE a session that is gone (the event did
+ * nothing). Befriending who is a friend already changes nothing, nor does unfriending who is none.
  * What a client did wrong is no error here but an answer of SERVER_ERROR.
  */
 int engine_step(struct engine *engine, const struct event *event, struct engine_out *out);
 
 /*
- * The next frame that is due: a session that is not paused, has something to hear and had its last
- * frame at least `interval_us` ago. False when there is none now. The message lends from the engine
- * until its next call. A session has one kind of message at a time: `gone` first, then `update`.
+ * The next frame that is due: of a session that is not paused, has something to hear and whose last
+ * turn ended at least `interval_us` ago, the longest ago first. False when there is none now. The
+ * message lends from the engine until its next call. A frame is of one kind and has at most
+ * FRAME_ENTRIES_MAX entries. A turn ends with an `update`, or when nothing is left to say: `gone`
+ * before it goes out at once, so that neither kind can hold up the other.
  */
 bool engine_flush(struct engine *engine, uint64_t now_us, uint64_t interval_us,
 		  struct session_id *session, struct server_msg *msg);
