@@ -18,3 +18,13 @@ TESTS += tests/unit/test_token
 tests_unit_test_token_SOURCES = tests/unit/test_token.c
 tests_unit_test_token_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_token_LDADD = libtoken.la libproto.la libbase.la $(CMOCKA_LIBS)
+
+# Where the control socket lies: shared by the daemon and nearbyctl.
+noinst_LTLIBRARIES += libpaths.la
+libpaths_la_SOURCES = src/daemon/paths.c src/daemon/paths.h
+
+check_PROGRAMS += tests/unit/test_paths
+TESTS += tests/unit/test_paths
+tests_unit_test_paths_SOURCES = tests/unit/test_paths.c
+tests_unit_test_paths_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_paths_LDADD = libpaths.la $(CMOCKA_LIBS)
