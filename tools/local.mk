@@ -11,3 +11,7 @@ check-threads: $(thread_tests)
 # The rules that hold the architecture, and the proof that each of them can fail.
 TESTS += tests/arch/test_architecture.py tests/arch/test_rules_can_fail.py
 EXTRA_DIST += tests/arch/rules.py tests/arch/test_architecture.py tests/arch/test_rules_can_fail.py
+
+# Prints the parts of the manual pages that the tables of the code hold; man/ includes them.
+noinst_PROGRAMS += tools/gen-man
+tools_gen_man_SOURCES = tools/gen-man.c

@@ -700,7 +700,7 @@ static void print_help(const struct parameter *parameter, FILE *to)
 void config_help(FILE *to)
 {
 	fputs("Usage: nearbyd [-c FILE] [--PARAMETER=VALUE]...\n"
-	      "Tells friends who are near each other where they are.\n\n"
+	      "Tells people who are near each other where they are, as they move.\n\n"
 	      "  -c FILE\n      Reads parameters from lines \"name = value\"; # starts a comment.\n"
 	      "  --print-config\n      Prints the parameters as they would hold, and ends.\n"
 	      "  --help, --version\n      Prints this, or the version, and ends.\n\n"

@@ -29,7 +29,6 @@ DOMAIN_WORDS = re.compile(r"(?<![a-z])(friend|radius|ttl)s?(?![a-z])", re.I)
 # Files of src/daemon that carry the HTTP API or the settings by name, and why they may.
 DOMAIN_WORDS_ALLOWED = {
     "src/daemon/config.tbl": "the parameters are called so",
-    "src/daemon/config.c": "--help says in a line what the daemon is for",
 }
 HEAD = ("Owns:", "Invariant:", "Thread:", "Does not know:")
 CONFIGURE_LINES_MAX = 149

@@ -50,7 +50,7 @@ static int load(const char *const *arguments, const char *const *environment)
 
 /* NULL for none. */
 #define ARGUMENTS(...) ((const char *[]){ "nearbyd", __VA_ARGS__, NULL })
-#define ENVIRONMENT(...) ((const char *[]){ "HOME=/home/ann", __VA_ARGS__, NULL })
+#define ENVIRONMENT(...) ((const char *[]){ "HOME=/h/ann", __VA_ARGS__, NULL })
 
 static void refused_line(const char *line, const char *message)
 {
@@ -295,7 +295,7 @@ static void data_goes_where_the_customs_of_unix_say(void **state)
 	bool is_root = geteuid() == 0;
 	assert_int_equal(load(ARGUMENTS(NULL), ENVIRONMENT(NULL)), 0);
 	assert_string_equal(config.data_dir,
-			    is_root ? "/var/lib/nearby" : "/home/ann/.local/state/nearby");
+			    is_root ? "/var/lib/nearby" : "/h/ann/.local/state/nearby");
 	assert_int_equal(load(ARGUMENTS(NULL), ENVIRONMENT("XDG_STATE_HOME=/s")), 0);
 	assert_string_equal(config.data_dir, is_root ? "/var/lib/nearby" : "/s/nearby");
 	assert_int_equal(load(ARGUMENTS("--data-dir=d"), ENVIRONMENT(NULL)), 0);
