@@ -92,7 +92,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 }
 
 /*
- * Each session 88 bytes, its vantage 32, its place in the heap 16; each channel 56 bytes and 6 of
+ * Each session 96 bytes, its vantage 32, its place in the heap 16; each channel 56 bytes and 6 of
  * the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the arena, see
  * arena_capacity_words: about 10 bytes a subscription and 123 a channel. That is address space: a
  * page that no session, channel or list ever needed is never touched.
@@ -224,6 +224,9 @@ static int step_any(struct engine *engine, const struct event *event, struct eng
 		return 0;
 	case EVENT_RENAME:
 		return friendship_rename(engine, event->now_us, &event->rename);
+	case EVENT_FORGET:
+		location_forget(engine, event->now_us, event->forget.value);
+		return 0;
 	case EVENT_PEER:
 		peer_receive(engine, event->now_us, event->peer.from_core, &event->peer.msg);
 		return 0;

@@ -63,6 +63,7 @@ struct session {
 	int64_t last_ts_ms;
 	uint64_t last_frame_us;
 	uint64_t evaluate_us;	       /* when is_timed: evaluate the list then */
+	uint64_t evaluated_us;	       /* when the list was last evaluated */
 	struct nearby_place place;     /* of the vantage */
 	struct nearby_place evaluated; /* where the list was last evaluated from */
 	struct taglist friends;	       /* keys are channels */

@@ -39,8 +39,9 @@ static void evaluate_later(struct engine *engine, uint64_t now_us, uint32_t slot
 	engine->timer_last = slot;
 }
 
-void evaluate_done(struct engine *engine, uint32_t slot)
+void evaluate_done(struct engine *engine, uint64_t now_us, uint32_t slot)
 {
+	engine->sessions[slot].evaluated_us = now_us;
 	engine->sessions[slot].evaluated = engine->sessions[slot].place;
 	evaluate_cancel(engine, slot);
 }
@@ -70,7 +71,7 @@ void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
 		if (is_seen != ((items[i] & TAG_KNOWN) != 0))
 			subscription_mark(engine, slot, &items[i]);
 	}
-	evaluate_done(engine, slot);
+	evaluate_done(engine, now_us, slot);
 	engine_count(engine, ENGINE_COUNTER_EVALUATIONS, 1);
 }
 

@@ -82,7 +82,10 @@ static void say_gone(struct engine *engine, const struct pass *pass, uint32_t sl
 static void say_update(struct engine *engine, const struct pass *pass, uint32_t slot,
 		       struct server_msg *msg)
 {
+	uint64_t evaluated_us = engine->sessions[slot].evaluated_us;
 	for (uint32_t i = 0; i < pass->entry_count; i++) {
+		/* What was there when the viewer's list was evaluated came by that. */
+		engine->entries[i].is_move = engine->entries[i].receipt_us > evaluated_us;
 		subscription_set_known(engine, slot, engine->picks[i], true);
 		subscription_clear(engine, slot, engine->picks[i]);
 	}
