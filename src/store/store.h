@@ -72,7 +72,10 @@ enum store_pair_result {
 struct store_pair {
 	struct user_id a;
 	struct user_id b;
-	enum store_pair_result result; /* filled in */
+	/* Filled in; the names, into `names` of the answer, only of STORE_FRIENDS_PUT that ADDED. */
+	enum store_pair_result result;
+	uint32_t a_name_offset, a_name_length;
+	uint32_t b_name_offset, b_name_length;
 };
 
 struct store_user {
