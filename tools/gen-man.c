@@ -6,7 +6,7 @@
  *
  * Usage: gen-man config|errors|counters|closes|tokens. Each prints one list.
  */
-#include "daemon/config.h"
+#include "app/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +30,14 @@ struct range {
 
 #define CONFIG(field, name, kind, default, min, max, unit, when, help) { name, "", help },
 static const struct item config_items[] = {
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 };
 #undef CONFIG
 
 #define CONFIG(field, name, kind, default, min, max, unit, when, help)                             \
 	{ #kind, default, unit, min, max, #when },
 static const struct range config_ranges[] = {
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 };
 #undef CONFIG
 
@@ -53,7 +53,7 @@ static const struct item close_items[] = {
 
 #define TOKEN_VERDICT(name, text, help) { text, "", help },
 static const struct item token_items[] = {
-#include "daemon/token_verdicts.tbl"
+#include "app/token_verdicts.tbl"
 };
 
 static const struct item counter_items[] = {

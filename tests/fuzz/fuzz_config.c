@@ -6,7 +6,7 @@
  * Does not know: what the parameters do.
  */
 #include "base/check.h"
-#include "daemon/config.h"
+#include "app/config.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

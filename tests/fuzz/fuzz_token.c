@@ -6,7 +6,7 @@
  * Does not know: HTTP.
  */
 #include "base/check.h"
-#include "daemon/token.h"
+#include "app/token.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

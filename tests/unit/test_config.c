@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "daemon/config.h"
+#include "app/config.h"
 
 static struct config config;
 static struct config_error error;
@@ -123,7 +123,7 @@ static void all_parameters_are_taken_by_all_sources(void **state)
 	(void)state;
 	static const char *const names[] = {
 #define CONFIG(field, name, kind, default, min, max, unit, when, help) name,
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 #undef CONFIG
 	};
 	char *text = NULL;
@@ -324,7 +324,7 @@ static void help_names_every_parameter_in_lines_that_fit(void **state)
 	fclose(memory);
 #define CONFIG(field, name, kind, default, min, max, unit, when, help)                             \
 	assert_non_null(strstr(text, "--" name "="));
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 #undef CONFIG
 	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) <= 80);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "daemon/token.h"
+#include "app/token.h"
 
 #define SECRET "nearby-test-secret-of-thirty-two-bytes!!"
 #define NOW_S 1700000000

@@ -4,7 +4,7 @@
  * Thread: the caller's, no state.
  * Does not know: what the parameters do.
  */
-#include "daemon/config.h"
+#include "app/config.h"
 
 #include "base/check.h"
 
@@ -42,7 +42,7 @@ static const struct parameter parameters[] = {
 	  unit,                                                                                    \
 	  when,                                                                                    \
 	  help },
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 #undef CONFIG
 };
 enum { PARAMETER_COUNT = ARRAY_COUNT(parameters), NAME_BYTES = 64, WHERE_BYTES = 320 };
