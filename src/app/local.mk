@@ -1,5 +1,9 @@
 noinst_LTLIBRARIES += libconfig.la
-libconfig_la_SOURCES = src/app/config.c src/app/config.h src/app/config.tbl
+libconfig_la_SOURCES = \
+	src/app/config.c src/app/config.h \
+	src/app/config.tbl \
+	src/app/config_show.c \
+	src/app/parameter.c src/app/parameter.h
 libconfig_la_CFLAGS = $(AM_CFLAGS)
 
 check_PROGRAMS += tests/unit/test_config
