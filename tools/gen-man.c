@@ -4,7 +4,7 @@
  * Thread: one.
  * Does not know: the pages around; man/local.mk puts them together.
  *
- * Usage: gen-man config|errors|counters|closes|tokens. Each prints one list.
+ * Usage: gen-man config|errors|counters|alerts|closes|tokens|imports. Each prints one list.
  */
 #include "app/config.h"
 
@@ -63,7 +63,22 @@ static const struct item counter_items[] = {
 #undef COUNTER
 #define COUNTER(name, text, label, kind, help) { text, #kind, help },
 #include "net/net_counters.tbl"
+#include "app/app_counters.tbl"
 #undef COUNTER
+};
+
+#define ALERT_LEVEL_1 "low"
+#define ALERT_LEVEL_2 "medium"
+#define ALERT_LEVEL_3 "high"
+#define ALERT_LEVEL_4 "critical"
+#define ALERT(name, text, level, help) { text, ALERT_LEVEL_##level, help },
+static const struct item alert_items[] = {
+#include "app/alerts.tbl"
+};
+
+#define IMPORT_REASON(name, text, help) { text, "", help },
+static const struct item import_items[] = {
+#include "app/import_reasons.tbl"
 };
 
 static void put_word(const char *word, size_t length)
@@ -164,22 +179,40 @@ static void put_config(void)
 	puts(".El");
 }
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* The lists by name; config, which has more to say of each item, is apart. */
+#define LIST(items) items, sizeof(items) / sizeof(items[0])
+static const struct {
+	const char *name;
+	const struct item *items;
+	size_t count;
+	const char *prefix;
+} lists[] = {
+	{ "errors", LIST(error_items), "" },	    { "counters", LIST(counter_items), "nearby_" },
+	{ "alerts", LIST(alert_items), "nearby_" }, { "closes", LIST(close_items), "" },
+	{ "tokens", LIST(token_items), "" },	    { "imports", LIST(import_items), "" },
+};
+
+static int put(const char *name)
+{
+	if (strcmp(name, "config") == 0) {
+		put_config();
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (strcmp(lists[i].name, name) != 0)
+			continue;
+		put_list(lists[i].items, lists[i].count, lists[i].prefix);
+		return 0;
+	}
+	return -1;
+}
 
 int main(int argc, char **argv)
 {
-	const char *what = argc == 2 ? argv[1] : "";
-	if (strcmp(what, "config") == 0)
-		put_config();
-	else if (strcmp(what, "errors") == 0)
-		put_list(error_items, COUNT(error_items), "");
-	else if (strcmp(what, "counters") == 0)
-		put_list(counter_items, COUNT(counter_items), "nearby_");
-	else if (strcmp(what, "closes") == 0)
-		put_list(close_items, COUNT(close_items), "");
-	else if (strcmp(what, "tokens") == 0)
-		put_list(token_items, COUNT(token_items), "");
-	else
-		return fputs("usage: gen-man config|errors|counters|closes|tokens\n", stderr), 2;
+	if (argc != 2 || put(argv[1]) != 0) {
+		fputs("usage: gen-man config|errors|counters|alerts|closes|tokens|imports\n",
+		      stderr);
+		return 2;
+	}
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }
