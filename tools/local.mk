@@ -2,8 +2,8 @@ EXTRA_DIST += tools/packages.list tools/install-packages tools/test .ci/run
 
 # The tests of what threads share; tools/test runs them under ThreadSanitizer. The simulation and
 # the engine are left out: they have one thread by design.
-thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm% tests/unit/test_store% \
-	tests/unit/test_mesh% tests/unit/test_token%, $(TESTS))
+thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm% tests/unit/test_segment% \
+	tests/unit/test_store% tests/unit/test_mesh%, $(TESTS))
 check-threads: $(thread_tests)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(thread_tests)"
 .PHONY: check-threads
