@@ -47,11 +47,15 @@ static void print_help(const struct parameter *parameter, FILE *to)
 	};
 	fprintf(to, "  --%s=%s", parameter->name, values[parameter->kind]);
 	print_wrapped(parameter->help, 6, to);
+	bool is_number = parameter->kind == U32 || parameter->kind == REAL;
 	char range[320], allowed[200];
 	parameter_allowed(parameter, allowed, sizeof(allowed));
-	snprintf(range, sizeof(range), "(%s%s%s)", allowed,
-		 parameter->initial[0] != '\0' ? "; default " : "", parameter->initial);
-	print_wrapped(range, 6, to);
+	if (is_number)
+		snprintf(range, sizeof(range), "(%s; default %s)", allowed, parameter->initial);
+	else
+		snprintf(range, sizeof(range), "(default %s)", parameter->initial);
+	if (parameter->initial[0] != '\0')
+		print_wrapped(range, 6, to);
 	fputc('\n', to);
 }
 
