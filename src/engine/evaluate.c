@@ -34,8 +34,8 @@ static void evaluate_later(struct engine *engine, uint64_t now_us, uint32_t slot
 	session->is_timed = true;
 	session->evaluate_us = now_us + REEVALUATE_AFTER_US;
 	session->timer_previous = engine->timer_last;
-	*(engine->timer_last != NONE ? &engine->sessions[engine->timer_last].timer_next :
-				       &engine->timer_first) = slot;
+	*(engine->timer_last != NONE ? &engine->sessions[engine->timer_last].timer_next
+				     : &engine->timer_first) = slot;
 	engine->timer_last = slot;
 }
 
@@ -101,8 +101,8 @@ void evaluate_step(struct engine *engine, uint64_t now_us)
 
 uint64_t evaluate_next_us(const struct engine *engine)
 {
-	return engine->timer_first == NONE ? UINT64_MAX :
-					     engine->sessions[engine->timer_first].evaluate_us;
+	return engine->timer_first == NONE ? UINT64_MAX
+					   : engine->sessions[engine->timer_first].evaluate_us;
 }
 
 void evaluate_check_all(const struct engine *engine)
@@ -121,7 +121,8 @@ void evaluate_check_all(const struct engine *engine)
 		const struct session *session = &engine->sessions[slot];
 		timed += session->is_live && session->is_timed;
 		if (session->is_live && session->is_located)
-			check(session->is_timed || is_same_place(session->place, session->evaluated));
+			check(session->is_timed ||
+			      is_same_place(session->place, session->evaluated));
 	}
 	check(listed == timed);
 }

@@ -39,7 +39,8 @@ static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uin
 		  uint32_t *item)
 {
 	enum gone_why why;
-	if (subscription_see(engine, now_us, slot, *item, &engine->entries[pass->entry_count], &why)) {
+	if (subscription_see(engine, now_us, slot, *item, &engine->entries[pass->entry_count],
+			     &why)) {
 		engine->picks[pass->entry_count++] = item;
 		return;
 	}

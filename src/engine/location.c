@@ -53,7 +53,8 @@ static void move_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 static void move_all(struct engine *engine, uint64_t now_us, const struct channel *user,
 		     const struct nearby_location *location)
 {
-	for (uint32_t slot = user->first_session; slot != NONE; slot = engine->sessions[slot].sibling)
+	for (uint32_t slot = user->first_session; slot != NONE;
+	     slot = engine->sessions[slot].sibling)
 		if (engine->sessions[slot].is_initialised)
 			move_session(engine, now_us, slot, location);
 }
