@@ -20,6 +20,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,16 @@ static struct nearby_segment *own(void)
 	check(nearby_segment_create(&segment, &config, &birth, NULL) == 0);
 	check(birth != NEARBY_SEGMENT_REPLACED);
 	return segment;
+}
+
+/* A child that does not outlive this test, whatever ends it. */
+static pid_t child_fork(void)
+{
+	pid_t child = fork();
+	check(child >= 0);
+	if (child == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		_exit(1);
+	return child;
 }
 
 static uint64_t random_next(uint64_t *state)
@@ -173,8 +184,7 @@ static struct operation operation_choose(const struct content *content, uint64_t
  * done all before. With `operation` NULL it dies in adopting. */
 static bool child_dies_at(long step, const struct operation *operation)
 {
-	pid_t child = fork();
-	check(child >= 0);
+	pid_t child = child_fork();
 	if (child == 0) {
 		if (operation == NULL)
 			stores_left = step;
@@ -373,8 +383,7 @@ static void a_writer_killed_at_random_moments_loses_nothing_that_was_done(void *
 	nearby_segment_close(&segment);
 	struct nearby_segment *reader = reader_open();
 	for (uint64_t round = 1; round <= operation_count(100); round++) {
-		pid_t child = fork();
-		check(child >= 0);
+		pid_t child = child_fork();
 		if (child == 0)
 			child_writes_forever(progress, round << 24);
 		/* The last user to be written first in this round tells that it is under way. */
