@@ -1,0 +1,68 @@
+/*
+ * Owns: the proof of who a client is: JSON Web Tokens signed with HS256.
+ * Invariant: nothing but a token that this key signed, that is valid now and names a user, passes;
+ *   the algorithm is the key's, whatever the token says of itself.
+ * Thread: a key is read by any number of threads at once; each brings its own JSON reader.
+ * Does not know: HTTP, sessions, what the user may do.
+ */
+#ifndef NEARBY_DAEMON_TOKEN_H
+#define NEARBY_DAEMON_TOKEN_H
+
+#include "base/id.h"
+#include "proto/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a token is found to be: enum, texts and counters come from one table. */
+enum token_verdict {
+#define TOKEN_VERDICT(name, text, help) TOKEN_##name,
+#include "daemon/token_verdicts.tbl"
+#undef TOKEN_VERDICT
+	TOKEN_VERDICT_COUNT
+};
+const char *token_verdict_text(enum token_verdict verdict);
+/* A sentence for the answer to the client. */
+const char *token_verdict_help(enum token_verdict verdict);
+
+/* What a good token says. */
+struct token {
+	struct user_id user; /* `sub` */
+	int64_t expiry_s;    /* `exp`, seconds since 1970; it holds until before then */
+	bool is_admin;	     /* `scope` has the word admin */
+};
+
+/* Seconds that a token may seem to be valid too early (`nbf`): clocks differ. `exp` has no such. */
+#define TOKEN_LEEWAY_S 60
+/* Of a secret, without the line's end: as long as the hash, as RFC 7518 section 3.2 demands. */
+#define TOKEN_SECRET_BYTES_MIN 32
+#define TOKEN_SECRET_BYTES_MAX 1024
+
+struct token_key;
+
+/*
+ * Loads the secret that the file holds; a newline at its end is not part of it. 0, or -EINVAL, or
+ * the errno of the file, with *reason a thread-local text that says what to do. With 0, *reason is
+ * NULL or a warning (others can read the file).
+ */
+int token_key_open(struct token_key **key, const char *path, const char **reason);
+void token_key_close(struct token_key **key);
+
+/* Makes a file, which must not be there yet, with a new random secret, mode 0600. 0, -EEXIST, or
+ * what else the system says. */
+int token_key_generate(const char *path);
+
+/*
+ * Judges a token. `audience` "" : `aud` is not looked at, else it must name that. *token is filled
+ * when the verdict is TOKEN_GOOD. Uses `reader`, so what was lent from it before is gone.
+ */
+enum token_verdict token_verify(const struct token_key *key, struct json_reader *reader,
+				const char *text, size_t length, int64_t now_s,
+				const char *audience, struct token *token);
+
+/* Signs a token into `text`, NUL-terminated; `audience` "" for none. 0, or -EINVAL: too long. */
+int token_make(const struct token_key *key, const struct token *token, const char *audience,
+	       char text[TOKEN_BYTES_MAX + 1]);
+
+#endif

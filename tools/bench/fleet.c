@@ -1,0 +1,402 @@
+/*
+ * Owns: the life of a client's connection, and its bytes.
+ * Invariant: see the header.
+ * Thread: see the header.
+ * Does not know: what the messages mean.
+ */
+#include "bench/fleet.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/id.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 512
+/* What one read takes, behind what was held: two of the largest messages always fit. */
+#define SCRATCH_BYTES	       (2 * (FRAME_PAYLOAD_BYTES_MAX + FRAME_HEADER_BYTES_MAX))
+#define REQUEST_BYTES_MAX      4096
+#define RESPONSE_BYTES_MAX     16384
+#define SEND_BYTES_MAX	       4096
+#define CLOSE_CODE_NORMAL      1000
+#define CLOSE_CODE_PROTOCOL    1002
+/*
+ * The key protects against caches that answer from memory, nothing else, so every client uses the
+ * sample of RFC 6455 section 1.3, whose answer stands beside it there.
+ */
+#define HANDSHAKE_KEY	 "dGhlIHNhbXBsZSBub25jZQ=="
+#define HANDSHAKE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+enum client_state { CLIENT_NONE, CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_OPEN, CLIENT_SHUT };
+
+struct client {
+	int fd;
+	enum client_state state;
+	uint32_t held_bytes;	/* read, and not yet a whole message */
+	uint32_t pending_bytes; /* to be written */
+	uint8_t *held;
+	uint8_t *pending;
+};
+
+struct fleet {
+	struct fleet_config config;
+	int epoll;
+	uint32_t open_count;
+	uint64_t mask_seed;
+	struct client *clients;
+	uint8_t scratch[SCRATCH_BYTES];
+};
+
+int fleet_open(struct fleet **fleet, const struct fleet_config *config)
+{
+	struct fleet *made = calloc(1, sizeof(*made));
+	if (made == NULL)
+		return -ENOMEM;
+	made->config = *config;
+	made->mask_seed = boot_us();
+	made->epoll = epoll_create1(EPOLL_CLOEXEC);
+	made->clients = calloc(config->clients_max, sizeof(*made->clients));
+	*fleet = made;
+	if (made->epoll < 0 || made->clients == NULL) {
+		int error = made->epoll < 0 ? -errno : -ENOMEM;
+		fleet_close(fleet);
+		return error;
+	}
+	return 0;
+}
+
+static void client_drop(struct fleet *fleet, struct client *client)
+{
+	if (client->state == CLIENT_OPEN || client->state == CLIENT_SHUT)
+		fleet->open_count--;
+	close(client->fd);
+	free(client->held);
+	free(client->pending);
+	*client = (struct client){ .fd = -1 };
+}
+
+void fleet_close(struct fleet **fleet)
+{
+	struct fleet *closing = *fleet;
+	if (closing == NULL)
+		return;
+	for (uint32_t i = 0; closing->clients != NULL && i < closing->config.clients_max; i++) {
+		if (closing->clients[i].state != CLIENT_NONE)
+			client_drop(closing, &closing->clients[i]);
+	}
+	if (closing->epoll >= 0)
+		close(closing->epoll);
+	free(closing->clients);
+	free(closing);
+	*fleet = NULL;
+}
+
+static void client_end(struct fleet *fleet, uint32_t number, struct fleet_end end)
+{
+	client_drop(fleet, &fleet->clients[number]);
+	fleet->config.handler->ended(fleet->config.context, number, &end);
+}
+
+static void client_watch(struct fleet *fleet, uint32_t number, int operation)
+{
+	struct client *client = &fleet->clients[number];
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = number };
+	if (client->pending_bytes > 0 || client->state == CLIENT_CONNECTING)
+		event.events |= EPOLLOUT;
+	check(epoll_ctl(fleet->epoll, operation, client->fd, &event) == 0);
+}
+
+/* Keeps bytes for later. False when that would be too many. */
+static bool client_keep(uint8_t **kept, uint32_t *kept_bytes, const void *bytes, size_t length,
+			size_t limit)
+{
+	if (length == 0)
+		return true;
+	if (*kept_bytes + length > limit)
+		return false;
+	uint8_t *grown = realloc(*kept, *kept_bytes + length);
+	check(grown != NULL);
+	memcpy(grown + *kept_bytes, bytes, length);
+	*kept = grown;
+	*kept_bytes += (uint32_t)length;
+	return true;
+}
+
+/* Writes now what the socket takes, and keeps the rest. */
+static bool client_write(struct fleet *fleet, uint32_t number, const void *bytes, size_t length)
+{
+	struct client *client = &fleet->clients[number];
+	if (client->pending_bytes + length > FLEET_PENDING_BYTES_MAX)
+		return false;
+	ssize_t written = 0;
+	if (client->pending_bytes == 0) {
+		written = send(client->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		/* A broken socket is reported by epoll; here its bytes just wait. */
+		if (written < 0)
+			written = 0;
+		if ((size_t)written == length)
+			return true;
+	}
+	client_keep(&client->pending, &client->pending_bytes, (const uint8_t *)bytes + written,
+		    length - (size_t)written, FLEET_PENDING_BYTES_MAX);
+	client_watch(fleet, number, EPOLL_CTL_MOD);
+	return true;
+}
+
+static void client_flush(struct fleet *fleet, uint32_t number)
+{
+	struct client *client = &fleet->clients[number];
+	ssize_t written = send(client->fd, client->pending, client->pending_bytes,
+			       MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (written <= 0)
+		return;
+	client->pending_bytes -= (uint32_t)written;
+	memmove(client->pending, client->pending + written, client->pending_bytes);
+	if (client->pending_bytes == 0) {
+		free(client->pending);
+		client->pending = NULL;
+		client_watch(fleet, number, EPOLL_CTL_MOD);
+	}
+}
+
+static int client_socket(const struct fleet *fleet, uint32_t number)
+{
+	const struct address *target = &fleet->config.target;
+	int fd = socket(target->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int on = 1;
+	struct address source;
+	uint32_t block = (fleet->config.first_client + number) / FLEET_CLIENTS_PER_SOURCE;
+	if (target->socket.ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (block > 0 && address_source(target, block, &source)) {
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+		if (bind(fd, (struct sockaddr *)&source.socket, source.socket_bytes) < 0)
+			goto failed;
+	}
+	if (connect(fd, (const struct sockaddr *)&target->socket, target->socket_bytes) == 0 ||
+	    errno == EINPROGRESS)
+		return fd;
+failed:;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
+int fleet_connect(struct fleet *fleet, uint32_t number, const char *token)
+{
+	struct client *client = &fleet->clients[number];
+	char request[REQUEST_BYTES_MAX];
+	check(number < fleet->config.clients_max && client->state == CLIENT_NONE);
+	int length = snprintf(request, sizeof(request),
+			      "GET /v1/ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"
+			      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+			      "Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\n"
+			      "Sec-WebSocket-Protocol: %s\r\nAuthorization: Bearer %s\r\n\r\n",
+			      fleet->config.target.host, fleet->config.subprotocol, token);
+	if (length < 0 || (size_t)length >= sizeof(request))
+		return -E2BIG;
+	int fd = client_socket(fleet, number);
+	if (fd < 0)
+		return fd;
+	*client = (struct client){ .fd = fd, .state = CLIENT_CONNECTING };
+	client_keep(&client->pending, &client->pending_bytes, request, (size_t)length,
+		    sizeof(request));
+	client_watch(fleet, number, EPOLL_CTL_ADD);
+	return 0;
+}
+
+static bool client_send_frame(struct fleet *fleet, uint32_t number, enum frame_opcode opcode,
+			      const void *payload, size_t length)
+{
+	uint8_t bytes[SEND_BYTES_MAX + FRAME_HEADER_BYTES_MAX];
+	if (fleet->clients[number].state != CLIENT_OPEN || length > SEND_BYTES_MAX)
+		return false;
+	uint32_t mask = (uint32_t)hash_u64(fleet->mask_seed++);
+	return client_write(fleet, number, bytes, frame_write(bytes, opcode, payload, length, mask));
+}
+
+bool fleet_send(struct fleet *fleet, uint32_t client, const void *text, size_t length)
+{
+	return client_send_frame(fleet, client, FRAME_TEXT, text, length);
+}
+
+bool fleet_ping(struct fleet *fleet, uint32_t client)
+{
+	return client_send_frame(fleet, client, FRAME_PING, "", 0);
+}
+
+static void client_say_goodbye(struct fleet *fleet, uint32_t number, unsigned code)
+{
+	uint8_t payload[2] = { (uint8_t)(code >> 8), (uint8_t)code };
+	if (client_send_frame(fleet, number, FRAME_CLOSE, payload, sizeof(payload)))
+		fleet->clients[number].state = CLIENT_SHUT;
+}
+
+void fleet_shut(struct fleet *fleet, uint32_t client)
+{
+	client_say_goodbye(fleet, client, CLOSE_CODE_NORMAL);
+}
+
+bool fleet_is_drained(const struct fleet *fleet, uint32_t client)
+{
+	return fleet->clients[client].pending_bytes == 0;
+}
+
+uint32_t fleet_open_count(const struct fleet *fleet)
+{
+	return fleet->open_count;
+}
+
+/* The number that follows `name` in the head of a response, or 0. */
+static unsigned response_header_number(const char *head, const char *name)
+{
+	const char *line = strcasestr(head, name);
+	return line == NULL ? 0 : (unsigned)strtoul(line + strlen(name), NULL, 10);
+}
+
+/* Judges the response's head. The bytes it took; 0: it is not whole yet; -1: the client has ended. */
+static ssize_t client_upgrade(struct fleet *fleet, uint32_t number, uint8_t *bytes, size_t length)
+{
+	const uint8_t *end = memmem(bytes, length, "\r\n\r\n", 4);
+	if (end == NULL && length < RESPONSE_BYTES_MAX)
+		return 0;
+	char head[RESPONSE_BYTES_MAX + 1];
+	size_t head_bytes = end == NULL ? RESPONSE_BYTES_MAX : (size_t)(end - bytes);
+	head_bytes = head_bytes < RESPONSE_BYTES_MAX ? head_bytes : RESPONSE_BYTES_MAX;
+	memcpy(head, bytes, head_bytes);
+	head[head_bytes] = 0;
+	unsigned status = response_header_number(head, "HTTP/1.1 ");
+	if (status != 101 || end == NULL || strstr(head, HANDSHAKE_ACCEPT) == NULL) {
+		unsigned wait_s = response_header_number(head, "\r\nRetry-After: ");
+		client_end(fleet, number, (struct fleet_end){ .error = status == 101 ? EPROTO : 0,
+							      .http_status = status,
+							      .retry_after_s = wait_s });
+		return -1;
+	}
+	fleet->clients[number].state = CLIENT_OPEN;
+	fleet->open_count++;
+	fleet->config.handler->opened(fleet->config.context, number);
+	return (ssize_t)head_bytes + 4;
+}
+
+/* Handles one frame. False: the client has ended. */
+static bool client_frame(struct fleet *fleet, uint32_t number, const struct frame *frame,
+			 uint64_t now_us)
+{
+	const struct fleet_handler *handler = fleet->config.handler;
+	unsigned code = 0;
+	switch (frame->opcode) {
+	case FRAME_TEXT:
+		handler->text(fleet->config.context, number, frame->payload, frame->length, now_us);
+		return true;
+	case FRAME_PING:
+		client_send_frame(fleet, number, FRAME_PONG, frame->payload, frame->length);
+		return true;
+	case FRAME_PONG:
+		handler->pong(fleet->config.context, number);
+		return true;
+	case FRAME_CLOSE:
+		if (frame->length >= 2)
+			code = (uint8_t)frame->payload[0] << 8 | (uint8_t)frame->payload[1];
+		client_say_goodbye(fleet, number, code != 0 ? code : CLOSE_CODE_NORMAL);
+		client_end(fleet, number, (struct fleet_end){ .close_code = code });
+		return false;
+	}
+	return false;
+}
+
+/* Handles all whole messages. Returns the bytes they took, or -1: the client has ended. */
+static ssize_t client_consume(struct fleet *fleet, uint32_t number, uint8_t *bytes, size_t length,
+			      uint64_t now_us)
+{
+	size_t taken = 0;
+	if (fleet->clients[number].state == CLIENT_UPGRADING) {
+		ssize_t head_bytes = client_upgrade(fleet, number, bytes, length);
+		if (head_bytes <= 0)
+			return head_bytes;
+		taken = (size_t)head_bytes;
+	}
+	while (taken < length) {
+		struct frame frame;
+		ssize_t frame_bytes = frame_read(bytes + taken, length - taken, &frame);
+		if (frame_bytes == 0)
+			break;
+		if (frame_bytes < 0) {
+			client_say_goodbye(fleet, number, CLOSE_CODE_PROTOCOL);
+			client_end(fleet, number, (struct fleet_end){ .error = EPROTO });
+			return -1;
+		}
+		taken += (size_t)frame_bytes;
+		if (!client_frame(fleet, number, &frame, now_us))
+			return -1;
+	}
+	return (ssize_t)taken;
+}
+
+static void client_read(struct fleet *fleet, uint32_t number)
+{
+	struct client *client = &fleet->clients[number];
+	uint8_t *scratch = fleet->scratch;
+	size_t held = client->held_bytes;
+	memcpy(scratch, client->held, held);
+	ssize_t got = recv(client->fd, scratch + held, SCRATCH_BYTES - held, MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		client_end(fleet, number, (struct fleet_end){ .error = got < 0 ? errno : EPIPE });
+		return;
+	}
+	ssize_t taken = client_consume(fleet, number, scratch, held + (size_t)got, boot_us());
+	if (taken < 0)
+		return;
+	size_t left = held + (size_t)got - (size_t)taken;
+	client->held_bytes = 0;
+	if (left == 0) {
+		free(client->held);
+		client->held = NULL;
+	}
+	client_keep(&client->held, &client->held_bytes, scratch + taken, left, SCRATCH_BYTES);
+}
+
+static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)
+{
+	struct client *client = &fleet->clients[number];
+	/* An event of this turn may have ended a client that another event was for. */
+	if (client->state == CLIENT_NONE)
+		return;
+	if (client->state == CLIENT_CONNECTING && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+		int error = 0;
+		socklen_t error_bytes = sizeof(error);
+		getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &error_bytes);
+		if (error != 0) {
+			client_end(fleet, number, (struct fleet_end){ .error = error });
+			return;
+		}
+		client->state = CLIENT_UPGRADING;
+	}
+	if ((events & EPOLLOUT) && client->pending_bytes > 0)
+		client_flush(fleet, number);
+	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+		client_read(fleet, number);
+}
+
+int fleet_poll(struct fleet *fleet, int timeout_ms)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int count = epoll_wait(fleet->epoll, events, EVENTS_MAX, timeout_ms);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count; i++)
+		client_event(fleet, events[i].data.u32, events[i].events);
+	return 0;
+}

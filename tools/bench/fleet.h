@@ -1,0 +1,76 @@
+/*
+ * Owns: the WebSocket connections of one process: sockets, handshakes, frames, one epoll.
+ * Invariant: nothing waits but fleet_poll; a client that ended is reported once; what a server sends
+ *   is bounded by a frame's limit, what waits for it by FLEET_PENDING_BYTES_MAX a client.
+ * Thread: one fleet per process, used by one thread.
+ * Does not know: tokens, users, or what the messages mean.
+ *
+ * A client between two messages costs its record here and its socket in the kernel: bytes are held
+ * only while a message has come or gone in part.
+ */
+#ifndef NEARBY_BENCH_FLEET_H
+#define NEARBY_BENCH_FLEET_H
+
+#include "bench/address.h"
+#include "bench/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes that a client holds back for a server that does not read; more is refused. */
+#define FLEET_PENDING_BYTES_MAX (64u * 1024)
+/* Connections from one source address, below the 28,232 ephemeral ports of a Linux default. */
+#define FLEET_CLIENTS_PER_SOURCE 25000
+
+/* Why a client ended. */
+struct fleet_end {
+	int error;		/* errno of the socket, or 0 */
+	unsigned http_status;	/* when the upgrade was refused, or 0 */
+	unsigned retry_after_s; /* of that answer, or 0 */
+	unsigned close_code;	/* of the server's close frame, or 0 */
+};
+
+struct fleet_handler {
+	/* The upgrade was accepted. */
+	void (*opened)(void *context, uint32_t client);
+	/* A whole text message, lent for the call. `now_us`: when its bytes were read. */
+	void (*text)(void *context, uint32_t client, const char *text, size_t length,
+		     uint64_t now_us);
+	/* The answer to a ping that fleet_ping sent. */
+	void (*pong)(void *context, uint32_t client);
+	/* It is over. The client's number may be connected again. */
+	void (*ended)(void *context, uint32_t client, const struct fleet_end *end);
+};
+
+struct fleet_config {
+	struct address target;
+	uint32_t clients_max;
+	uint32_t first_client; /* clients of other processes before these, to choose sources by */
+	const char *subprotocol;
+	const struct fleet_handler *handler;
+	void *context;
+};
+
+struct fleet;
+
+/* 0, or negative errno. The config is copied. */
+int fleet_open(struct fleet **fleet, const struct fleet_config *config);
+/* Drops all connections without a word to the handler. */
+void fleet_close(struct fleet **fleet);
+
+/* Starts client `client` (0 .. clients_max-1, not connected now). 0, or negative errno. */
+int fleet_connect(struct fleet *fleet, uint32_t client, const char *token);
+/* False: not open, or too much waits already. */
+bool fleet_send(struct fleet *fleet, uint32_t client, const void *text, size_t length);
+bool fleet_ping(struct fleet *fleet, uint32_t client);
+/* Says goodbye; ended() follows when the server has answered. */
+void fleet_shut(struct fleet *fleet, uint32_t client);
+/* Whether nothing waits to be written to this client. */
+bool fleet_is_drained(const struct fleet *fleet, uint32_t client);
+uint32_t fleet_open_count(const struct fleet *fleet);
+
+/* Waits for events, `timeout_ms` at most, and handles them. 0, or negative errno. */
+int fleet_poll(struct fleet *fleet, int timeout_ms);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Owns: the command line.
+ * Invariant: options that options_parse took are in range and belong to the command.
+ * Thread: the caller's.
+ * Does not know: what they do.
+ */
+#ifndef NEARBY_BENCH_OPTIONS_H
+#define NEARBY_BENCH_OPTIONS_H
+
+#include "bench/dataset.h"
+#include "bench/walk.h"
+
+#include <stdbool.h>
+
+enum command { COMMAND_REPLAY, COMMAND_WALK };
+
+/* The fields are named after the options, see options.tbl. Times are in µs, 0 means none. */
+struct options {
+	enum command command;
+	const char *connect, *admin, *token_key;
+	bool no_setup, json;
+	const char *edges, *map, *locations;
+	struct columns columns;
+	size_t events;
+	uint32_t users, in_flight, workers, joins;
+	struct city city;
+	uint64_t first_user;
+	bool watch, has_watch_user;
+	uint64_t watch_user;
+	double speed; /* 0: max */
+	uint64_t for_us, check_every_us, settle_us, timeout_us;
+};
+
+/*
+ * Fills *options from the command line. 0; or -EINVAL after a line on stderr that says what is
+ * allowed; or 1 after --help.
+ */
+int options_parse(struct options *options, int argc, char **argv);
+
+/* "20s", "1.5m", "250ms", "2h"; a bare number is seconds. 0, or -EINVAL. */
+int duration_parse(const char *text, uint64_t *duration_us);
+
+#endif

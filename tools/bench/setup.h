@@ -1,0 +1,18 @@
+/*
+ * Owns: telling the server who takes part, before the run.
+ * Invariant: either all users and friendships are there, or the run does not begin.
+ * Thread: the caller's; blocks.
+ * Does not know: who is where.
+ */
+#ifndef NEARBY_BENCH_SETUP_H
+#define NEARBY_BENCH_SETUP_H
+
+#include "bench/address.h"
+#include "bench/world.h"
+#include "daemon/token.h"
+
+/* Imports the world's names and friendships. 0, or -1 after a line on stderr that says what failed. */
+int setup_import(const struct world *world, const struct address *admin,
+		 const struct token_key *key, unsigned timeout_s);
+
+#endif
