@@ -1,1 +1,19 @@
-# man
+# Manual pages. Their lists come from the tables of the code: man/expand.awk puts them in place of
+# the lines "@gen-man NAME@".
+expand = $(srcdir)/man/expand.awk tools/gen-man$(EXEEXT) tools/gen-ctl$(EXEEXT)
+expanded_pages = \
+	man/nearbyd.8 \
+	man/nearbyctl.8 \
+	man/nearbyd.conf.5 \
+	man/nearby-protocol.7 \
+	man/nearby-metrics.7
+nodist_man_MANS += $(expanded_pages)
+CLEANFILES += $(expanded_pages)
+EXTRA_DIST += $(expanded_pages:=.in) man/expand.awk man/lint
+
+$(expanded_pages): %: $(srcdir)/%.in $(expand)
+	$(AM_V_GEN)$(MKDIR_P) man && $(AWK) -f $(srcdir)/man/expand.awk $< >$@.tmp && mv $@.tmp $@
+
+# Every page, also those that others made, is clean to mandoc.
+TESTS += man/lint
+AM_TESTS_ENVIRONMENT += MANUAL_PAGES='$(dist_man_MANS) $(nodist_man_MANS)'; export MANUAL_PAGES;

@@ -36,16 +36,17 @@ typedef _Atomic uint64_t shm_word;
  * need no fences, and ThreadSanitizer understands them. On x86-64 both are plain moves.
  */
 #ifdef NEARBYSHM_TEST_STEPS
-/* Built into the tests' own copy only: stands before every store, and at every slot looked at. */
+/* Built into the tests' own copy only: stands before every load and every store. */
+void nearbyshm_test_load(void);
 void nearbyshm_test_store(void);
-void nearbyshm_test_probe(void);
 #else
+#define nearbyshm_test_load()  ((void)0)
 #define nearbyshm_test_store() ((void)0)
-#define nearbyshm_test_probe() ((void)0)
 #endif
 
 static inline uint64_t word_load(shm_word *word)
 {
+	nearbyshm_test_load();
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 

@@ -25,3 +25,22 @@ TESTS += tests/unit/test_segment
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_segment_LDADD = libnearbyshm.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_shm_threads
+TESTS += tests/unit/test_shm_threads
+tests_unit_test_shm_threads_SOURCES = tests/unit/test_shm_threads.c
+tests_unit_test_shm_threads_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_test_shm_threads_LDADD = libnearbyshm.la libbase.la $(CMOCKA_LIBS)
+
+# These bring their own copy of shm/, in which each load and store is a step that a test may stop at.
+check_PROGRAMS += tests/unit/test_shm_kill
+TESTS += tests/unit/test_shm_kill
+tests_unit_test_shm_kill_SOURCES = tests/unit/test_shm_kill.c $(shm_sources)
+tests_unit_test_shm_kill_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DNEARBYSHM_TEST_STEPS
+tests_unit_test_shm_kill_LDADD = libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_shm_steps
+TESTS += tests/unit/test_shm_steps
+tests_unit_test_shm_steps_SOURCES = tests/unit/test_shm_steps.c $(shm_sources)
+tests_unit_test_shm_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DNEARBYSHM_TEST_STEPS
+tests_unit_test_shm_steps_LDADD = libbase.la $(CMOCKA_LIBS)

@@ -54,7 +54,8 @@ void table_repair(struct nearby_segment *segment, uint32_t partition)
 	uint64_t moves = word_load(&span.partition->moves);
 	if (moves % 2 == 1)
 		word_store(&span.partition->moves, moves + 1);
-	word_store(&span.partition->count, count);
+	if (word_load(&span.partition->count) != count)
+		word_store(&span.partition->count, count);
 }
 
 uint64_t table_copy(const struct nearby_segment *from, struct nearby_segment *to)

@@ -71,7 +71,6 @@ static void version_load(struct slot_version *version, struct nearby_location *l
 static enum slot_sight slot_read(struct slot *slot, uint64_t wanted, uint64_t *key,
 				 struct nearby_location *location)
 {
-	nearbyshm_test_probe();
 	uint64_t meta = word_load(&slot->meta);
 	for (;;) {
 		*key = word_load(&slot->key);
@@ -198,7 +197,6 @@ static void slot_update(struct slot *slot, const struct nearby_location *locatio
 
 static bool slot_is_of(struct slot *slot, uint64_t user)
 {
-	nearbyshm_test_probe();
 	return word_load(&slot->key) == user + 1 && (word_load(&slot->meta) & META_LIVE) != 0;
 }
 

@@ -15,10 +15,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define GRANULE	       4u
-#define FREE	       1u
+#define GRANULE 4u
+#define FREE 1u
 #define BEFORE_IS_FREE 2u
-#define NO_BLOCK       UINT32_MAX
+#define NO_BLOCK UINT32_MAX
 
 static uint32_t *header_of(const struct arena *arena, uint32_t block)
 {
@@ -96,7 +96,7 @@ static void list_unlink(struct arena *arena, uint32_t block)
 	arena->heads[level][class] = next;
 	if (next != NO_BLOCK)
 		return;
-	arena->classes[level] &= (uint8_t)~(1u << class);
+	arena->classes[level] &= (uint8_t) ~(1u << class);
 	if (arena->classes[level] == 0)
 		arena->levels &= ~(1u << level);
 }
@@ -294,7 +294,7 @@ void arena_check(const struct arena *arena)
 {
 	uint64_t listed = 0;
 	for (unsigned level = 0; level < ARENA_LEVELS; level++) {
-		for (unsigned class = 0; class < ARENA_CLASSES; class++)
+		for (unsigned class = 0; class < ARENA_CLASSES; class ++)
 			listed += check_list(arena, level, class);
 		check((arena->classes[level] != 0) == ((arena->levels >> level & 1) != 0));
 	}

@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define ARENA_LEVELS  30
+#define ARENA_LEVELS 30
 #define ARENA_CLASSES 8
 
 struct arena {

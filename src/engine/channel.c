@@ -37,7 +37,8 @@ static void map_remove(struct engine *engine, uint64_t user)
 {
 	uint64_t gap = map_place(engine, user);
 	check(engine->map[gap] != 0);
-	for (uint64_t at = map_after(engine, gap); engine->map[at] != 0; at = map_after(engine, at)) {
+	for (uint64_t at = map_after(engine, gap); engine->map[at] != 0;
+	     at = map_after(engine, at)) {
 		uint64_t start = map_start(engine, engine->channels[engine->map[at] - 1].user);
 		uint64_t from_start = (at + engine->map_size - start) % engine->map_size;
 		uint64_t from_gap = (at + engine->map_size - gap) % engine->map_size;
@@ -81,7 +82,7 @@ uint32_t channel_take(struct engine *engine, uint64_t user)
 		.is_live = true,
 	};
 	engine->map[at] = channel + 1;
-	engine->channel_count++;
+	engine_gauge(engine, ENGINE_COUNTER_CHANNELS, ++engine->channel_count);
 	return channel;
 }
 
@@ -91,7 +92,7 @@ static void record_give(struct engine *engine, uint32_t channel)
 	map_remove(engine, record->user);
 	*record = (struct channel){ .next = engine->channel_free };
 	engine->channel_free = channel;
-	engine->channel_count--;
+	engine_gauge(engine, ENGINE_COUNTER_CHANNELS, --engine->channel_count);
 }
 
 static void name_clear(struct engine *engine, struct channel *record)
@@ -134,8 +135,8 @@ int channel_rename(struct engine *engine, uint32_t channel, const char *name, ui
 		return 0;
 	}
 	uint32_t words = (length + 3) / 4;
-	uint32_t span = record->name == 0 ? arena_take(&engine->arena, words) :
-					    arena_resize(&engine->arena, record->name, words);
+	uint32_t span = record->name == 0 ? arena_take(&engine->arena, words)
+					  : arena_resize(&engine->arena, record->name, words);
 	if (span == 0)
 		return -ENOSPC;
 	memcpy(arena_words(&engine->arena, span), name, length);

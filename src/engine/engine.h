@@ -77,6 +77,7 @@ enum event_type {
 	EVENT_BEFRIEND,	   /* user (homed here) has a new friend; one event for each of the two */
 	EVENT_UNFRIEND,	   /* ... has one less */
 	EVENT_RENAME,	   /* a user's name changed; to be given to every core */
+	EVENT_FORGET,	   /* user (homed here) was deleted: its location goes at once */
 	EVENT_PAUSE,	   /* the session cannot take frames now */
 	EVENT_RESUME,	   /* ... now it can */
 	EVENT_PEER,	   /* a mesh message from another core */
@@ -121,6 +122,7 @@ struct event {
 			struct friend_info with;
 		} friendship; /* befriend and unfriend (there the name is not used) */
 		struct friend_info rename;
+		struct user_id forget;
 		struct {
 			uint32_t from_core;
 			struct mesh_msg msg;

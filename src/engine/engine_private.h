@@ -63,6 +63,7 @@ struct session {
 	int64_t last_ts_ms;
 	uint64_t last_frame_us;
 	uint64_t evaluate_us;	       /* when is_timed: evaluate the list then */
+	uint64_t evaluated_us;	       /* when the list was last evaluated */
 	struct nearby_place place;     /* of the vantage */
 	struct nearby_place evaluated; /* where the list was last evaluated from */
 	struct taglist friends;	       /* keys are channels */
@@ -71,8 +72,9 @@ struct session {
 	uint32_t sibling;	/* next session of the user, or in the free list */
 	uint32_t dirty_count;	/* friends with TAG_DIRTY */
 	uint32_t removed_count; /* friends with TAG_REMOVED */
-	uint32_t flush_from;	/* index in friends where the next flush begins, so that all get a turn */
-	uint32_t pace_idx;	/* in engine.pace, or NONE */
+	uint32_t
+		flush_from; /* index in friends where the next flush begins, so that all get a turn */
+	uint32_t pace_idx; /* in engine.pace, or NONE */
 	uint32_t timer_next, timer_previous;
 	bool is_live;
 	bool is_initialised; /* sent its own first location */
@@ -104,14 +106,14 @@ struct sweep {
 	uint32_t partition; /* the one being walked, ours */
 	uint64_t left;	    /* slots of it still to be looked at in this round */
 	uint64_t last_us;
-	bool is_asleep;	  /* our partitions are empty: nothing to do until a location is put */
-	bool has_put;	  /* since the round began */
+	bool is_asleep; /* our partitions are empty: nothing to do until a location is put */
+	bool has_put;	/* since the round began */
 };
 
 struct engine {
 	uint32_t magic;
 	struct engine_config config;
-	double near_chord2;	/* geo_chord2_limit of the radius */
+	double near_chord2; /* geo_chord2_limit of the radius */
 	double reevaluate_chord2;
 
 	struct channel *channels;
@@ -143,7 +145,8 @@ struct engine {
 
 	struct entry entries[FRAME_ENTRIES_MAX];
 	struct gone gones[FRAME_ENTRIES_MAX];
-	uint32_t *picks[FRAME_ENTRIES_MAX]; /* the subscriptions of entries, as items of a session */
+	uint32_t
+		*picks[FRAME_ENTRIES_MAX]; /* the subscriptions of entries, as items of a session */
 	uint64_t swept[SWEEP_CHUNK_SLOTS];
 };
 
@@ -152,8 +155,14 @@ static inline void engine_count(struct engine *engine, enum engine_counter count
 	counter_add(&engine->config.counters[counter], amount);
 }
 
+static inline void engine_gauge(struct engine *engine, enum engine_counter counter, uint64_t value)
+{
+	counter_set(&engine->config.counters[counter], value);
+}
+
 /* Exactly the TTL old is still active. Another core's clock may be ahead of ours by a little. */
-static inline bool engine_is_expired(const struct engine *engine, uint64_t now_us, uint64_t receipt_us)
+static inline bool engine_is_expired(const struct engine *engine, uint64_t now_us,
+				     uint64_t receipt_us)
 {
 	return now_us > receipt_us && now_us - receipt_us > engine->config.ttl_us;
 }

@@ -34,13 +34,14 @@ static void evaluate_later(struct engine *engine, uint64_t now_us, uint32_t slot
 	session->is_timed = true;
 	session->evaluate_us = now_us + REEVALUATE_AFTER_US;
 	session->timer_previous = engine->timer_last;
-	*(engine->timer_last != NONE ? &engine->sessions[engine->timer_last].timer_next :
-				       &engine->timer_first) = slot;
+	*(engine->timer_last != NONE ? &engine->sessions[engine->timer_last].timer_next
+				     : &engine->timer_first) = slot;
 	engine->timer_last = slot;
 }
 
-void evaluate_done(struct engine *engine, uint32_t slot)
+void evaluate_done(struct engine *engine, uint64_t now_us, uint32_t slot)
 {
+	engine->sessions[slot].evaluated_us = now_us;
 	engine->sessions[slot].evaluated = engine->sessions[slot].place;
 	evaluate_cancel(engine, slot);
 }
@@ -70,7 +71,7 @@ void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
 		if (is_seen != ((items[i] & TAG_KNOWN) != 0))
 			subscription_mark(engine, slot, &items[i]);
 	}
-	evaluate_done(engine, slot);
+	evaluate_done(engine, now_us, slot);
 	engine_count(engine, ENGINE_COUNTER_EVALUATIONS, 1);
 }
 
@@ -100,8 +101,8 @@ void evaluate_step(struct engine *engine, uint64_t now_us)
 
 uint64_t evaluate_next_us(const struct engine *engine)
 {
-	return engine->timer_first == NONE ? UINT64_MAX :
-					     engine->sessions[engine->timer_first].evaluate_us;
+	return engine->timer_first == NONE ? UINT64_MAX
+					   : engine->sessions[engine->timer_first].evaluate_us;
 }
 
 void evaluate_check_all(const struct engine *engine)
@@ -120,7 +121,8 @@ void evaluate_check_all(const struct engine *engine)
 		const struct session *session = &engine->sessions[slot];
 		timed += session->is_live && session->is_timed;
 		if (session->is_live && session->is_located)
-			check(session->is_timed || is_same_place(session->place, session->evaluated));
+			check(session->is_timed ||
+			      is_same_place(session->place, session->evaluated));
 	}
 	check(listed == timed);
 }

@@ -14,7 +14,7 @@ void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot);
 /* The session moved: evaluates now when it went far enough, else later. */
 void evaluate_moved(struct engine *engine, uint64_t now_us, uint32_t slot);
 /* Notes that the list was just evaluated by other means. */
-void evaluate_done(struct engine *engine, uint32_t slot);
+void evaluate_done(struct engine *engine, uint64_t now_us, uint32_t slot);
 void evaluate_cancel(struct engine *engine, uint32_t slot);
 
 /* Evaluates lists whose time has come, a bounded part. */

@@ -39,7 +39,8 @@ static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uin
 		  uint32_t *item)
 {
 	enum gone_why why;
-	if (subscription_see(engine, now_us, slot, *item, &engine->entries[pass->entry_count], &why)) {
+	if (subscription_see(engine, now_us, slot, *item, &engine->entries[pass->entry_count],
+			     &why)) {
 		engine->picks[pass->entry_count++] = item;
 		return;
 	}
@@ -82,7 +83,10 @@ static void say_gone(struct engine *engine, const struct pass *pass, uint32_t sl
 static void say_update(struct engine *engine, const struct pass *pass, uint32_t slot,
 		       struct server_msg *msg)
 {
+	uint64_t evaluated_us = engine->sessions[slot].evaluated_us;
 	for (uint32_t i = 0; i < pass->entry_count; i++) {
+		/* What was there when the viewer's list was evaluated came by that. */
+		engine->entries[i].is_move = engine->entries[i].receipt_us > evaluated_us;
 		subscription_set_known(engine, slot, engine->picks[i], true);
 		subscription_clear(engine, slot, engine->picks[i]);
 	}

@@ -6,7 +6,9 @@
  * Does not know: who is there.
  *
  * The earth is a sphere of its mean radius. Against the geodesics of the WGS 84 ellipsoid (GeodSolve
- * of GeographicLib) the distance is wrong by at most GEO_SPHERE_ERROR_MAX; test_geo measures it.
+ * of GeographicLib) the distance is wrong by at most GEO_SPHERE_ERROR_MAX. Measured by test_geo on
+ * 20,000 pairs each: anywhere 0.559 %, within 10 degrees 0.561 %, 0.1 degrees 0.561 % (worst is north
+ * to south at the equator: 45 m at the edge of 5 miles), 0.01 degrees 0.561 %.
  */
 #ifndef NEARBY_ENGINE_GEO_H
 #define NEARBY_ENGINE_GEO_H
@@ -16,7 +18,7 @@
 #include <stdint.h>
 
 /* Mean radius of WGS 84, (2a + b) / 3. */
-#define GEO_EARTH_RADIUS_M   6371008.8
+#define GEO_EARTH_RADIUS_M 6371008.8
 #define GEO_SPHERE_ERROR_MAX 0.0057
 
 /* A place as a vector of length 1: what distance tests are made of, without angles. */

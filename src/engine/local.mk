@@ -21,8 +21,38 @@ libengine_la_SOURCES = \
 	src/engine/taglist.c src/engine/taglist.h
 libengine_la_LIBADD = -lm
 
-check_PROGRAMS += tests/unit/test_engine
-TESTS += tests/unit/test_engine
-tests_unit_test_engine_SOURCES = tests/unit/test_engine.c tests/unit/engine_world.c tests/unit/engine_world.h
+engine_world = tests/unit/engine_world.c tests/unit/engine_world.h
+engine_test_libs = libengine.la libnearbyshm.la libbase.la $(CMOCKA_LIBS)
+engine_tests = \
+	tests/unit/test_arena \
+	tests/unit/test_engine \
+	tests/unit/test_engine_limits \
+	tests/unit/test_engine_mesh \
+	tests/unit/test_engine_time \
+	tests/unit/test_geo
+check_PROGRAMS += $(engine_tests)
+TESTS += $(engine_tests)
+
+tests_unit_test_engine_SOURCES = tests/unit/test_engine.c $(engine_world)
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_engine_LDADD = libengine.la libnearbyshm.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_engine_LDADD = $(engine_test_libs)
+
+tests_unit_test_engine_limits_SOURCES = tests/unit/test_engine_limits.c $(engine_world)
+tests_unit_test_engine_limits_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_limits_LDADD = $(engine_test_libs)
+
+tests_unit_test_engine_mesh_SOURCES = tests/unit/test_engine_mesh.c $(engine_world)
+tests_unit_test_engine_mesh_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_mesh_LDADD = $(engine_test_libs)
+
+tests_unit_test_engine_time_SOURCES = tests/unit/test_engine_time.c $(engine_world)
+tests_unit_test_engine_time_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_time_LDADD = $(engine_test_libs)
+
+tests_unit_test_arena_SOURCES = tests/unit/test_arena.c
+tests_unit_test_arena_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_arena_LDADD = $(engine_test_libs)
+
+tests_unit_test_geo_SOURCES = tests/unit/test_geo.c
+tests_unit_test_geo_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_geo_LDADD = $(engine_test_libs) -lm

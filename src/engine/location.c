@@ -53,7 +53,8 @@ static void move_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 static void move_all(struct engine *engine, uint64_t now_us, const struct channel *user,
 		     const struct nearby_location *location)
 {
-	for (uint32_t slot = user->first_session; slot != NONE; slot = engine->sessions[slot].sibling)
+	for (uint32_t slot = user->first_session; slot != NONE;
+	     slot = engine->sessions[slot].sibling)
 		if (engine->sessions[slot].is_initialised)
 			move_session(engine, now_us, slot, location);
 }
@@ -90,9 +91,9 @@ void location_accept(struct engine *engine, const struct event *event, uint32_t 
 	out->has_answer = true;
 }
 
-void location_expire(struct engine *engine, uint64_t now_us, uint64_t user)
+/* The location is out of the table: its user's sessions see nothing, its followers look. */
+static void tell_absence(struct engine *engine, uint64_t now_us, uint64_t user)
 {
-	engine_count(engine, ENGINE_COUNTER_LOCATIONS_EXPIRED, 1);
 	uint32_t channel = channel_find(engine, user);
 	if (channel == NONE) {
 		/* Nobody here follows; whether one of the deaf does is not known. */
@@ -103,4 +104,17 @@ void location_expire(struct engine *engine, uint64_t now_us, uint64_t user)
 	     slot = engine->sessions[slot].sibling)
 		session_unplace(engine, slot);
 	look_publish(engine, now_us, channel);
+}
+
+void location_expire(struct engine *engine, uint64_t now_us, uint64_t user)
+{
+	engine_count(engine, ENGINE_COUNTER_LOCATIONS_EXPIRED, 1);
+	tell_absence(engine, now_us, user);
+}
+
+void location_forget(struct engine *engine, uint64_t now_us, uint64_t user)
+{
+	check(nearby_home_core(user, engine->config.cores) == engine->config.core);
+	if (nearby_table_remove(engine->config.segment, user) == 0)
+		tell_absence(engine, now_us, user);
 }

@@ -14,5 +14,7 @@ void location_accept(struct engine *engine, const struct event *event, uint32_t 
 		     struct engine_out *out);
 /* The location of a user homed here was just freed from the table. */
 void location_expire(struct engine *engine, uint64_t now_us, uint64_t user);
+/* The user was deleted: removes its location, if there is one, and tells as of an expiry. */
+void location_forget(struct engine *engine, uint64_t now_us, uint64_t user);
 
 #endif

@@ -111,7 +111,7 @@ void nearby_first(struct engine *engine, uint64_t now_us, uint32_t slot, struct 
 {
 	struct page page = { .limit = PAGE_LIMIT_DEFAULT };
 	collect(engine, now_us, slot, &page, true);
-	evaluate_done(engine, slot);
+	evaluate_done(engine, now_us, slot);
 	page_finish(engine, &page, msg);
 }
 

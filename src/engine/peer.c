@@ -11,7 +11,7 @@
 #include "engine/look.h"
 
 /* Of one rescan step: records passed, and followers checked, whichever comes first. */
-#define RESCAN_RECORDS	 4096
+#define RESCAN_RECORDS 4096
 #define RESCAN_FOLLOWERS 4096
 
 static uint64_t bit_of(uint32_t core)
@@ -131,7 +131,8 @@ static uint32_t drain_untold(struct engine *engine, struct peer *peer, struct me
 	return count;
 }
 
-static uint32_t drain_looks(struct engine *engine, uint32_t to, struct mesh_msg *msgs, uint32_t room)
+static uint32_t drain_looks(struct engine *engine, uint32_t to, struct mesh_msg *msgs,
+			    uint32_t room)
 {
 	uint32_t count = 0;
 	while (count < room && engine->peers[to].look_count > 0) {
@@ -251,7 +252,8 @@ static uint32_t rescan_record(struct engine *engine, uint64_t now_us, uint32_t c
 void peer_rescan_step(struct engine *engine, uint64_t now_us)
 {
 	uint32_t records = 0, followers = 0;
-	while (peer_is_rescanning(engine) && records < RESCAN_RECORDS && followers < RESCAN_FOLLOWERS) {
+	while (peer_is_rescanning(engine) && records < RESCAN_RECORDS &&
+	       followers < RESCAN_FOLLOWERS) {
 		uint64_t channel = engine->rescan_at % engine->config.channels_max;
 		if (channel >= engine->channel_high) {
 			/* Records never used: on to the first of the next circle. */
@@ -269,7 +271,8 @@ void peer_rescan_step(struct engine *engine, uint64_t now_us)
 static uint32_t check_untold(const struct engine *engine, uint32_t core)
 {
 	uint32_t count = 0, previous = NONE;
-	for (uint32_t c = engine->peers[core].untold_first; c != NONE; c = engine->channels[c].next) {
+	for (uint32_t c = engine->peers[core].untold_first; c != NONE;
+	     c = engine->channels[c].next) {
 		const struct channel *record = &engine->channels[c];
 		check(record->is_live && record->is_untold && record->previous == previous);
 		check(channel_home(engine, record) == core);
@@ -306,7 +309,8 @@ void peer_check_all(const struct engine *engine)
 		untold += record->is_untold;
 		looks += (uint64_t)__builtin_popcountll(record->looks);
 		if (channel_home(engine, record) != engine->config.core)
-			check(record->is_untold == ((record->followers.count > 0) != record->is_told));
+			check(record->is_untold ==
+			      ((record->followers.count > 0) != record->is_told));
 	}
 	check(untold == listed);
 	check(looks == waiting);

@@ -25,7 +25,8 @@ void peer_look(struct engine *engine, uint32_t core, uint32_t channel);
 /* Every core of the mask is to look at all users homed here. */
 void peer_rescan(struct engine *engine, uint64_t cores);
 /* Handles a message. */
-void peer_receive(struct engine *engine, uint64_t now_us, uint32_t from, const struct mesh_msg *msg);
+void peer_receive(struct engine *engine, uint64_t now_us, uint32_t from,
+		  const struct mesh_msg *msg);
 /* Goes on with rescans that we were told to do, a bounded part. */
 void peer_rescan_step(struct engine *engine, uint64_t now_us);
 bool peer_is_rescanning(const struct engine *engine);

@@ -60,7 +60,7 @@ static void session_init(struct engine *engine, uint32_t slot, uint32_t channel)
 	};
 	engine->vantages[slot] = (struct vantage){ .point = VANTAGE_NOWHERE };
 	user->first_session = slot;
-	engine->session_count++;
+	engine_gauge(engine, ENGINE_COUNTER_SESSIONS, ++engine->session_count);
 }
 
 static void session_unlink(struct engine *engine, uint32_t slot)
@@ -105,7 +105,7 @@ void session_close(struct engine *engine, uint32_t slot)
 	session_unlink(engine, slot);
 	engine->vantages[slot].point = VANTAGE_NOWHERE;
 	slot_give(engine, slot);
-	engine->session_count--;
+	engine_gauge(engine, ENGINE_COUNTER_SESSIONS, --engine->session_count);
 	channel_settle(engine, channel);
 }
 

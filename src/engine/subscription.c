@@ -29,7 +29,7 @@ static uint32_t follow(struct engine *engine, uint32_t slot, const struct friend
 		goto refuse;
 	}
 	channel_settle(engine, channel);
-	engine->subscription_count++;
+	engine_gauge(engine, ENGINE_COUNTER_SUBSCRIPTIONS, ++engine->subscription_count);
 	return channel;
 refuse:
 	channel_settle(engine, channel);
@@ -39,7 +39,7 @@ refuse:
 static void unfollow(struct engine *engine, uint32_t slot, uint32_t channel)
 {
 	taglist_remove(&engine->arena, &engine->channels[channel].followers, slot);
-	engine->subscription_count--;
+	engine_gauge(engine, ENGINE_COUNTER_SUBSCRIPTIONS, --engine->subscription_count);
 	channel_settle(engine, channel);
 }
 

@@ -16,10 +16,10 @@ int taglist_reserve(struct arena *arena, struct taglist *list, uint32_t count)
 {
 	if (count == 0)
 		return 0;
-	uint32_t span = list->span == 0 ? arena_take(arena, count) :
-		       count > arena_capacity(arena, list->span) ?
-					  arena_resize(arena, list->span, count) :
-					  list->span;
+	uint32_t span = list->span == 0 ? arena_take(arena, count)
+			: count > arena_capacity(arena, list->span)
+				? arena_resize(arena, list->span, count)
+				: list->span;
 	if (span == 0)
 		return -ENOSPC;
 	list->span = span;

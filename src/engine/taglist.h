@@ -11,9 +11,9 @@
 
 #include <stdint.h>
 
-#define TAG_BITS    4
+#define TAG_BITS 4
 #define TAG_KEY_MAX ((1u << (32 - TAG_BITS)) - 1)
-#define TAG_MASK    ((1u << TAG_BITS) - 1)
+#define TAG_MASK ((1u << TAG_BITS) - 1)
 
 /* Zeroed is empty. */
 struct taglist {

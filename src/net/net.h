@@ -88,6 +88,8 @@ struct net_handler {
 	void (*handover_failed)(void *context, void *baggage);
 	/* A whole text message (UTF-8 checked) of an open WebSocket. */
 	void (*message)(void *context, struct conn_id conn, const void *text, size_t length);
+	/* The same for a binary message. NULL: binary messages are refused with 1003. */
+	void (*binary)(void *context, struct conn_id conn, const void *bytes, size_t length);
 	/* What was sent has left, after net_send_room had said no: there is room again. */
 	void (*writable)(void *context, struct conn_id conn);
 	/* It is over, whoever ended it. The last call for this connection. */
@@ -189,12 +191,16 @@ void net_handover(struct net *net, struct conn_id conn, uint32_t core, void *bag
 
 /*
  * Builds a text frame in place: begin lends a writer for at most `bytes_max` of payload, commit
- * sends what was written. Nothing else of net may be called in between. NULL: the connection is gone,
- * or there is no room (see net_send_room).
+ * sends what was written, with the end of the turn. Nothing else of net may be called in between.
+ * NULL: the connection is gone or closing, there is no memory, or 256 KiB wait already; in the last
+ * case writable() follows.
  */
 struct writer *net_frame_begin(struct net *net, struct conn_id conn, size_t bytes_max);
 void net_frame_commit(struct net *net, struct conn_id conn);
-/* Whether another frame or part may be given now. After a no, writable() follows. */
+void net_frame_commit_binary(struct net *net, struct conn_id conn);
+/* Whether another frame or part may be given without heaping up what a slow peer gets too late: one
+ * send may be under way and one may wait. It is advice: up to 256 KiB more is taken, for what must be
+ * said. After a no, writable() follows. */
 bool net_send_room(const struct net *net, struct conn_id conn);
 
 /* Starts the close handshake with an RFC 6455 code and a text of at most 120 bytes; what was given

@@ -8,7 +8,7 @@
  *
  * The reader's memory holds any message that a sound client sends. A text that needs more (it must
  * be full of tiny values) gets it from the system until the next read. That is bounded by the
- * text: the worst, 64 KiB of empty objects, takes 5 MB. A bound on memory itself would be none, as
+ * text: the worst, 64 KiB of empty objects, takes 6 MB. A bound on memory itself would be none, as
  * jansson's lexer overlooks an allocation that fails and runs past what it has.
  */
 #include "proto/json.h"

@@ -77,7 +77,10 @@ struct entry {
 	struct nearby_place place;
 	int64_t client_ms;
 	uint64_t distance_mm;
-	uint64_t receipt_us; /* for the histogram of receipt to send; not on the wire */
+	/* For the histogram of receipt to send; not on the wire: when it was received, and whether that
+	 * move is what made the entry, rather than the viewer's own. */
+	uint64_t receipt_us;
+	bool is_move;
 };
 
 /* Why a friend left the list. The text on the wire is in why_text(). */

@@ -1,1 +1,30 @@
-# src/store
+noinst_LTLIBRARIES += libstore.la
+libstore_la_SOURCES = \
+	src/store/bell.c src/store/bell.h \
+	src/store/bits.h \
+	src/store/block.c src/store/block.h \
+	src/store/history.c src/store/history.h \
+	src/store/history_check.c \
+	src/store/lane.c src/store/lane.h \
+	src/store/lmdb.c src/store/lmdb.h \
+	src/store/point.c src/store/point.h \
+	src/store/portion.c \
+	src/store/reader_thread.c \
+	src/store/reason.c src/store/reason.h \
+	src/store/run.c src/store/run.h \
+	src/store/scan.c src/store/scan.h \
+	src/store/store.c src/store/store.h \
+	src/store/store_counters.tbl \
+	src/store/threads.h \
+	src/store/upkeep.c \
+	src/store/users.c src/store/users.h \
+	src/store/users_thread.c \
+	src/store/writer_thread.c
+libstore_la_CFLAGS = $(AM_CFLAGS) $(LMDB_CFLAGS)
+libstore_la_LIBADD = $(LMDB_LIBS) -lpthread
+
+check_PROGRAMS += tests/unit/test_store
+TESTS += tests/unit/test_store
+tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/store_fixture.h
+tests_unit_test_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)

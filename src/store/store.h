@@ -28,6 +28,19 @@ enum store_counter {
 	STORE_COUNTER_COUNT
 };
 
+/* Where each counter's first word stands in the array that is lent to the store: in the order of the
+ * table, one word each, HISTOGRAM_WORDS for a histogram. */
+enum store_counter_word {
+#define STORE_WORDS_COUNTER   1
+#define STORE_WORDS_GAUGE     1
+#define STORE_WORDS_HISTOGRAM HISTOGRAM_WORDS
+#define COUNTER(name, text, kind, help)                                                            \
+	STORE_WORD_##name, STORE_WORD_LAST_##name = STORE_WORD_##name + STORE_WORDS_##kind - 1,
+#include "store/store_counters.tbl"
+#undef COUNTER
+	STORE_WORD_COUNT
+};
+
 /* Bytes of the texts of a profile, without a closing NUL. */
 #define STORE_NAME_BYTES_MAX	64
 #define STORE_PICTURE_BYTES_MAX 512
@@ -39,9 +52,13 @@ struct store_config {
 	uint64_t history_commit_ms;
 	uint64_t history_retention_ms; /* 0: for ever */
 	/* Locations that may wait for a commit; over it they are dropped and counted. */
-	uint64_t history_pending_max;
-	/* STORE_COUNTER_COUNT words (each histogram HISTOGRAM_WORDS), lent for the store's life, written
-	 * by store threads only (one writer a word: each store thread has rows of its own). */
+	uint64_t history_pending_max; /* at least 1; takes up to 72 bytes each */
+	/* First size of the databases' maps, 0 for one that a usual machine never reaches (1 TiB). A
+	 * limit and not a reservation; it doubles while running when it is full. */
+	uint64_t map_bytes;
+	/* STORE_WORD_COUNT words, lent for the store's life, written by store threads only (one writer a
+	 * word: each store thread has rows of its own). HISTORY_DROPPED is left to the callers of
+	 * store_append, in rows of their own. */
 	counter_word *counters;
 	/* Tells client `client` that store_poll has something. Called on store threads. */
 	void (*wake)(void *context, uint32_t client);
@@ -72,7 +89,10 @@ enum store_pair_result {
 struct store_pair {
 	struct user_id a;
 	struct user_id b;
-	enum store_pair_result result; /* filled in */
+	/* Filled in; the names, into `names` of the answer, only of STORE_FRIENDS_PUT that ADDED. */
+	enum store_pair_result result;
+	uint32_t a_name_offset, a_name_length;
+	uint32_t b_name_offset, b_name_length;
 };
 
 struct store_user {
@@ -93,13 +113,20 @@ enum store_op {
 	STORE_LOAD,	     /* user -> profile, friends; creates an unknown user with an empty profile */
 	STORE_USER_GET,	     /* user -> profile; -ENOENT */
 	STORE_USERS_PUT,     /* users[] in one transaction */
-	STORE_USER_DELETE,   /* user -> its friends (that it no longer has), profile and history; -ENOENT */
+	/*
+	 * user -> its friends (that it no longer has), profile; -ENOENT. Its history so far can no longer
+	 * be read, and leaves the file with the next merge of its blocks. End its sessions first: what is
+	 * appended after the answer is kept.
+	 */
+	STORE_USER_DELETE,
 	STORE_FRIENDS_GET,   /* user, after, limit -> friends, friend_total (0 and empty when unknown) */
 	STORE_FRIENDS_PUT,   /* pairs[] in one transaction; creates unknown users */
 	STORE_FRIENDS_DELETE,/* pairs[]; result ADDED means removed, PRESENT that there was none */
 	STORE_HISTORY,	     /* user, from_ms, to_ms -> points by time, in portions: see `more` */
-	STORE_EXPORT,	     /* from_ms, to_ms of all users -> points, by block, in portions */
-	STORE_BACKUP,	     /* directory -> consistent copies of both databases, made while running */
+	STORE_EXPORT,	     /* from_ms, to_ms of all users -> points by user, then time, in portions */
+	/* directory (made when missing) -> users.mdb and history.mdb, each a consistent copy made while
+	 * running; -EEXIST when one is there. Restoring is putting them into an empty data_dir. */
+	STORE_BACKUP,
 };
 
 struct store_request {
@@ -111,7 +138,7 @@ struct store_request {
 	struct user_id user;
 	bool has_after;
 	struct user_id after; /* STORE_FRIENDS_GET: friends with a greater id */
-	uint32_t limit;
+	uint32_t limit; /* STORE_FRIENDS_GET: at most so many */
 	struct store_user *users; /* the caller's, for the request's life */
 	uint32_t user_count;	  /* at most STORE_BATCH_MAX */
 	struct store_pair *pairs; /* the caller's */
@@ -121,7 +148,8 @@ struct store_request {
 	const char *directory;
 
 	/* -- answered -- */
-	/* 0, -ENOENT, -ENOSPC (disk or map full: nothing was changed), -EIO, or another errno. */
+	/* 0, -ENOENT, -ENOSPC (disk or map full), -ECANCELED (the store stops), -EIO, or another errno;
+	 * on failure nothing was changed. */
 	int status;
 	struct store_profile profile;
 	bool created;
@@ -130,19 +158,22 @@ struct store_request {
 	uint32_t friend_total;
 	char *names;
 	/*
-	 * History comes in portions of at most STORE_PORTION_MAX points. `more`: submit the same
-	 * request again, unchanged, for the next; no LMDB transaction stays open in between. Or stop.
+	 * History comes in portions of at most STORE_PORTION_MAX points (a portion may be empty). `more`:
+	 * submit the same request again, unchanged, for the next; it takes the place of the last. No
+	 * LMDB transaction stays open in between. Or stop. Points that are committed meanwhile may be in
+	 * it or not; all others come exactly once.
 	 */
 	struct store_point *points; /* freed by store_request_fini */
 	uint32_t point_count;
 	bool more;
 	/* Where the next portion begins; the store's. */
 	struct {
-		uint32_t tier;
-		uint64_t key;
+		uint64_t user;
+		int64_t ts_ms;
 		uint64_t skip;
-		uint64_t end_key;
+		bool inside; /* of that user's points */
 	} resume;
+	bool is_flush; /* the store's */
 };
 
 #define STORE_BATCH_MAX	  8192
@@ -151,13 +182,18 @@ struct store_request {
 struct store;
 
 /*
- * Opens both databases (making them when they are missing; an older format is migrated or refused),
- * clears stale readers, starts the threads. 0 or negative errno with *reason a text that says what
- * is wrong and what is allowed.
+ * Opens both databases (making them when they are missing; one of another format is refused), clears
+ * stale readers, starts the threads. 0 or negative errno with *reason a text that says what is wrong and
+ * what is allowed: -EBUSY another store has the directory, -EPROTO a file is of another format.
  */
 int store_open(struct store **store, const struct store_config *config, const char **reason);
-/* Commits what is pending, ends the threads, closes. Requests not yet answered come back with
- * -ECANCELED through store_poll before the last call of it. */
+/*
+ * Commits what is pending and ends the threads. Every request that is not yet answered comes back with
+ * -ECANCELED: poll until NULL. Nothing may be submitted or appended during and after it. Calling it
+ * again does nothing.
+ */
+void store_stop(struct store *store);
+/* Stops, when that was not done, and closes. Requests that were not polled are the caller's again. */
 void store_close(struct store **store);
 
 /* 0, or -EAGAIN: the client's ring is full, try again after polling. */
@@ -175,14 +211,17 @@ void store_request_fini(struct store_request *request);
 bool store_append(struct store *store, uint32_t client, struct user_id user,
 		  const struct nearby_location *location);
 
-/* Everything appended by any client before the call will be committed; comes back as a request's
- * answer would: wake and store_poll of `request`, whose other fields are not used. For drain. */
+/*
+ * Commits everything that any client appended before the call; comes back as a request's answer would:
+ * wake and store_poll of `request`, with status 0 or what the commit failed with (the locations are
+ * kept and tried again). Only `client` and `context` are used. For drain. 0, or -EAGAIN.
+ */
 int store_flush(struct store *store, struct store_request *request);
 
 /*
  * Opens each database read-only, walks all of it and checks every invariant (counts, order, both
  * directions, decodable blocks). 0, or negative errno with *reason. For `nearbyctl` and tests; works
- * beside a running daemon in another process.
+ * beside a running daemon in another process, never in the process that has the store open.
  */
 int store_check(const char *data_dir, const char **reason);
 

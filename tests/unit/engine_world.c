@@ -32,6 +32,7 @@ struct ear {
 	struct entry entries[FRAME_ENTRIES_MAX];
 	char names[FRAME_ENTRIES_MAX][NAME_BYTES_MAX];
 	uint32_t entry_count;
+	bool has_more;
 	struct page_cursor cursor;
 };
 
@@ -60,8 +61,8 @@ static struct nearby_counter_info *counter_infos(void)
 {
 	static struct nearby_counter_info infos[] = {
 #define COUNTER(name_, text, kind_, help_) { .name = text, .help = help_, .kind = KIND_##kind_ },
-#define KIND_COUNTER			   NEARBY_COUNTER
-#define KIND_GAUGE			   NEARBY_GAUGE
+#define KIND_COUNTER NEARBY_COUNTER
+#define KIND_GAUGE NEARBY_GAUGE
 #include "engine/engine_counters.tbl"
 #undef COUNTER
 	};
@@ -91,7 +92,8 @@ static void open_engine(struct world *world, const struct world_config *limits, 
 	world->memories[core] = aligned_alloc(64, bytes);
 	assert_non_null(world->memories[core]);
 	memset(world->memories[core], 0, bytes);
-	assert_int_equal(engine_init(&world->engines[core], &config, world->memories[core], bytes), 0);
+	assert_int_equal(engine_init(&world->engines[core], &config, world->memories[core], bytes),
+			 0);
 }
 
 struct world *world_open(struct world_config limits)
@@ -133,6 +135,11 @@ struct engine *world_engine(struct world *world, uint32_t core)
 	return world->engines[core];
 }
 
+struct nearby_segment *world_segment(struct world *world)
+{
+	return world->segment;
+}
+
 uint64_t world_now_us(const struct world *world)
 {
 	return world->now_us;
@@ -167,7 +174,8 @@ static struct ear *ear_of(const struct world *world, struct session_id session, 
 		    device->session.generation == session.generation)
 			return &world->ears[i];
 	}
-	fail_msg("a message for session %u.%u, which there is not", session.slot, session.generation);
+	fail_msg("a message for session %u.%u, which there is not", session.slot,
+		 session.generation);
 	return NULL;
 }
 
@@ -211,7 +219,8 @@ static void hear_nearby(struct ear *ear, const struct server_msg *msg)
 	hear(ear, "nearby");
 	hear_entries(ear);
 	hear(ear, " of %u%s", msg->nearby.total, msg->nearby.has_next ? " more" : "");
-	if (msg->nearby.has_next)
+	ear->has_more = msg->nearby.has_next;
+	if (ear->has_more)
 		ear->cursor = msg->nearby.next;
 }
 
@@ -278,9 +287,10 @@ void world_hears(struct world *world, struct device device, const char *file, in
 	va_start(arguments, format);
 	vsnprintf(wanted, sizeof(wanted), format, arguments);
 	va_end(arguments);
-	if (strcmp(ear->heard, wanted) != 0) {
+	const char *heard = ear->heard[0] != '\0' ? ear->heard : "nothing";
+	if (strcmp(heard, wanted) != 0) {
 		print_error("user %llu hears \"%s\", not \"%s\"\n", (unsigned long long)device.user,
-			    ear->heard, wanted);
+			    heard, wanted);
 		_fail(file, line);
 	}
 	ear->heard[0] = '\0';
@@ -292,6 +302,11 @@ const struct entry *world_last_entries(const struct world *world, struct device 
 	const struct ear *ear = ear_of(world, device.session, device.core);
 	*count = ear->entry_count;
 	return ear->entries;
+}
+
+bool world_has_more(const struct world *world, struct device device)
+{
+	return ear_of(world, device.session, device.core)->has_more;
 }
 
 /* ---- events ------------------------------------------------------------------------------- */
@@ -420,7 +435,8 @@ struct device join(struct world *world, uint64_t user)
 
 void leave(struct world *world, struct device device)
 {
-	step_device(world, device, (struct event){ .type = EVENT_LEAVE, .session = device.session });
+	step_device(world, device,
+		    (struct event){ .type = EVENT_LEAVE, .session = device.session });
 }
 
 void stand_at(struct world *world, struct device device, struct nearby_place place, int64_t ts_ms)
@@ -477,12 +493,14 @@ void unsubscribe(struct world *world, struct device device, uint64_t user)
 
 void pause_device(struct world *world, struct device device)
 {
-	step_device(world, device, (struct event){ .type = EVENT_PAUSE, .session = device.session });
+	step_device(world, device,
+		    (struct event){ .type = EVENT_PAUSE, .session = device.session });
 }
 
 void resume_device(struct world *world, struct device device)
 {
-	step_device(world, device, (struct event){ .type = EVENT_RESUME, .session = device.session });
+	step_device(world, device,
+		    (struct event){ .type = EVENT_RESUME, .session = device.session });
 }
 
 /* ---- time --------------------------------------------------------------------------------- */
@@ -524,7 +542,8 @@ static uint32_t flush_count(struct world *world, uint64_t interval_us)
 	struct session_id session;
 	struct server_msg msg;
 	for (uint32_t core = 0; core < world->cores; core++) {
-		while (engine_flush(world->engines[core], world->now_us, interval_us, &session, &msg)) {
+		while (engine_flush(world->engines[core], world->now_us, interval_us, &session,
+				    &msg)) {
 			hear_message(world, session, core, &msg);
 			count++;
 		}

@@ -6,7 +6,7 @@
  * Does not know: bytes, connections.
  *
  * What a device hears is a line of words: `nearby 2 3 of 2`, `nearby 2 of 2 more`, `update 2 3`,
- * `gone 2 far`, `error stale`; several messages are divided by "; ". Users of an update stand in
+ * `gone 2 far`, `error stale`, or `nothing`; several messages are divided by "; ". Users of an update stand in
  * ascending order, as the order within a frame means nothing.
  */
 #ifndef NEARBY_TESTS_ENGINE_WORLD_H
@@ -15,8 +15,8 @@
 #include "engine/engine.h"
 
 #define WORLD_RADIUS_M 8046.72
-#define WORLD_TTL_US   (600u * UINT64_C(1000000))
-#define SECOND_US      UINT64_C(1000000)
+#define WORLD_TTL_US (600u * UINT64_C(1000000))
+#define SECOND_US UINT64_C(1000000)
 
 /* Limits that stories change; zero means the default in brackets. */
 struct world_config {
@@ -39,6 +39,7 @@ struct device {
 struct world *world_open(struct world_config config);
 void world_close(struct world *world);
 struct engine *world_engine(struct world *world, uint32_t core);
+struct nearby_segment *world_segment(struct world *world);
 uint64_t world_now_us(const struct world *world);
 uint64_t world_counter(const struct world *world, enum engine_counter counter);
 /* The n-th user, from 1, whose home is that core. */
@@ -79,8 +80,8 @@ void settle(struct world *world);
 /* What the device has heard since it was asked last is this (printf-like), and it is forgotten. */
 #define hears(world, device, ...) world_hears(world, device, __FILE__, __LINE__, __VA_ARGS__)
 __attribute__((format(printf, 5, 6))) void world_hears(struct world *world, struct device device,
-							const char *file, int line,
-							const char *format, ...);
+						       const char *file, int line,
+						       const char *format, ...);
 /* Settles before. */
 #define then_hears(world, device, ...)                                                             \
 	do {                                                                                       \
@@ -91,5 +92,7 @@ __attribute__((format(printf, 5, 6))) void world_hears(struct world *world, stru
 /* The last message that carried entries to the device, with its entries. */
 const struct entry *world_last_entries(const struct world *world, struct device device,
 				       uint32_t *count);
+/* Whether the last page that the device was given had a next one. */
+bool world_has_more(const struct world *world, struct device device);
 
 #endif

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "daemon/config.h"
+#include "app/config.h"
 
 static struct config config;
 static struct config_error error;
@@ -50,7 +50,7 @@ static int load(const char *const *arguments, const char *const *environment)
 
 /* NULL for none. */
 #define ARGUMENTS(...) ((const char *[]){ "nearbyd", __VA_ARGS__, NULL })
-#define ENVIRONMENT(...) ((const char *[]){ "HOME=/home/ann", __VA_ARGS__, NULL })
+#define ENVIRONMENT(...) ((const char *[]){ "HOME=/h/ann", __VA_ARGS__, NULL })
 
 static void refused_line(const char *line, const char *message)
 {
@@ -123,7 +123,7 @@ static void all_parameters_are_taken_by_all_sources(void **state)
 	(void)state;
 	static const char *const names[] = {
 #define CONFIG(field, name, kind, default, min, max, unit, when, help) name,
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 #undef CONFIG
 	};
 	char *text = NULL;
@@ -295,7 +295,7 @@ static void data_goes_where_the_customs_of_unix_say(void **state)
 	bool is_root = geteuid() == 0;
 	assert_int_equal(load(ARGUMENTS(NULL), ENVIRONMENT(NULL)), 0);
 	assert_string_equal(config.data_dir,
-			    is_root ? "/var/lib/nearby" : "/home/ann/.local/state/nearby");
+			    is_root ? "/var/lib/nearby" : "/h/ann/.local/state/nearby");
 	assert_int_equal(load(ARGUMENTS(NULL), ENVIRONMENT("XDG_STATE_HOME=/s")), 0);
 	assert_string_equal(config.data_dir, is_root ? "/var/lib/nearby" : "/s/nearby");
 	assert_int_equal(load(ARGUMENTS("--data-dir=d"), ENVIRONMENT(NULL)), 0);
@@ -324,7 +324,7 @@ static void help_names_every_parameter_in_lines_that_fit(void **state)
 	fclose(memory);
 #define CONFIG(field, name, kind, default, min, max, unit, when, help)                             \
 	assert_non_null(strstr(text, "--" name "="));
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 #undef CONFIG
 	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) <= 80);

@@ -547,7 +547,7 @@ static void the_longest_messages_fit_what_is_promised(void **state)
 	for (size_t i = 0; i < FRAME_ENTRIES_MAX; i++) {
 		entries[i] = (struct entry){
 			{ USER_ID_MAX }, name, sizeof(name), { -899999999, -1799999999 }, INT64_MIN,
-			INT64_MAX,	 0
+			INT64_MAX,	 0, false
 		};
 		gone[i] = (struct gone){ { USER_ID_MAX }, GONE_UNFRIENDED };
 	}

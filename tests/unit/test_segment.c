@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -281,7 +282,8 @@ static void a_killed_daemon_leaves_its_locations_and_not_its_lock(void **state)
 	pid_t daemon = fork();
 	if (daemon == 0) {
 		enum nearby_segment_birth birth;
-		if (nearby_segment_create(&segment, &config, &birth, NULL) != 0)
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+		    nearby_segment_create(&segment, &config, &birth, NULL) != 0)
 			_exit(1);
 		put_all(segment, USERS);
 		if (write(ready[1], "r", 1) != 1)

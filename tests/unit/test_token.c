@@ -2,7 +2,7 @@
  * Owns: what the tokens' judge promises: who passes, and each kind of forgery that does not.
  * Invariant: the tokens were made with python3-jwt (or by hand, where that refuses to), with SECRET
  *   and for the second NOW_S.
- * Thread: one.
+ * Thread: one, save for the key, which gets three.
  * Does not know: HTTP, sessions.
  */
 #include <setjmp.h>
@@ -15,11 +15,12 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
-#include "daemon/token.h"
+#include "app/token.h"
 
 #define SECRET "nearby-test-secret-of-thirty-two-bytes!!"
 #define NOW_S 1700000000
@@ -338,6 +339,38 @@ static void a_token_cut_anywhere_or_with_any_letter_changed_fails(void **state)
 	assert_int_equal(verdict_for(text, "", &token), TOKEN_GOOD);
 }
 
+/* What each core does with the one key; the verdicts that were not good. */
+static void *verify_many(void *argument)
+{
+	static const char text[] = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+				   "eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0."
+				   "kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ";
+	uintptr_t failed = 0;
+	struct json_reader *own = NULL;
+	struct token token;
+	(void)argument;
+	if (json_reader_open(&own) != 0)
+		return (void *)1;
+	for (int i = 0; i < 2000; i++)
+		failed +=
+			token_verify(key, own, text, strlen(text), NOW_S, "", &token) != TOKEN_GOOD;
+	json_reader_close(&own);
+	return (void *)failed;
+}
+
+static void threads_share_a_key(void **state)
+{
+	(void)state;
+	pthread_t threads[3];
+	for (size_t i = 0; i < ARRAY_COUNT(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, verify_many, NULL), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
+		void *failed = NULL;
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+}
+
 static void a_huge_token_is_not_looked_at(void **state)
 {
 	(void)state;
@@ -423,6 +456,7 @@ int main(void)
 		cmocka_unit_test(the_word_admin_in_the_scope_makes_an_admin),
 		cmocka_unit_test(a_token_that_we_make_is_good_until_it_expires),
 		cmocka_unit_test(a_token_cut_anywhere_or_with_any_letter_changed_fails),
+		cmocka_unit_test(threads_share_a_key),
 		cmocka_unit_test(a_huge_token_is_not_looked_at),
 		cmocka_unit_test(a_file_that_is_no_secret_is_refused_with_advice),
 		cmocka_unit_test(a_secret_that_others_can_read_is_warned_of),

@@ -9,7 +9,7 @@
 
 #include "bench/address.h"
 #include "bench/world.h"
-#include "daemon/token.h"
+#include "app/token.h"
 
 /* Imports the world's names and friendships. 0, or -1 after a line on stderr that says what failed. */
 int setup_import(const struct world *world, const struct address *admin,

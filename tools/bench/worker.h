@@ -11,7 +11,7 @@
 #include "bench/address.h"
 #include "bench/control.h"
 #include "bench/plan.h"
-#include "daemon/token.h"
+#include "app/token.h"
 
 /* What a run is made of; ready before the workers are forked, and the same in all. */
 struct bench {

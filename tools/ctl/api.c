@@ -64,6 +64,19 @@ static int no_answer(const struct ctl *ctl, int error, const char *path, const c
 	}
 }
 
+bool api_is_ready(const struct ctl *ctl)
+{
+	char path[PATHS_SOCKET_BYTES];
+	struct http_answer answer;
+	if (paths_control_socket(ctl->instance, path) != 0 || paths_directory_verify(path) != 0)
+		return false;
+	bool is_ready = http_ask(path, &(struct http_request){ .method = "GET", .path = "/readyz" },
+				 &answer) == 0 &&
+			answer.status == 200;
+	http_answer_fini(&answer);
+	return is_ready;
+}
+
 /* The socket's path, when whoever made its directory can be trusted. */
 static int find_socket(const struct ctl *ctl, char path[PATHS_SOCKET_BYTES])
 {
@@ -124,7 +137,7 @@ static int walk_page(const struct ctl *ctl, struct json_reader *reader, const ch
 	snprintf(page, sizeof(page), "%s?limit=%" PRIu64 "%s%s", path, limit,
 		 next[0] != '\0' ? "&cursor=" : "", next);
 	struct http_answer answer;
-	int status = api_ask(ctl, &(struct http_request){.method = "GET", .path = page}, &answer);
+	int status = api_ask(ctl, &(struct http_request){ .method = "GET", .path = page }, &answer);
 	if (status != EXIT_OK)
 		return status;
 	status = api_read(ctl, reader, &answer);

@@ -33,4 +33,7 @@ int api_read(const struct ctl *ctl, struct json_reader *reader, const struct htt
 int api_walk(const struct ctl *ctl, const char *path, uint64_t limit,
 	     void (*row)(void *context, struct json_reader *reader), void *context, int64_t *total);
 
+/* Whether the daemon takes sessions now. Says nothing when it does not. */
+bool api_is_ready(const struct ctl *ctl);
+
 #endif

@@ -14,14 +14,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/writer.h"
 #include "proto/codec.h"
 #include "segment.h"
 
 /* What a daemon may take to end after its longest drain (drain-time-s is 3,600 at most). */
 enum { STOP_WAIT_MS = 3700 * 1000 };
+
+/* How long `wait` waits, and between two looks. */
+enum { READY_WAIT_US = 60 * 1000000, READY_PAUSE_NS = 50 * 1000000 };
 
 /* *pidfd refers to the daemon that owns the segment. */
 static int find_daemon(const struct ctl *ctl, int *pidfd)
@@ -60,6 +65,20 @@ static int done(const struct ctl *ctl, const char *what)
 	return EXIT_OK;
 }
 
+int command_wait(const struct ctl *ctl)
+{
+	const struct timespec pause = { .tv_nsec = READY_PAUSE_NS };
+	uint64_t until_us = boot_us() + READY_WAIT_US;
+	while (!api_is_ready(ctl)) {
+		if (boot_us() > until_us)
+			return ctl_fail(ctl, EXIT_NOT_RUNNING,
+					"the daemon of instance \"%s\" is not ready after a minute",
+					ctl->instance);
+		nanosleep(&pause, NULL);
+	}
+	return EXIT_OK;
+}
+
 int command_reload(const struct ctl *ctl)
 {
 	int pidfd = -1;
@@ -78,7 +97,7 @@ int command_stop(const struct ctl *ctl)
 	if (status != EXIT_OK)
 		return status;
 	status = send_signal(ctl, pidfd, SIGTERM);
-	struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+	struct pollfd gone = { .fd = pidfd, .events = POLLIN };
 	if (status == EXIT_OK && poll(&gone, 1, STOP_WAIT_MS) != 1)
 		status = ctl_fail(ctl, EXIT_FAILED, "the daemon did not end");
 	close(pidfd);
@@ -88,7 +107,7 @@ int command_stop(const struct ctl *ctl)
 int command_drain(const struct ctl *ctl)
 {
 	int status = api_do(
-		ctl, &(struct http_request){.method = "POST", .path = "/v1/drain", .body = ""});
+		ctl, &(struct http_request){ .method = "POST", .path = "/v1/drain", .body = "" });
 	return status == EXIT_OK ? done(ctl, "draining") : status;
 }
 
@@ -109,10 +128,10 @@ int command_backup(const struct ctl *ctl)
 	json_encode_string(&writer, directory, (size_t)length);
 	writer_put_text(&writer, "}");
 	body[writer_length(&writer)] = '\0';
-	int status = api_do(ctl, &(struct http_request){.method = "POST",
-							.path = "/v1/backup",
-							.content_type = "application/json",
-							.body = body,
-							.is_patient = true});
+	int status = api_do(ctl, &(struct http_request){ .method = "POST",
+							 .path = "/v1/backup",
+							 .content_type = "application/json",
+							 .body = body,
+							 .is_patient = true });
 	return status == EXIT_OK ? done(ctl, "backup made") : status;
 }

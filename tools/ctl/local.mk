@@ -29,3 +29,17 @@ tests_unit_test_vitals_SOURCES = tests/unit/test_vitals.c tools/ctl/vitals.c
 tests_unit_test_vitals_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools/ctl
 tests_unit_test_vitals_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_vitals_LDADD = libnearbyshm.la libbase.la $(CMOCKA_LIBS)
+
+# What the manual page and the completion take from the tables.
+noinst_PROGRAMS += tools/gen-ctl
+tools_gen_ctl_SOURCES = tools/ctl/gen.c tools/ctl/commands.tbl tools/ctl/exits.tbl tools/ctl/options.tbl
+
+bashcompletion_DATA = tools/nearbyctl
+EXTRA_DIST += tools/ctl/nearbyctl.bash.in
+CLEANFILES += tools/nearbyctl
+# Installed as `nearbyctl`: the name is how bash finds it.
+tools/nearbyctl: $(srcdir)/tools/ctl/nearbyctl.bash.in $(expand)
+	$(AM_V_GEN)$(AWK) -f $(srcdir)/man/expand.awk $(srcdir)/tools/ctl/nearbyctl.bash.in >$@.tmp && mv $@.tmp $@
+
+TESTS += tests/unit/test_completion.py
+EXTRA_DIST += tests/unit/test_completion.py

@@ -16,7 +16,7 @@
 
 #include "base/check.h"
 #include "config.h"
-#include "daemon/config.h"
+#include "app/config.h"
 #include "text.h"
 #include "usage.h"
 

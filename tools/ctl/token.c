@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "daemon/token.h"
+#include "app/token.h"
 
 enum { LIFE_S_DEFAULT = 3600 };
 /* A hundred years. */

@@ -5,7 +5,7 @@
  * Thread: see the header; cjose reads a key without changing it.
  * Does not know: see the header.
  */
-#include "daemon/token.h"
+#include "app/token.h"
 
 #include "base/check.h"
 #include "base/writer.h"
@@ -36,7 +36,7 @@ static const struct {
 	const char *help;
 } verdicts[] = {
 #define TOKEN_VERDICT(name, text, help) { text, help },
-#include "daemon/token_verdicts.tbl"
+#include "app/token_verdicts.tbl"
 #undef TOKEN_VERDICT
 };
 

@@ -8,8 +8,8 @@
  * Four sources, each over the one before: the defaults, the file given with -c, the environment
  * (NEARBY_ADMIN_LISTEN=...), the command line (--admin-listen=...).
  */
-#ifndef NEARBY_DAEMON_CONFIG_H
-#define NEARBY_DAEMON_CONFIG_H
+#ifndef NEARBY_APP_CONFIG_H
+#define NEARBY_APP_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ struct config {
 #define CONFIG_FIELD_REAL(field, max)	   double field;
 #define CONFIG(field, name, kind, default, min, max, unit, when, help)                             \
 	CONFIG_FIELD_##kind(field, max)
-#include "daemon/config.tbl"
+#include "app/config.tbl"
 #undef CONFIG
 };
 

@@ -5,8 +5,8 @@
  * Thread: a key is read by any number of threads at once; each brings its own JSON reader.
  * Does not know: HTTP, sessions, what the user may do.
  */
-#ifndef NEARBY_DAEMON_TOKEN_H
-#define NEARBY_DAEMON_TOKEN_H
+#ifndef NEARBY_APP_TOKEN_H
+#define NEARBY_APP_TOKEN_H
 
 #include "base/id.h"
 #include "proto/json.h"
@@ -18,7 +18,7 @@
 /* What a token is found to be: enum, texts and counters come from one table. */
 enum token_verdict {
 #define TOKEN_VERDICT(name, text, help) TOKEN_##name,
-#include "daemon/token_verdicts.tbl"
+#include "app/token_verdicts.tbl"
 #undef TOKEN_VERDICT
 	TOKEN_VERDICT_COUNT
 };

@@ -1,0 +1,268 @@
+/*
+ * Owns: which request goes where: routes, tokens, parameters; and the requests answered at once.
+ * Invariant: nothing below this file sees a request that its route does not allow.
+ * Thread: the core's.
+ * Does not know: sockets; what the store does.
+ */
+#include "app/app_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proto/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum where { PUBLIC = 1, ADMIN = 2, BOTH = 3 };
+enum who { NOBODY, USER, SERVICE };
+
+/* A core that has not ended a turn for this long is stalled. */
+#define STALLED_US 2000000u
+
+struct route_row {
+	const char *method, *pattern;
+	enum where where;
+	enum who who;
+	void (*handler)(struct exchange *exchange, const struct net_request *request);
+};
+
+static const struct route_row rows[ROUTE_COUNT] = {
+#define ROUTE(name, method, pattern, where, who, handler)                                          \
+	[ROUTE_##name] = { method, pattern, where, who, handler },
+#include "app/routes.tbl"
+#undef ROUTE
+};
+
+/* ---- finding the route ------------------------------------------------------------------------ */
+
+/* Whether a path is of a pattern; its ids go to ids[0..1]. */
+static bool path_matches(struct net_text path, const char *pattern, struct user_id ids[2])
+{
+	const char *at = path.bytes, *end = path.bytes + path.length;
+	uint32_t found = 0;
+	while (*pattern != '\0') {
+		if (pattern[0] != '{') {
+			if (at == end || *at++ != *pattern++)
+				return false;
+			continue;
+		}
+		const char *stop = at;
+		while (stop < end && *stop != '/')
+			stop++;
+		if (!user_id_parse(at, (size_t)(stop - at), &ids[found++]))
+			return false;
+		at = stop;
+		pattern += 2;
+	}
+	return at == end;
+}
+
+/* The route, or ROUTE_COUNT; *other_method: the path is known for another method. */
+static enum route find_route(const struct net_request *request, bool *other_method, struct user_id ids[2])
+{
+	enum where where = request->listener == LISTENER_PUBLIC ? PUBLIC : ADMIN;
+	*other_method = false;
+	for (uint32_t i = 0; i < ROUTE_COUNT; i++) {
+		if ((rows[i].where & where) == 0 || !path_matches(request->path, rows[i].pattern, ids))
+			continue;
+		if (text_equal(request->method, rows[i].method))
+			return (enum route)i;
+		*other_method = true;
+	}
+	return ROUTE_COUNT;
+}
+
+/* ---- who asks --------------------------------------------------------------------------------- */
+
+/* The token of a request, from the header or the query; empty when there is none. */
+static struct net_text request_token(const struct net_request *request, char *memory, size_t bytes)
+{
+	struct net_text header = net_request_header(request, "authorization");
+	static const char scheme[] = "bearer ";
+	size_t length = sizeof(scheme) - 1;
+	if (header.length > length && strncasecmp(header.bytes, scheme, length) == 0)
+		return (struct net_text){ header.bytes + length, header.length - length };
+	if (header.bytes != NULL)
+		return (struct net_text){ NULL, 0 };
+	return query_value(request->query, "access_token", memory, bytes);
+}
+
+/* NULL, or why the request is not let in; *status says how to answer. */
+static const char *authenticate(struct app *app, const struct net_request *request, enum who who,
+				struct token *token, unsigned *status)
+{
+	/* The control socket's file is the daemon's user's alone. */
+	if (who == NOBODY || (who == SERVICE && request->listener == LISTENER_CONTROL))
+		return NULL;
+	char memory[TOKEN_BYTES_MAX];
+	struct net_text text = request_token(request, memory, sizeof(memory));
+	*status = 401;
+	if (text.length == 0)
+		return "a token is needed: Authorization: Bearer TOKEN, or access_token=TOKEN in the query";
+	enum token_verdict verdict = token_verify(app->key, app->reader, text.bytes, text.length,
+						  wall_ms() / 1000, app->config->token_audience, token);
+	if (verdict != TOKEN_GOOD)
+		return token_verdict_help(verdict);
+	*status = 403;
+	if (who == SERVICE && !token->is_admin)
+		return "this needs a service token, whose scope contains admin";
+	return NULL;
+}
+
+/* A browser says where its page is from; when a list is configured it must be on it. */
+static bool origin_is_allowed(const struct app *app, const struct net_request *request)
+{
+	struct net_text origin = net_request_header(request, "origin");
+	if (origin.bytes == NULL || app->config->allowed_origins.count == 0)
+		return true;
+	for (uint32_t i = 0; i < app->config->allowed_origins.count; i++)
+		if (text_equal(origin, app->config->allowed_origins.texts[i]))
+			return true;
+	return false;
+}
+
+/* ---- parameters ------------------------------------------------------------------------------- */
+
+/* Reads limit, cursor, from and to where they are given; NULL, or what is wrong. */
+static const char *read_parameters(struct exchange *exchange, const struct net_request *request)
+{
+	char memory[64];
+	struct user_id number;
+	exchange->limit = PAGE_LIMIT_DEFAULT;
+	exchange->from_ms = INT64_MIN;
+	exchange->to_ms = INT64_MAX;
+	struct net_text value = query_value(request->query, "limit", memory, sizeof(memory));
+	if (value.bytes != NULL) {
+		if (!user_id_parse(value.bytes, value.length, &number) || number.value < 1 ||
+		    number.value > PAGE_LIMIT_MAX)
+			return "limit: a number from 1 to 100";
+		exchange->limit = (uint32_t)number.value;
+	}
+	value = query_value(request->query, "cursor", memory, sizeof(memory));
+	if (value.bytes != NULL) {
+		if (!page_cursor_parse(value.bytes, value.length, &exchange->cursor))
+			return "cursor: the `next` of the page before";
+		exchange->has_cursor = true;
+	}
+	value = query_value(request->query, "from", memory, sizeof(memory));
+	if (value.bytes != NULL && !time_parse(value, &exchange->from_ms))
+		return "from: milliseconds since 1970, or RFC 3339 as 2026-01-31T08:00:00Z";
+	value = query_value(request->query, "to", memory, sizeof(memory));
+	if (value.bytes != NULL && !time_parse(value, &exchange->to_ms))
+		return "to: milliseconds since 1970, or RFC 3339 as 2026-01-31T08:00:00Z";
+	struct net_text accept = net_request_header(request, "accept");
+	exchange->wants_csv = text_equal(accept, "text/csv");
+	return NULL;
+}
+
+/* ---- taking it in ----------------------------------------------------------------------------- */
+
+static void refuse_unknown(struct app *app, struct conn_id conn, bool other_method)
+{
+	if (other_method)
+		api_refuse(app, conn, 405, "this address has no such method; see nearby-protocol(7)");
+	else
+		api_refuse(app, conn, 404, "there is no such address; see nearby-protocol(7)");
+}
+
+static void refuse_entry(struct exchange *exchange, unsigned status, const char *why)
+{
+	counter_word *counters = exchange->app->counters.app;
+	counter_add(&counters[status == 401 ? APP_COUNTER_AUTH_FAILED : APP_COUNTER_FORBIDDEN], 1);
+	exchange_problem(exchange, status, "%s", why);
+}
+
+void api_request(void *context, struct conn_id conn, const struct net_request *request)
+{
+	struct app *app = context;
+	bool other_method;
+	struct user_id ids[2] = { { 0 }, { 0 } };
+	enum route route = find_route(request, &other_method, ids);
+	if (route == ROUTE_COUNT) {
+		refuse_unknown(app, conn, other_method);
+		return;
+	}
+	struct exchange *exchange = exchange_begin(app, conn, route);
+	if (exchange == NULL) {
+		api_refuse(app, conn, 503, "no memory for another request");
+		return;
+	}
+	struct token token = { 0 };
+	unsigned status = 403;
+	const char *why = origin_is_allowed(app, request)
+				  ? authenticate(app, request, rows[route].who, &token, &status)
+				  : "this origin is not among allowed-origins";
+	if (why != NULL) {
+		refuse_entry(exchange, status, why);
+		return;
+	}
+	exchange->user = rows[route].who == USER ? token.user : ids[0];
+	exchange->expires_s = token.expiry_s;
+	exchange->other = ids[1];
+	why = read_parameters(exchange, request);
+	if (why != NULL)
+		exchange_problem(exchange, 400, "%s", why);
+	else
+		rows[route].handler(exchange, request);
+}
+
+void api_body(void *context, struct conn_id conn, const void *bytes, size_t length, bool last)
+{
+	struct app *app = context;
+	uint64_t cookie = net_cookie(app->net, conn);
+	/* A body that nobody asked for, or of a request that was refused, is read and dropped. */
+	if (COOKIE_KIND(cookie) != COOKIE_EXCHANGE)
+		return;
+	struct exchange *exchange = COOKIE_POINTER(cookie);
+	check_object(exchange, EXCHANGE_MAGIC);
+	if (exchange->on_body != NULL)
+		exchange->on_body(exchange, bytes, length, last);
+}
+
+/* ---- answered at once ------------------------------------------------------------------------- */
+
+void api_metrics(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	size_t length;
+	char *text = metrics_text(exchange->app->shared->segment, &length);
+	if (text == NULL)
+		exchange_problem(exchange, 503, "no memory for the metrics");
+	else
+		exchange_answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", text, length);
+	free(text);
+}
+
+void api_healthz(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	struct app_shared *shared = exchange->app->shared;
+	uint64_t now_us = boot_us();
+	for (uint32_t core = 0; core < shared->cores; core++) {
+		uint64_t beat_us = nearby_segment_last_beat(shared->segment, core);
+		if (beat_us + STALLED_US < now_us) {
+			exchange_problem(exchange, 503, "core %u has not ended a turn for %llu ms", core,
+					 (unsigned long long)((now_us - beat_us) / 1000));
+			return;
+		}
+	}
+	exchange_answer(exchange, 200, "text/plain", "ok\n", 3);
+}
+
+void api_readyz(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	if (atomic_load_explicit(&exchange->app->shared->draining, memory_order_relaxed))
+		exchange_problem(exchange, 503, "the server drains");
+	else
+		exchange_answer(exchange, 200, "text/plain", "ready\n", 6);
+}
+
+void api_drain(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	log_notice("drain: asked for over the admin listener");
+	atomic_store_explicit(&exchange->app->shared->draining, true, memory_order_relaxed);
+	exchange_answer(exchange, 204, NULL, NULL, 0);
+}

@@ -1,0 +1,429 @@
+/*
+ * Owns: the requests that are a question to the store or a change in it: users, friendships,
+ *   nearby lists for HTTP, backups.
+ * Invariant: a change is answered when it is durable and every core has applied it.
+ * Thread: the core's.
+ * Does not know: LMDB, other cores' state.
+ */
+#include "app/api_profile.h"
+#include "app/app_private.h"
+
+#include "base/clock.h"
+#include "proto/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* True when the store did what was asked; else the exchange is answered and over. */
+static bool store_was_good(struct exchange *exchange, const struct store_request *request)
+{
+	if (request->status == 0)
+		return true;
+	const char *text;
+	unsigned status = exchange_store_failure(request->status, &text);
+	exchange_problem(exchange, status, "%s", text);
+	return false;
+}
+
+static void ask(struct exchange *exchange, enum store_op op,
+		void (*on_store)(struct exchange *, struct store_request *))
+{
+	exchange->request.op = op;
+	exchange->request.user = exchange->user;
+	exchange->on_store = on_store;
+	exchange_ask(exchange, &exchange->request);
+}
+
+/* ---- one user --------------------------------------------------------------------------------- */
+
+static void put_profile(struct writer *writer, struct user_id user, const struct store_profile *profile)
+{
+	writer_put_text(writer, "{\"user\":\"");
+	writer_put_u64(writer, user.value);
+	writer_put_text(writer, "\",\"name\":");
+	json_encode_string(writer, profile->name, profile->name_length);
+	writer_put_text(writer, ",\"picture\":");
+	json_encode_string(writer, profile->picture, profile->picture_length);
+	writer_put_text(writer, "}\n");
+}
+
+static void answer_user(struct exchange *exchange, struct store_request *request)
+{
+	if (!store_was_good(exchange, request))
+		return;
+	char body[128 + 6 * (STORE_NAME_BYTES_MAX + STORE_PICTURE_BYTES_MAX)];
+	struct writer writer = writer_init(body, sizeof(body));
+	put_profile(&writer, exchange->user, &request->profile);
+	check(!writer.overflow);
+	exchange_answer(exchange, 200, "application/json", body, writer_length(&writer));
+}
+
+void api_user_get(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	/* The bearer of a token is a user by that; under /v1/users it must be known. */
+	ask(exchange, exchange->route == ROUTE_ME ? STORE_LOAD : STORE_USER_GET, answer_user);
+}
+
+/* ---- putting a user --------------------------------------------------------------------------- */
+
+
+static void control_came_back(struct app *app, struct control *control)
+{
+	(void)app;
+	struct exchange *exchange = control->context;
+	exchange->in_flight--;
+	if (exchange->is_done)
+		exchange_end(exchange, false);
+	else
+		exchange->on_control(exchange);
+	free(control);
+}
+
+/* A control message that keeps the exchange until it is back; NULL after answering 503. */
+static struct control *control_of(struct exchange *exchange, enum control_type type,
+				  void (*on_control)(struct exchange *))
+{
+	struct control *control = calloc(1, sizeof(*control));
+	if (control == NULL) {
+		exchange_problem(exchange, 503, "the change is durable, but there is no memory to tell of it");
+		return NULL;
+	}
+	control->type = type;
+	control->done = control_came_back;
+	control->context = exchange;
+	exchange->on_control = on_control;
+	exchange->in_flight++;
+	return control;
+}
+
+static void answer_no_content(struct exchange *exchange)
+{
+	exchange_answer(exchange, 204, NULL, NULL, 0);
+}
+
+static void answer_user_put(struct exchange *exchange)
+{
+	exchange_answer(exchange, exchange->put.created ? 201 : 204, NULL, NULL, 0);
+}
+
+static void tell_name(struct exchange *exchange, struct store_request *request)
+{
+	if (!store_was_good(exchange, request))
+		return;
+	struct control *control = control_of(exchange, CONTROL_RENAME, answer_user_put);
+	if (control == NULL)
+		return;
+	control->users = &exchange->put;
+	control->user_count = 1;
+	control_send(exchange->app, control);
+}
+
+/* A text field of a profile, when the body has it. */
+static bool take_profile_text(struct json_reader *reader, const char *field, size_t bytes_max, char *to,
+			      uint32_t *length, bool *has, struct decode_error *error)
+{
+	const char *text;
+	size_t bytes;
+	*has = json_has(reader, field);
+	if (!*has)
+		return true;
+	if (!json_take_text(reader, field, 0, bytes_max, &text, &bytes, error))
+		return false;
+	memcpy(to, text, bytes);
+	*length = (uint32_t)bytes;
+	return true;
+}
+
+bool api_read_profile(struct json_reader *reader, struct store_user *put, struct decode_error *error)
+{
+	return take_profile_text(reader, "name", STORE_NAME_BYTES_MAX, put->profile.name,
+				 &put->profile.name_length, &put->has_name, error) &&
+	       take_profile_text(reader, "picture", STORE_PICTURE_BYTES_MAX, put->profile.picture,
+				 &put->profile.picture_length, &put->has_picture, error);
+}
+
+static void put_user(struct exchange *exchange)
+{
+	struct decode_error error;
+	struct json_reader *reader = exchange->app->reader;
+	exchange->put.user = exchange->user;
+	if (exchange->body_length > 0 &&
+	    (!json_read(reader, exchange->body, exchange->body_length, &error) ||
+	     !api_read_profile(reader, &exchange->put, &error))) {
+		exchange_problem(exchange, 400, "%s", error.message);
+		return;
+	}
+	exchange->request.users = &exchange->put;
+	exchange->request.user_count = 1;
+	ask(exchange, STORE_USERS_PUT, tell_name);
+}
+
+/* Gathers a small body, then goes on with `then`. */
+static void gather(struct exchange *exchange, const void *bytes, size_t length, bool last,
+		   void (*then)(struct exchange *))
+{
+	if (exchange->body_length + length > BODY_BYTES_MAX) {
+		exchange_problem(exchange, 413, "a body of at most %u bytes is taken here", BODY_BYTES_MAX);
+		return;
+	}
+	if (length > 0)
+		memcpy(exchange->body + exchange->body_length, bytes, length);
+	exchange->body_length += length;
+	if (last)
+		then(exchange);
+}
+
+static void gather_user(struct exchange *exchange, const void *bytes, size_t length, bool last)
+{
+	gather(exchange, bytes, length, last, put_user);
+}
+
+/* Makes room for a body, or goes on at once when there is none. */
+static void expect_body(struct exchange *exchange, const struct net_request *request,
+			void (*on_body)(struct exchange *, const void *, size_t, bool),
+			void (*then)(struct exchange *))
+{
+	if (!request->has_body) {
+		then(exchange);
+		return;
+	}
+	exchange->body = malloc(BODY_BYTES_MAX);
+	if (exchange->body == NULL)
+		exchange_problem(exchange, 503, "no memory for the body");
+	else
+		exchange->on_body = on_body;
+}
+
+void api_user_put(struct exchange *exchange, const struct net_request *request)
+{
+	expect_body(exchange, request, gather_user, put_user);
+}
+
+/* ---- deleting a user -------------------------------------------------------------------------- */
+
+static void forget_user(struct exchange *exchange)
+{
+	struct control *control = control_of(exchange, CONTROL_FORGET, answer_no_content);
+	if (control == NULL)
+		return;
+	control->user = exchange->user;
+	control_send(exchange->app, control);
+}
+
+/* The friends it had hear of it as of any friendship that ends. */
+static void unfriend_all(struct exchange *exchange, struct store_request *request)
+{
+	if (!store_was_good(exchange, request))
+		return;
+	struct store_pair *pairs = calloc(request->friend_count + 1, sizeof(*pairs));
+	struct control *control = pairs == NULL ? NULL : control_of(exchange, CONTROL_PAIRS, forget_user);
+	if (control == NULL) {
+		free(pairs);
+		return;
+	}
+	for (uint32_t i = 0; i < request->friend_count; i++)
+		pairs[i] = (struct store_pair){ .a = exchange->user, .b = request->friends[i].user };
+	free(exchange->body);
+	exchange->body = (uint8_t *)pairs;
+	control->is_removal = true;
+	control->pairs = pairs;
+	control->pair_count = request->friend_count;
+	control->names = "";
+	control_send(exchange->app, control);
+}
+
+void api_user_delete(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	ask(exchange, STORE_USER_DELETE, unfriend_all);
+}
+
+/* ---- friendships ------------------------------------------------------------------------------ */
+
+static void tell_pair(struct exchange *exchange, struct store_request *request)
+{
+	if (!store_was_good(exchange, request))
+		return;
+	if (exchange->pair.result == STORE_PAIR_LIMIT) {
+		exchange_problem(exchange, 409, "one of the two has %llu friends, and no one may have more (friends-max)",
+				 (unsigned long long)exchange->app->config->friends_max);
+		return;
+	}
+	struct control *control = control_of(exchange, CONTROL_PAIRS, answer_no_content);
+	if (control == NULL)
+		return;
+	control->is_removal = request->op == STORE_FRIENDS_DELETE;
+	control->pairs = &exchange->pair;
+	control->pair_count = 1;
+	control->names = request->names != NULL ? request->names : "";
+	control_send(exchange->app, control);
+}
+
+static void change_pair(struct exchange *exchange, enum store_op op)
+{
+	if (user_id_equal(exchange->user, exchange->other)) {
+		exchange_problem(exchange, 422, "nobody is a friend of themselves");
+		return;
+	}
+	exchange->pair = (struct store_pair){ .a = exchange->user, .b = exchange->other };
+	exchange->request.pairs = &exchange->pair;
+	exchange->request.pair_count = 1;
+	ask(exchange, op, tell_pair);
+}
+
+void api_friend_put(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	change_pair(exchange, STORE_FRIENDS_PUT);
+}
+
+void api_friend_delete(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	change_pair(exchange, STORE_FRIENDS_DELETE);
+}
+
+/* ---- lists ------------------------------------------------------------------------------------ */
+
+static void put_next(struct writer *writer, uint32_t total, bool has_next, const struct page_cursor *next)
+{
+	char text[PAGE_CURSOR_TEXT_BYTES];
+	writer_put_text(writer, "],\"total\":");
+	writer_put_u64(writer, total);
+	writer_put_text(writer, ",\"next\":");
+	if (has_next) {
+		page_cursor_format(next, text);
+		writer_put_text(writer, "\"");
+		writer_put_text(writer, text);
+		writer_put_text(writer, "\"}\n");
+	} else {
+		writer_put_text(writer, "null}\n");
+	}
+}
+
+static void answer_friends(struct exchange *exchange, struct store_request *request)
+{
+	if (!store_was_good(exchange, request))
+		return;
+	char body[256 + PAGE_LIMIT_MAX * (64 + 6 * STORE_NAME_BYTES_MAX)];
+	struct writer writer = writer_init(body, sizeof(body));
+	struct page_cursor next = { 0 };
+	/* One more than the page was asked for, to know whether there is a next one. */
+	bool has_next = request->friend_count > exchange->limit;
+	uint32_t count = has_next ? exchange->limit : request->friend_count;
+	writer_put_text(&writer, "{\"friends\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		const struct store_friend *friend = &request->friends[i];
+		writer_put_text(&writer, i == 0 ? "{\"user\":\"" : ",{\"user\":\"");
+		writer_put_u64(&writer, friend->user.value);
+		writer_put_text(&writer, "\",\"name\":");
+		json_encode_string(&writer, request->names + friend->name_offset, friend->name_length);
+		writer_put_text(&writer, "}");
+		next.user = friend->user;
+	}
+	put_next(&writer, request->friend_total, has_next, &next);
+	check(!writer.overflow);
+	exchange_answer(exchange, 200, "application/json", body, writer_length(&writer));
+}
+
+void api_friends_get(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	exchange->request.has_after = exchange->has_cursor;
+	exchange->request.after = exchange->cursor.user;
+	exchange->request.limit = exchange->limit + 1;
+	ask(exchange, STORE_FRIENDS_GET, answer_friends);
+}
+
+static void put_nearby(struct writer *writer, const struct server_msg *msg)
+{
+	writer_put_text(writer, "{\"friends\":[");
+	for (uint32_t i = 0; i < msg->nearby.count; i++) {
+		if (i > 0)
+			writer_put_text(writer, ",");
+		json_encode_entry(writer, &msg->nearby.entries[i]);
+	}
+	put_next(writer, msg->nearby.total, msg->nearby.has_next, &msg->nearby.next);
+}
+
+static void answer_nearby(struct exchange *exchange, struct store_request *request)
+{
+	if (!store_was_good(exchange, request))
+		return;
+	struct friend_info *friends = calloc(request->friend_count + 1, sizeof(*friends));
+	if (friends == NULL) {
+		exchange_problem(exchange, 503, "no memory for the list");
+		return;
+	}
+	for (uint32_t i = 0; i < request->friend_count; i++)
+		friends[i] = (struct friend_info){ request->friends[i].user,
+						   request->names + request->friends[i].name_offset,
+						   request->friends[i].name_length };
+	struct server_msg msg;
+	int error = engine_list(exchange->app->engine, boot_us(), exchange->user, friends,
+				request->friend_count, exchange->has_cursor ? &exchange->cursor : NULL,
+				exchange->limit, &msg);
+	free(friends);
+	if (error != 0) {
+		exchange_problem(exchange, 409, "no_location: the user has sent no location in the last %llu s",
+				 (unsigned long long)exchange->app->config->ttl_s);
+		return;
+	}
+	char body[ENCODED_BYTES_MAX];
+	struct writer writer = writer_init(body, sizeof(body));
+	put_nearby(&writer, &msg);
+	check(!writer.overflow);
+	exchange_answer(exchange, 200, "application/json", body, writer_length(&writer));
+}
+
+void api_nearby_get(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	ask(exchange, STORE_LOAD, answer_nearby);
+}
+
+/* ---- backup ----------------------------------------------------------------------------------- */
+
+static void answer_backup(struct exchange *exchange, struct store_request *request)
+{
+	if (store_was_good(exchange, request))
+		exchange_answer(exchange, 204, NULL, NULL, 0);
+}
+
+static void begin_backup(struct exchange *exchange)
+{
+	struct decode_error error;
+	struct json_reader *reader = exchange->app->reader;
+	const char *directory;
+	size_t length;
+	if (!json_read(reader, exchange->body, exchange->body_length, &error) ||
+	    !json_take_text(reader, "directory", 1, 4000, &directory, &length, &error)) {
+		exchange_problem(exchange, 400, "%s", error.message);
+		return;
+	}
+	if (directory[0] != '/' || memchr(directory, '\0', length) != NULL) {
+		exchange_problem(exchange, 400, "directory: an absolute path");
+		return;
+	}
+	/* The body is read; its memory (BODY_BYTES_MAX) keeps the path for as long as the store needs. */
+	memmove(exchange->body, directory, length);
+	exchange->body[length] = '\0';
+	exchange->request.directory = (const char *)exchange->body;
+	ask(exchange, STORE_BACKUP, answer_backup);
+}
+
+static void gather_backup(struct exchange *exchange, const void *bytes, size_t length, bool last)
+{
+	gather(exchange, bytes, length, last, begin_backup);
+}
+
+static void refuse_empty(struct exchange *exchange)
+{
+	exchange_problem(exchange, 400, "a body is needed: {\"directory\":\"/an/absolute/path\"}");
+}
+
+void api_backup(struct exchange *exchange, const struct net_request *request)
+{
+	expect_body(exchange, request, gather_backup, refuse_empty);
+}

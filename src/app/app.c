@@ -1,0 +1,360 @@
+/*
+ * Owns: one core's turn between network, engine, store and the other cores.
+ * Invariant: what a turn takes in is bounded, so a busy core still ticks and flushes.
+ * Thread: the core's.
+ * Does not know: what is said in messages and requests (session.c, api.c and others do).
+ */
+#include "app/app_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Records taken from one ring in one turn. */
+#define MESH_BATCH 512u
+/* Answers of the store handled in one turn. */
+#define STORE_BATCH 512u
+/* While something waits for room in a ring or for the store, look again after this. */
+#define RETRY_US 500u
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
+/* Hash of users over cores is even, but not exactly: a tenth and 64 more than a core's share. */
+static uint32_t share_of_core(uint64_t total, uint32_t cores)
+{
+	uint64_t share = cores == 1 ? total : total / cores + total / cores / 10 + 64;
+	return share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
+}
+
+/* Friends a user has on average that memory is reserved for; the figure of the design is 400. */
+#define FRIENDS_AVERAGE 512u
+
+static struct engine_config engine_config_of(const struct app *app)
+{
+	const struct config *config = app->config;
+	uint64_t per_user = config->friends_max < FRIENDS_AVERAGE ? config->friends_max : FRIENDS_AVERAGE;
+	uint64_t subscriptions = (uint64_t)app->sessions_max * per_user + 4 * (uint64_t)config->friends_max;
+	uint64_t channels = subscriptions < config->users_max ? subscriptions : config->users_max;
+	channels += 4 * (uint64_t)config->friends_max;
+	/* The engine numbers channels with 28 bits. */
+	if (channels > (1u << 28) - 1)
+		channels = (1u << 28) - 1;
+	return (struct engine_config){
+		.core = app->core,
+		.cores = app->shared->cores,
+		.radius_m = config->radius_m,
+		.ttl_us = (uint64_t)config->ttl_s * 1000000u,
+		.sessions_max = app->sessions_max,
+		.friends_max = (uint32_t)config->friends_max,
+		.channels_max = (uint32_t)channels,
+		.subscriptions_max = subscriptions > UINT32_MAX ? UINT32_MAX : (uint32_t)subscriptions,
+		.segment = app->shared->segment,
+		.counters = app->counters.engine,
+	};
+}
+
+/* The engine's memory is reserved whole and taken from the system page by page as it is touched. */
+static int open_engine(struct app *app, const char **reason)
+{
+	struct engine_config config = engine_config_of(app);
+	app->engine_bytes = engine_memory_bytes(&config);
+	app->engine_memory = mmap(NULL, app->engine_bytes, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (app->engine_memory == MAP_FAILED) {
+		app->engine_memory = NULL;
+		static _Thread_local char text[120];
+		snprintf(text, sizeof(text), "the engine needs %zu MiB of address space a core: lower sessions-max",
+			 app->engine_bytes >> 20);
+		*reason = text;
+		return -ENOMEM;
+	}
+	int error = engine_init(&app->engine, &config, app->engine_memory, app->engine_bytes);
+	if (error != 0)
+		*reason = "the engine refuses its limits (sessions-max, friends-max, users-max, radius-m, ttl-s)";
+	return error;
+}
+
+static void refresh_live(struct app *app)
+{
+	const struct app_live *live = atomic_load_explicit(&app->shared->live, memory_order_acquire);
+	app->config = &live->config;
+	app->key = live->key;
+}
+
+int app_open(struct app **app, struct app_shared *shared, uint32_t core, const char **reason)
+{
+	struct app *fresh = calloc(1, sizeof(*fresh));
+	*reason = "out of memory";
+	if (fresh == NULL)
+		return -ENOMEM;
+	fresh->magic = APP_MAGIC;
+	fresh->core = core;
+	fresh->shared = shared;
+	refresh_live(fresh);
+	fresh->sessions_max = share_of_core(fresh->config->sessions_max, shared->cores);
+	fresh->counters = counters_block(shared->segment, core);
+	fresh->sessions = calloc(fresh->sessions_max, sizeof(*fresh->sessions));
+	int error = fresh->sessions == NULL ? -ENOMEM : decoder_open(&fresh->decoder);
+	if (error == 0)
+		error = json_reader_open(&fresh->reader);
+	if (error == 0)
+		error = open_engine(fresh, reason);
+	if (error != 0) {
+		app_close(&fresh);
+		return error;
+	}
+	*app = fresh;
+	return 0;
+}
+
+void app_attach(struct app *app, struct net *net)
+{
+	app->net = net;
+}
+
+void app_close(struct app **app)
+{
+	struct app *old = *app;
+	if (old == NULL)
+		return;
+	check_object(old, APP_MAGIC);
+	exchange_close_all(old);
+	session_close_joins(old);
+	decoder_close(&old->decoder);
+	json_reader_close(&old->reader);
+	if (old->engine_memory != NULL)
+		munmap(old->engine_memory, old->engine_bytes);
+	for (uint32_t i = 0; i < NEARBYSHM_CORES_MAX; i++)
+		free(old->control[i].items);
+	free(old->waiting);
+	free(old->sessions);
+	old->magic = 0;
+	free(old);
+	*app = NULL;
+}
+
+/* ---- what the network calls ------------------------------------------------------------------- */
+
+static void on_message(void *context, struct conn_id conn, const void *text, size_t length)
+{
+	struct app *app = context;
+	uint64_t cookie = net_cookie(app->net, conn);
+	check(COOKIE_KIND(cookie) == COOKIE_SESSION);
+	session_message(app, &app->sessions[COOKIE_SLOT(cookie)], text, length);
+}
+
+static void on_writable(void *context, struct conn_id conn)
+{
+	struct app *app = context;
+	uint64_t cookie = net_cookie(app->net, conn);
+	if (COOKIE_KIND(cookie) == COOKIE_SESSION) {
+		session_writable(app, &app->sessions[COOKIE_SLOT(cookie)]);
+	} else if (COOKIE_KIND(cookie) == COOKIE_EXCHANGE) {
+		struct exchange *exchange = COOKIE_POINTER(cookie);
+		if (exchange->on_room != NULL)
+			exchange->on_room(exchange);
+	}
+}
+
+static void on_closed(void *context, struct conn_id conn, enum close_reason reason)
+{
+	struct app *app = context;
+	(void)reason;
+	uint64_t cookie = net_cookie(app->net, conn);
+	if (COOKIE_KIND(cookie) == COOKIE_EXCHANGE) {
+		struct exchange *exchange = COOKIE_POINTER(cookie);
+		exchange->conn_gone = true;
+		if (exchange->in_flight == 0)
+			exchange_end(exchange, false);
+	} else if (cookie != 0) {
+		session_gone(app, cookie);
+	}
+}
+
+/* A turn follows in any case; being awake is all that was asked for. */
+static void on_woken(void *context)
+{
+	(void)context;
+}
+
+const struct net_handler app_net_handler = {
+	.request = api_request,
+	.body = api_body,
+	.adopted = session_adopted,
+	.handover_failed = session_handover_failed,
+	.message = on_message,
+	.writable = on_writable,
+	.closed = on_closed,
+	.woken = on_woken,
+};
+
+/* ---- the store -------------------------------------------------------------------------------- */
+
+static void keep_waiting(struct app *app, struct store_request *request)
+{
+	if (app->waiting_count == app->waiting_capacity) {
+		app->waiting_capacity = app->waiting_capacity == 0 ? 64 : 2 * app->waiting_capacity;
+		app->waiting = realloc(app->waiting, app->waiting_capacity * sizeof(*app->waiting));
+		/* Bounded by the connections, so this is some KiB; without it nothing can go on. */
+		check(app->waiting != NULL);
+	}
+	app->waiting[app->waiting_count++] = request;
+}
+
+void app_submit(struct app *app, struct store_request *request)
+{
+	request->client = app->core;
+	if (app->waiting_count > 0 || store_submit(app->shared->store, request) != 0)
+		keep_waiting(app, request);
+}
+
+/* First come, first served: a later request must not overtake an earlier one of its connection. */
+static void submit_waiting(struct app *app)
+{
+	uint32_t done = 0;
+	while (done < app->waiting_count && store_submit(app->shared->store, app->waiting[done]) == 0)
+		done++;
+	app->waiting_count -= done;
+	memmove(app->waiting, app->waiting + done, app->waiting_count * sizeof(*app->waiting));
+}
+
+static void handle_answer(struct app *app, struct store_request *request)
+{
+	if (request->op == STORE_LOAD && COOKIE_KIND((uintptr_t)request->context) == COOKIE_JOIN) {
+		session_loaded(app, request);
+		return;
+	}
+	struct exchange *exchange = request->context;
+	check_object(exchange, EXCHANGE_MAGIC);
+	exchange->in_flight--;
+	if (exchange->is_done) {
+		store_request_fini(request);
+		exchange_end(exchange, false);
+	} else {
+		exchange->on_store(exchange, request);
+	}
+}
+
+static void drain_store(struct app *app)
+{
+	struct store_request *request;
+	for (uint32_t i = 0; i < STORE_BATCH; i++) {
+		request = store_poll(app->shared->store, app->core);
+		if (request == NULL)
+			break;
+		handle_answer(app, request);
+	}
+	if (app->waiting_count > 0)
+		submit_waiting(app);
+}
+
+/* ---- the other cores -------------------------------------------------------------------------- */
+
+static void take_moves(struct app *app, uint32_t from, uint64_t now_us)
+{
+	struct mesh_msg msgs[MESH_BATCH];
+	uint32_t count = mesh_drain(app->shared->mesh, MESH_LANE_MOVES, from, app->core, msgs, MESH_BATCH);
+	struct event event = { .type = EVENT_PEER, .now_us = now_us, .peer.from_core = from };
+	struct engine_out out;
+	for (uint32_t i = 0; i < count; i++) {
+		event.peer.msg = msgs[i];
+		engine_step(app->engine, &event, &out);
+	}
+}
+
+/* Returns whether the ring was too small for what there was to say. */
+static bool give_moves(struct app *app, uint32_t to)
+{
+	struct mesh *mesh = app->shared->mesh;
+	uint32_t room = mesh_room(mesh, MESH_LANE_MOVES, app->core, to);
+	if (room == 0) {
+		counter_add(&app->counters.app[APP_COUNTER_MESH_FULL], 1);
+		return true;
+	}
+	uint32_t total = 0;
+	while (room > 0) {
+		struct mesh_msg msgs[MESH_BATCH];
+		uint32_t count = engine_mesh_drain(app->engine, to, msgs, room < MESH_BATCH ? room : MESH_BATCH);
+		if (count == 0)
+			break;
+		for (uint32_t i = 0; i < count; i++)
+			check(mesh_post(mesh, MESH_LANE_MOVES, app->core, to, &msgs[i]));
+		total += count;
+		room -= count;
+	}
+	if (total > 0)
+		net_ring_doorbell(app->net, to);
+	return room == 0;
+}
+
+static bool exchange_moves(struct app *app, uint64_t now_us)
+{
+	bool is_behind = false;
+	for (uint32_t peer = 0; peer < app->shared->cores; peer++) {
+		if (peer == app->core)
+			continue;
+		take_moves(app, peer, now_us);
+		is_behind |= give_moves(app, peer);
+	}
+	return is_behind;
+}
+
+/* ---- the turn --------------------------------------------------------------------------------- */
+
+/*
+ * While turns are short the interval is push-interval-ms. When a turn's work grows past 2 ms the core
+ * is busy: eight turns' time between two frames to a session lets moves merge instead of queueing,
+ * up to push-interval-max-ms.
+ */
+static void adapt_interval(struct app *app, uint64_t now_us)
+{
+	uint64_t work_us = now_us - app->turn_began_us;
+	/* The turn began when net came back from its wait. */
+	app->work_us = (7 * app->work_us + work_us) / 8;
+	uint64_t interval_us = app->work_us > 2000 ? 8 * app->work_us : 0;
+	uint64_t least_us = (uint64_t)app->config->push_interval_ms * 1000u;
+	uint64_t most_us = (uint64_t)app->config->push_interval_max_ms * 1000u;
+	if (interval_us > most_us)
+		interval_us = most_us;
+	app->interval_us = interval_us < least_us ? least_us : interval_us;
+	counter_set(&app->counters.app[APP_COUNTER_PUSH_INTERVAL], app->interval_us);
+	histogram_add(&app->counters.app[APP_COUNTER_TURN_SECONDS], work_us);
+}
+
+static void tick(struct app *app, uint64_t now_us)
+{
+	if (now_us < app->next_tick_us)
+		return;
+	struct event event = { .type = EVENT_TICK, .now_us = now_us, .wall_ms = wall_ms() };
+	struct engine_out out;
+	engine_step(app->engine, &event, &out);
+	session_tick(app, now_us);
+	app->next_tick_us = now_us + TICK_US;
+}
+
+uint64_t app_turn(struct app *app)
+{
+	uint64_t now_us = boot_us();
+	refresh_live(app);
+	bool is_behind = exchange_moves(app, now_us);
+	drain_store(app);
+	is_behind |= control_turn(app);
+	tick(app, now_us);
+	session_flush(app);
+	is_behind |= exchange_moves(app, now_us);
+
+	now_us = boot_us();
+	adapt_interval(app, now_us);
+	uint64_t until_us = engine_next_us(app->engine, app->interval_us);
+	if (until_us > app->next_tick_us)
+		until_us = app->next_tick_us;
+	if ((is_behind || app->waiting_count > 0) && until_us > now_us + RETRY_US)
+		until_us = now_us + RETRY_US;
+	if (!mesh_is_idle(app->shared->mesh, app->core))
+		until_us = now_us;
+	return until_us;
+}

@@ -1,0 +1,238 @@
+/*
+ * Owns: what the files of this folder share: struct app and the objects that hang on connections.
+ * Invariant: a connection's cookie is 0, or a session's slot, or an exchange, told apart by the two
+ *   low bits; a store request or control message in flight keeps its exchange alive, a connection
+ *   does not.
+ * Thread: the core's.
+ * Does not know: anything beyond this folder.
+ */
+#ifndef NEARBY_APP_APP_PRIVATE_H
+#define NEARBY_APP_APP_PRIVATE_H
+
+#include "app/app.h"
+#include "base/check.h"
+#include "engine/engine.h"
+#include "proto/codec.h"
+#include "proto/json.h"
+
+#include <stdio.h>
+
+/* Between two ticks of the engine. */
+#define TICK_US 10000u
+/* What a client may do wrong in ERROR_WINDOW_US before its session is closed with 1008. */
+#define ERRORS_MAX	20u
+#define ERROR_WINDOW_US (60u * 1000000u)
+/* A request body that is gathered before it is used; imports stream and have no such bound. */
+#define BODY_BYTES_MAX 8192u
+/* Joins that wait for the store on this core; over it 503. The store's rings hold 1,024 a client. */
+#define JOINS_MAX 4096u
+
+struct exchange;
+struct join;
+struct control;
+
+/* One open WebSocket, by the engine's session slot. */
+struct session {
+	struct session_id id;
+	struct conn_id conn;
+	bool is_open;
+	bool is_paused; /* the engine was told that it can take no frame */
+	uint8_t errors; /* since error_window_us */
+	struct user_id user;
+	int64_t expires_s; /* of the token, seconds since 1970 */
+	uint64_t error_window_us;
+};
+
+/* Control messages to one core that did not fit into its ring. */
+struct control_queue {
+	struct control **items;
+	uint32_t count, capacity;
+};
+
+struct app {
+	uint32_t magic;
+	uint32_t core;
+	struct app_shared *shared;
+	const struct config *config; /* of shared->live, as of this turn */
+	const struct token_key *key;
+	struct net *net;
+	struct engine *engine;
+	void *engine_memory;
+	size_t engine_bytes;
+	struct decoder *decoder;
+	struct json_reader *reader; /* for bodies and lines */
+	struct counter_block counters;
+	struct session *sessions; /* by slot; sessions_max of them */
+	uint32_t sessions_max;	  /* on this core */
+	uint32_t session_count;
+	uint32_t sweep_slot; /* next session whose token is looked at */
+	struct exchange *exchanges; /* all that are not over */
+	/* Joins that wait for the store, and submits that found its ring full. */
+	struct join *joins;
+	uint32_t join_count;
+	struct store_request **waiting;
+	uint32_t waiting_count, waiting_capacity;
+	struct control_queue control[NEARBYSHM_CORES_MAX];
+	uint64_t next_tick_us;
+	uint64_t turn_began_us;
+	uint64_t work_us;     /* smoothed time of a turn's work */
+	uint64_t interval_us; /* between two frames to one session, now */
+	/* Drain: when it began, and the next slot to be told. */
+	uint64_t drain_began_us;
+	uint32_t drain_slot;
+	bool is_drained;
+};
+
+enum { APP_MAGIC = 0x61707021 };
+
+/* ---- cookies -------------------------------------------------------------------------------- */
+
+enum cookie_kind { COOKIE_NONE = 0, COOKIE_SESSION = 1, COOKIE_EXCHANGE = 2, COOKIE_JOIN = 3 };
+#define COOKIE_KIND(cookie)    ((enum cookie_kind)((cookie) & 3u))
+#define COOKIE_POINTER(cookie) ((void *)(uintptr_t)((cookie) & ~(uint64_t)3))
+#define COOKIE_SLOT(cookie)    ((uint32_t)((cookie) >> 2))
+static inline uint64_t cookie_of_pointer(enum cookie_kind kind, void *pointer)
+{
+	check(((uintptr_t)pointer & 3u) == 0);
+	return (uint64_t)(uintptr_t)pointer | (uint64_t)kind;
+}
+
+/* ---- exchange.c: one HTTP request and its answer -------------------------------------------- */
+
+struct exchange {
+	uint32_t magic;
+	struct app *app;
+	struct exchange *next, *previous; /* in app->exchanges */
+	struct conn_id conn;
+	bool conn_gone;	    /* what is in flight still comes to its end: a change must be told */
+	bool is_done;	    /* answered; waits only for what is in flight */
+	uint32_t in_flight; /* store requests and control messages that will come back */
+	enum route route;
+	uint64_t began_us;
+	int64_t expires_s; /* of the token */
+	struct user_id user;	/* of the path, or of the token under /v1/me */
+	struct user_id other;	/* second of the path */
+	bool wants_csv;		/* Accept: text/csv */
+	uint32_t limit;
+	struct page_cursor cursor;
+	bool has_cursor;
+	int64_t from_ms, to_ms;
+	struct store_request request;
+	struct store_pair pair;
+	struct store_user put;
+	uint8_t *body;
+	size_t body_length;
+	/* How it goes on: after the store's answer, after a control message came back (all NULL when
+	 * there is no such step), with bytes of the body, with room to send. */
+	void (*on_store)(struct exchange *exchange, struct store_request *request);
+	void (*on_control)(struct exchange *exchange);
+	void (*on_body)(struct exchange *exchange, const void *bytes, size_t length, bool last);
+	void (*on_room)(struct exchange *exchange);
+	void (*on_end)(struct exchange *exchange); /* frees what `own` holds */
+	void *own;				   /* of import.c or stream.c */
+};
+
+enum { EXCHANGE_MAGIC = 0x65786368 };
+
+/* NULL: no memory. */
+struct exchange *exchange_begin(struct app *app, struct conn_id conn, enum route route);
+/* Ends all when network and store are gone. */
+void exchange_close_all(struct app *app);
+/* Answers with a body of JSON (200), nothing (204, 201) or a problem document, and ends. */
+void exchange_answer(struct exchange *exchange, unsigned status, const char *type, const void *body,
+		     size_t length);
+void exchange_problem(struct exchange *exchange, unsigned status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* For streams, whose answer has left already. */
+void exchange_end(struct exchange *exchange, bool is_whole);
+/* Sends `request` (a part of the exchange) to the store; on_store follows. */
+void exchange_ask(struct exchange *exchange, struct store_request *request);
+/* The text of a store's status for a problem document, with its HTTP status. */
+unsigned exchange_store_failure(int status, const char **text);
+
+/* ---- api.c: routing ------------------------------------------------------------------------- */
+
+void api_request(void *context, struct conn_id conn, const struct net_request *request);
+void api_body(void *context, struct conn_id conn, const void *bytes, size_t length, bool last);
+/* A problem document without an exchange. */
+void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
+
+/* Handlers named in routes.tbl. The request is lent for the call. */
+#define ROUTE(name, method, pattern, where, who, handler)                                          \
+	void handler(struct exchange *exchange, const struct net_request *request);
+#include "app/routes.tbl"
+#undef ROUTE
+
+/* ---- session.c: WebSocket sessions ---------------------------------------------------------- */
+
+void session_adopted(void *context, struct conn_id conn, void *baggage);
+void session_handover_failed(void *context, void *baggage);
+void session_loaded(struct app *app, struct store_request *request);
+void session_message(struct app *app, struct session *session, const void *text, size_t length);
+void session_gone(struct app *app, uint64_t cookie);
+void session_writable(struct app *app, struct session *session);
+/* Sends one message; false when there was no room (the session is shut then). */
+bool session_send(struct app *app, struct session *session, const struct server_msg *msg);
+void session_shut(struct app *app, struct session *session, unsigned code, const char *text,
+		  enum close_reason reason);
+/* A slice of the work that time asks for: expired tokens, drain. */
+void session_tick(struct app *app, uint64_t now_us);
+/* Frames that are due. */
+void session_flush(struct app *app);
+/* Ends the joins that are left when network and store are gone. */
+void session_close_joins(struct app *app);
+/* Friendship changes of `user` that arrive while its join waits for the store; true when kept. */
+bool session_join_keep(struct app *app, const struct event *event);
+
+/* ---- control.c: what cores tell each other beside moves -------------------------------------- */
+
+enum control_type {
+	CONTROL_PAIRS,	/* friendships that were added or removed, durable by now */
+	CONTROL_RENAME, /* names that changed */
+	CONTROL_FORGET	/* a user that was deleted */
+};
+
+/*
+ * One message to all cores. Read-only while it travels; the last core to handle it sends it back to
+ * `origin`, where `done` is called and frees it.
+ */
+struct control {
+	enum control_type type;
+	atomic_uint waiting;
+	uint32_t origin;
+	bool is_removal; /* of CONTROL_PAIRS */
+	const struct store_pair *pairs;
+	uint32_t pair_count;
+	const char *names; /* that the pairs' offsets point into */
+	const struct store_user *users;
+	uint32_t user_count;
+	struct user_id user;
+	void (*done)(struct app *app, struct control *control);
+	void *context;
+};
+
+/* Applies it here and posts it to all others. */
+void control_send(struct app *app, struct control *control);
+/* Handles what arrived and posts what waited. Returns whether something still waits. */
+bool control_turn(struct app *app);
+
+/* ---- store requests of this core ------------------------------------------------------------ */
+
+/* Submits, or keeps until the ring has room. */
+void app_submit(struct app *app, struct store_request *request);
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+/* The value of `name` in a query string, percent-decoded into memory; bytes == NULL when absent, or
+ * when it does not fit. */
+struct net_text query_value(struct net_text query, const char *name, char *memory, size_t bytes);
+bool text_equal(struct net_text text, const char *other);
+/* ms since 1970 from "1700000000000" or RFC 3339 ("2009-02-01T00:00:00Z", "+01:00", fraction). */
+bool time_parse(struct net_text text, int64_t *ms);
+
+/* ---- metrics.c ------------------------------------------------------------------------------- */
+
+/* Prometheus text of the whole segment, in fresh memory that the caller frees; NULL: no memory. */
+char *metrics_text(const struct nearby_segment *segment, size_t *length);
+
+#endif

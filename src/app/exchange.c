@@ -1,0 +1,199 @@
+/*
+ * Owns: the life of an HTTP request from its head to the end of its answer.
+ * Invariant: answered or abandoned exactly once, counted as such; memory goes when it is done and
+ *   nothing that was asked of store or cores is in flight any more.
+ * Thread: the core's.
+ * Does not know: what is asked.
+ */
+#include "app/app_private.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *status_title(unsigned status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 401:
+		return "Unauthorized";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 409:
+		return "Conflict";
+	case 413:
+		return "Content Too Large";
+	case 415:
+		return "Unsupported Media Type";
+	case 422:
+		return "Unprocessable Content";
+	case 426:
+		return "Upgrade Required";
+	case 503:
+		return "Service Unavailable";
+	case 507:
+		return "Insufficient Storage";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail)
+{
+	char body[1024];
+	struct writer writer = writer_init(body, sizeof(body));
+	writer_put_format(&writer, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":",
+			  status_title(status), status);
+	json_encode_string(&writer, detail, strlen(detail));
+	writer_put_text(&writer, "}\n");
+	check(!writer.overflow);
+	static const struct net_header bearer[] = { { "WWW-Authenticate", "Bearer realm=\"nearby\"" } };
+	static const struct net_header retry[] = { { "Retry-After", "2" } };
+	static const struct net_header upgrade[] = { { "Upgrade", "websocket" },
+						     { "Sec-WebSocket-Version", "13" } };
+	const struct net_header *headers = status == 401 ? bearer : status == 503 ? retry : upgrade;
+	uint32_t count = status == 401 || status == 503 ? 1 : status == 426 ? 2 : 0;
+	net_respond(app->net, conn, status, "application/problem+json", headers, count, body,
+		    writer_length(&writer));
+}
+
+struct exchange *exchange_begin(struct app *app, struct conn_id conn, enum route route)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	if (exchange == NULL)
+		return NULL;
+	exchange->magic = EXCHANGE_MAGIC;
+	exchange->app = app;
+	exchange->conn = conn;
+	exchange->route = route;
+	exchange->began_us = boot_us();
+	exchange->next = app->exchanges;
+	if (app->exchanges != NULL)
+		app->exchanges->previous = exchange;
+	app->exchanges = exchange;
+	net_set_cookie(app->net, conn, cookie_of_pointer(COOKIE_EXCHANGE, exchange));
+	return exchange;
+}
+
+static void exchange_unlink(struct exchange *exchange)
+{
+	if (exchange->previous != NULL)
+		exchange->previous->next = exchange->next;
+	else
+		exchange->app->exchanges = exchange->next;
+	if (exchange->next != NULL)
+		exchange->next->previous = exchange->previous;
+}
+
+/* Lets go of the connection, and frees when nothing is in flight. */
+static void finish(struct exchange *exchange)
+{
+	if (!exchange->is_done) {
+		exchange->is_done = true;
+		if (!exchange->conn_gone)
+			net_set_cookie(exchange->app->net, exchange->conn, 0);
+	}
+	if (exchange->in_flight > 0)
+		return;
+	if (exchange->on_end != NULL)
+		exchange->on_end(exchange);
+	store_request_fini(&exchange->request);
+	free(exchange->body);
+	exchange_unlink(exchange);
+	exchange->magic = 0;
+	free(exchange);
+}
+
+static void count_end(struct exchange *exchange, bool is_good)
+{
+	counter_word *route = exchange->app->counters.routes + (size_t)exchange->route * ROUTE_WORDS;
+	if (exchange->conn_gone)
+		counter_add(&route[ROUTE_ABANDONED], 1);
+	else if (is_good)
+		histogram_add(route, boot_us() - exchange->began_us);
+	else
+		counter_add(&route[ROUTE_FAILED], 1);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, const char *type, const void *body,
+		     size_t length)
+{
+	check(!exchange->is_done);
+	if (!exchange->conn_gone)
+		net_respond(exchange->app->net, exchange->conn, status, type, NULL, 0, body, length);
+	count_end(exchange, status < 400);
+	finish(exchange);
+}
+
+void exchange_problem(struct exchange *exchange, unsigned status, const char *format, ...)
+{
+	check(!exchange->is_done);
+	char detail[400];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(detail, sizeof(detail), format, arguments);
+	va_end(arguments);
+	if (!exchange->conn_gone)
+		api_refuse(exchange->app, exchange->conn, status, detail);
+	count_end(exchange, false);
+	finish(exchange);
+}
+
+void exchange_end(struct exchange *exchange, bool is_whole)
+{
+	if (!exchange->is_done) {
+		counter_word *route =
+			exchange->app->counters.routes + (size_t)exchange->route * ROUTE_WORDS;
+		if (is_whole)
+			histogram_add(route, boot_us() - exchange->began_us);
+		else
+			counter_add(&route[ROUTE_ABANDONED], 1);
+	}
+	finish(exchange);
+}
+
+void exchange_close_all(struct app *app)
+{
+	while (app->exchanges != NULL) {
+		app->exchanges->conn_gone = true;
+		app->exchanges->in_flight = 0;
+		exchange_end(app->exchanges, false);
+	}
+}
+
+void exchange_ask(struct exchange *exchange, struct store_request *request)
+{
+	request->context = exchange;
+	exchange->in_flight++;
+	app_submit(exchange->app, request);
+}
+
+unsigned exchange_store_failure(int status, const char **text)
+{
+	switch (status) {
+	case -ENOENT:
+		*text = "there is no such user";
+		return 404;
+	case -ENOSPC:
+		*text = "the disk, or the database's map, is full: nothing was changed";
+		return 507;
+	case -EEXIST:
+	case -ENOTEMPTY:
+		*text = "the directory holds something already";
+		return 409;
+	case -ECANCELED:
+		*text = "the server stops";
+		return 503;
+	default:
+		*text = strerror(-status);
+		return 500;
+	}
+}

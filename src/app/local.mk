@@ -1,0 +1,44 @@
+noinst_LTLIBRARIES += libconfig.la
+libconfig_la_SOURCES = \
+	src/app/config.c src/app/config.h \
+	src/app/config.tbl \
+	src/app/config_show.c \
+	src/app/parameter.c src/app/parameter.h
+libconfig_la_CFLAGS = $(AM_CFLAGS)
+
+check_PROGRAMS += tests/unit/test_config
+TESTS += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c
+tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_config_LDADD = libconfig.la libbase.la $(CMOCKA_LIBS)
+
+noinst_LTLIBRARIES += libtoken.la
+libtoken_la_SOURCES = src/app/token.c src/app/token.h src/app/token_verdicts.tbl
+libtoken_la_CFLAGS = $(AM_CFLAGS) $(CJOSE_CFLAGS)
+libtoken_la_LIBADD = $(CJOSE_LIBS)
+
+check_PROGRAMS += tests/unit/test_token
+TESTS += tests/unit/test_token
+tests_unit_test_token_SOURCES = tests/unit/test_token.c
+tests_unit_test_token_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_token_LDADD = libtoken.la libproto.la libbase.la $(CMOCKA_LIBS)
+
+noinst_LTLIBRARIES += libapp.la
+libapp_la_SOURCES = \
+	src/app/alerts.tbl \
+	src/app/api.c \
+	src/app/api_profile.h \
+	src/app/api_store.c \
+	src/app/app.c src/app/app.h src/app/app_private.h \
+	src/app/app_counters.tbl \
+	src/app/control.c \
+	src/app/counters.c src/app/counters.h \
+	src/app/exchange.c \
+	src/app/import.c src/app/import.h src/app/import_reasons.tbl \
+	src/app/lines.c src/app/lines.h \
+	src/app/metrics.c \
+	src/app/routes.tbl \
+	src/app/session.c \
+	src/app/shared.c \
+	src/app/stream.c \
+	src/app/text.c

@@ -1,0 +1,146 @@
+/*
+ * Owns: one connection: its descriptor, what waits to be sent, its timer, its way to the end.
+ * Invariant: at most one receive and one send are under way; the record is freed only when the
+ *   kernel has let go of both. Receiving side and sending side end apart: see enum conn_state.
+ * Thread: the core's.
+ * Does not know: HTTP or WebSocket; http_session.c and websocket_session.c speak over it.
+ */
+#ifndef NEARBY_NET_CONNECTION_H
+#define NEARBY_NET_CONNECTION_H
+
+#include "net/buffer.h"
+#include "net/http.h"
+#include "net/net.h"
+#include "net/timer.h"
+#include "net/websocket.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum conn_state {
+	CONN_FREE,
+	CONN_HEAD,	/* a request is awaited, or its head partly read */
+	CONN_REQUEST,	/* the layer above has a request; its body may still come */
+	CONN_PASSING,	/* its descriptor is on the way to another core */
+	CONN_WEBSOCKET, /* open */
+	CONN_CLOSING,	/* our Close is given, the peer's is awaited */
+	CONN_FINISHING, /* what waits is still sent, what comes is thrown away */
+	CONN_LINGERING, /* all is sent and our side shut; the peer's end is awaited */
+	CONN_DYING,	/* over; the kernel still holds an operation */
+};
+
+struct peer_address {
+	uint8_t bytes[16];
+	uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
+};
+
+struct passage;
+
+/*
+ * What an idle connection costs: this record. What it may hold besides is lent while it is needed:
+ * `http` and `rest` during a request, a lease in `websocket` during a message, `sending` and
+ * `gathering` while the peer has not taken everything.
+ */
+struct connection {
+	/* Bumped when it is over for the layer above: old ids then name nothing. Never 0. */
+	uint32_t generation;
+	uint32_t slot;
+	uint32_t file;
+	uint32_t listener;
+	uint8_t ring;
+	uint8_t state;	/* enum conn_state */
+	uint8_t reason; /* enum close_reason, once it is ending */
+	uint8_t pass_tries;
+
+	bool is_known : 1;     /* shown to the layer above, which so gets closed() */
+	bool is_receiving : 1; /* a receive is under way */
+	bool is_sending : 1;   /* a send is under way */
+	bool is_dirty : 1;     /* in the list of those with something to send */
+	bool is_ready : 1;     /* in the list of those that may go on */
+	bool wants_room : 1;   /* was told that there is no room: owes a writable() */
+	bool peer_ended : 1;   /* nothing more will come */
+	bool resets : 1;       /* ends with a reset */
+
+	/* HTTP: the request at hand. */
+	bool is_reused : 1;  /* not the first request */
+	bool has_begun : 1;  /* an answer in parts */
+	bool answered : 1;   /* completely */
+	bool body_done : 1;  /* nothing more of the body will be asked for */
+	bool is_paused : 1;  /* body() must not be called */
+	bool is_head : 1;    /* see struct http_manner */
+	bool is_old : 1;
+	bool closes : 1;
+	bool is_upgrade : 1;
+
+	bool is_pinged : 1; /* WebSocket: an answer to our ping is awaited */
+
+	struct http *http;
+	struct buffer *rest; /* received, but its time has not come */
+	struct passage *passage;
+	struct websocket websocket;
+	struct buffer *sending, *gathering;
+	struct connection *next_dirty, *next_ready;
+	uint64_t cookie;
+	uint64_t since_ms; /* when the present wait began */
+	uint64_t heard_ms; /* last bytes of the peer */
+	uint64_t taken_ms; /* when the peer last took something, or began to owe it */
+	struct timer timer;
+	struct peer_address address;
+};
+
+/* The goal for an idle connection is 512 bytes of user memory; this is all of it. */
+_Static_assert(sizeof(struct connection) <= 256, "an idle connection outgrew its budget");
+
+static inline struct conn_id connection_id(const struct connection *c)
+{
+	return (struct conn_id){ .slot = c->slot, .generation = c->generation };
+}
+
+/* The table: `connections_max` and a few more, to refuse the next in good form. */
+int connections_open(struct net *net);
+void connections_close(struct net *net);
+/* NULL when gone, or over for the layer above. */
+struct connection *connection_find(const struct net *net, struct conn_id id);
+
+/* A record for a fresh descriptor, in state HEAD; NULL when the table is full. */
+struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file);
+/* Old ids name it no more. */
+void connection_forget_id(struct connection *c);
+/* Another core has it now: lets go of record and file, and reports nothing. */
+void connection_leave(struct net *net, struct connection *c);
+
+/* Starts the receive of its state, unless one is under way. */
+void connection_receive(struct net *net, struct connection *c);
+/* Keeps bytes for later, in front of none (there are no others). False: no memory. */
+bool connection_keep(struct net *net, struct connection *c, const void *bytes, size_t length);
+
+/* Room for `bytes` at the end of what waits to be sent, or NULL when there is no memory. The caller
+ * writes there and tells connection_sent how much. */
+uint8_t *connection_reserve(struct net *net, struct connection *c, size_t bytes);
+void connection_commit(struct net *net, struct connection *c, size_t bytes);
+bool connection_put(struct net *net, struct connection *c, const void *bytes, size_t length);
+/* Starts a send of all that waits, unless one is under way. */
+void connection_flush(struct net *net, struct connection *c);
+
+/* Has it looked at again before the turn ends, when what it waited for may be there. */
+void connection_ready(struct net *net, struct connection *c);
+/* Sets the timer for what it waits for now. */
+void connection_rearm(struct net *net, struct connection *c);
+
+/* From here on only what waits is sent; then our side is shut. */
+void connection_finish(struct net *net, struct connection *c, enum close_reason reason);
+/* Over, now. Reports it, and lets go as soon as the kernel does. */
+void connection_end(struct net *net, struct connection *c, enum close_reason reason);
+/* As above, but what waits is thrown away and the peer gets a reset. */
+void connection_abort(struct net *net, struct connection *c, enum close_reason reason);
+
+/* Events. `result` as the operation gave it. */
+void connection_received(struct net *net, struct connection *c, int32_t result, const void *bytes,
+			 bool more);
+void connection_sent(struct net *net, struct connection *c, int32_t result);
+void connection_due(struct net *net, struct connection *c);
+/* Its turn in the list of those that may go on. */
+void connection_proceed(struct net *net, struct connection *c);
+
+#endif

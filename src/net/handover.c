@@ -1,0 +1,197 @@
+/*
+ * Owns: passing a connection from the core that accepted it to the core where it belongs.
+ * Invariant: a passage has one owner: the source until its own event says that the pass succeeded,
+ *   from then on the core that it arrived at.
+ * Thread: each function on the core of its `net`.
+ * Does not know: why a connection belongs elsewhere; what the baggage is.
+ *
+ * The descriptor goes by a message between rings, whose tag is the address of the passage. The
+ * kernel orders the two cores, as one enters it before the message and the other leaves it after;
+ * `is_sealed` says the same in C: stored with release before the submit, read with acquire at
+ * arrival.
+ */
+#include "net/state.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PASSAGE_MAGIC = 0x70617373,
+	/* A full table at the other core, with time between for it to open a further ring. */
+	TRIES_MAX = 8,
+	RETRY_MS = 32,
+};
+
+struct passage {
+	uint32_t magic;
+	_Atomic bool is_sealed;
+	uint32_t from, to; /* cores */
+	void *baggage;
+	uint32_t listener;
+	struct peer_address address;
+	char accept[UPGRADE_ACCEPT_BYTES + 1];
+	uint32_t rest_bytes; /* received after the request */
+	uint8_t rest[];
+};
+
+const char *passage_accept(const struct passage *passage)
+{
+	return passage->accept;
+}
+
+void passage_free(struct passage **passage)
+{
+	if (*passage == NULL)
+		return;
+	check_object(*passage, PASSAGE_MAGIC);
+	(*passage)->magic = 0;
+	free(*passage);
+	*passage = NULL;
+}
+
+static struct passage *passage_make(const struct net *net, const struct connection *c, uint32_t to,
+				    void *baggage)
+{
+	size_t rest_bytes = buffer_length(c->rest);
+	struct passage *passage = malloc(sizeof(*passage) + rest_bytes);
+	if (passage == NULL)
+		return NULL;
+	*passage = (struct passage){
+		.magic = PASSAGE_MAGIC,
+		.from = net->config.core,
+		.to = to,
+		.baggage = baggage,
+		.listener = c->listener,
+		.address = c->address,
+		.rest_bytes = (uint32_t)rest_bytes,
+	};
+	memcpy(passage->accept, http_request_manner(c->http)->accept, sizeof(passage->accept));
+	if (rest_bytes > 0)
+		memcpy(passage->rest, c->rest->bytes + c->rest->start, rest_bytes);
+	atomic_store_explicit(&passage->is_sealed, true, memory_order_release);
+	return passage;
+}
+
+/* ---- on the core that passes ---------------------------------------------------------------- */
+
+static void fail(struct net *net, struct connection *c)
+{
+	void *baggage = c->passage->baggage;
+	passage_free(&c->passage);
+	net_count(net, NET_COUNTER_HANDOVERS_FAILED, 1);
+	http_session_refuse(net, c, 503, "The core that serves this user has no room.", CLOSE_REFUSED);
+	net->config.handler->handover_failed(net->config.context, baggage);
+}
+
+static void pass(struct net *net, struct connection *c)
+{
+	const struct net *peer = net->peers[c->passage->to].net;
+	int intake = atomic_load_explicit(&peer->intake, memory_order_relaxed);
+	c->is_sending = true;
+	uring_pass_file(net_uring(net, c), c->file, intake,
+			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)c->passage),
+			uring_tag_make(EVENT_PASSED, c->slot));
+}
+
+void net_handover(struct net *net, struct conn_id conn, uint32_t core, void *baggage)
+{
+	struct connection *c = connection_find(net, conn);
+	check(core < net->config.cores);
+	if (c == NULL || c->state != CONN_REQUEST) {
+		net->config.handler->handover_failed(net->config.context, baggage);
+		return;
+	}
+	check(c->is_upgrade && !c->has_begun && !c->answered && !c->is_receiving);
+	connection_forget_id(c);
+	if (core == net->config.core) {
+		net->config.handler->adopted(net->config.context, connection_id(c), baggage);
+		return;
+	}
+	c->is_known = false;
+	c->passage = passage_make(net, c, core, baggage);
+	if (c->passage == NULL) {
+		connection_finish(net, c, CLOSE_INTERNAL);
+		net->config.handler->handover_failed(net->config.context, baggage);
+		return;
+	}
+	c->state = CONN_PASSING;
+	c->pass_tries = 0;
+	connection_rearm(net, c);
+	pass(net, c);
+}
+
+void handover_passed(struct net *net, struct connection *c, int32_t result)
+{
+	c->is_sending = false;
+	if (result >= 0) {
+		net_count(net, NET_COUNTER_HANDOVERS, 1);
+		/* It is the other core's, and may be freed by now. */
+		c->passage = NULL;
+		connection_leave(net, c);
+		return;
+	}
+	if (result != -ENFILE || ++c->pass_tries == TRIES_MAX) {
+		fail(net, c);
+		return;
+	}
+	uring_post(net->rings[0].uring, uring_descriptor(net->peers[c->passage->to].net->rings[0].uring),
+		   uring_tag_make(EVENT_CROWDED, 0), 0);
+	c->since_ms = net->now_ms + RETRY_MS;
+	connection_rearm(net, c);
+}
+
+void handover_retry(struct net *net, struct connection *c)
+{
+	if (!c->is_sending)
+		pass(net, c);
+}
+
+/* The other core got the descriptor but had no record for it; it has closed it. */
+void handover_rejected(struct net *net, struct passage *passage)
+{
+	check_object(passage, PASSAGE_MAGIC);
+	void *baggage = passage->baggage;
+	passage_free(&passage);
+	net_count(net, NET_COUNTER_HANDOVERS_FAILED, 1);
+	net->config.handler->handover_failed(net->config.context, baggage);
+}
+
+/* ---- on the core that takes ----------------------------------------------------------------- */
+
+static void reject(struct net *net, uint32_t ring, struct passage *passage, uint32_t file)
+{
+	uring_close_file(net->rings[ring].uring, file, true);
+	rings_release(net, ring);
+	net_count(net, NET_COUNTER_REFUSED, 1);
+	uring_post(net->rings[0].uring, uring_descriptor(net->peers[passage->from].net->rings[0].uring),
+		   uring_tag_make(EVENT_REJECTED, (uint64_t)(uintptr_t)passage), 0);
+}
+
+void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, int32_t file)
+{
+	bool is_sealed = atomic_load_explicit(&passage->is_sealed, memory_order_acquire);
+	check(is_sealed && file >= 0);
+	check_object(passage, PASSAGE_MAGIC);
+	net->rings[ring].files_used++;
+	rings_choose_intake(net);
+	struct connection *c = NULL;
+	if (net->connection_count < net->config.connections_max)
+		c = connection_take(net, ring, (uint32_t)file);
+	if (c == NULL) {
+		reject(net, ring, passage, (uint32_t)file);
+		return;
+	}
+	c->state = CONN_REQUEST;
+	c->is_known = true;
+	c->is_upgrade = true;
+	c->body_done = true;
+	c->listener = passage->listener;
+	c->address = passage->address;
+	c->passage = passage;
+	if (!connection_keep(net, c, passage->rest, passage->rest_bytes))
+		c->closes = true;
+	net->config.handler->adopted(net->config.context, connection_id(c), passage->baggage);
+}

@@ -1,0 +1,364 @@
+/*
+ * Owns: listening sockets and the accepts on them.
+ * Invariant: an armed accept has a free file set aside in its ring, so no connection is taken from
+ *   the kernel that could not be kept.
+ * Thread: the core's.
+ * Does not know: what is spoken on a connection.
+ *
+ * Accepts are single ones, several at a time. A multishot accept reports no address, and once the
+ * table is full it drops connections that it has already taken.
+ */
+#include "net/state.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	/* Connections that may wait between two turns; the kernel cuts it to net.core.somaxconn. */
+	BACKLOG = 4096,
+	/* Unsent bytes in the kernel beyond which it takes no more from us, so that what is sent to a
+	 * slow peer is not old: one frame of the largest kind. */
+	UNSENT_BYTES = 64 * 1024,
+	/* After an accept that failed for want of something in the system. */
+	RETRY_MS = 1000,
+};
+
+static int set_option(int descriptor, int level, int option, int value)
+{
+	return setsockopt(descriptor, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
+/* ---- accepting ------------------------------------------------------------------------------ */
+
+static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
+{
+	struct net_listener *listener = &net->listeners[listener_idx];
+	struct net_accept *accept = &listener->accepts[number];
+	uint32_t ring = rings_reserve(net);
+	if (ring == NET_RINGS_MAX) {
+		net->accepts_wait = true;
+		net->accepts_retry_ms = net->now_ms + RETRY_MS;
+		return;
+	}
+	accept->is_armed = true;
+	accept->ring = (uint8_t)ring;
+	uring_accept(net->rings[ring].uring, listener->descriptor, &accept->address, &accept->length,
+		     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + number));
+}
+
+void listeners_arm(struct net *net)
+{
+	net->accepts_wait = false;
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX && !net->accepts_wait; i++)
+		for (uint32_t n = 0; n < NET_ACCEPTS && !net->accepts_wait; n++)
+			if (net->listeners[i].descriptor >= 0 && !net->listeners[i].accepts[n].is_armed)
+				arm(net, i, n);
+}
+
+static struct peer_address peer_address_of(const struct sockaddr_storage *address)
+{
+	struct peer_address peer = { .family = address->ss_family };
+	if (address->ss_family == AF_INET)
+		memcpy(peer.bytes, &((const struct sockaddr_in *)address)->sin_addr, 4);
+	else if (address->ss_family == AF_INET6)
+		memcpy(peer.bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+	return peer;
+}
+
+static void welcome(struct net *net, const struct net_listener *listener,
+		    const struct net_accept *accept, uint32_t file)
+{
+	struct connection *c = connection_take(net, accept->ring, file);
+	if (c == NULL) {
+		net_count(net, NET_COUNTER_REFUSED, 1);
+		uring_close_file(net->rings[accept->ring].uring, file, true);
+		rings_release(net, accept->ring);
+		net->files_freed = true;
+		return;
+	}
+	net_count(net, NET_COUNTER_ACCEPTED, 1);
+	c->listener = listener->number;
+	c->address = peer_address_of(&accept->address);
+	if (net->connection_count > net->config.connections_max) {
+		net_count(net, NET_COUNTER_REFUSED, 1);
+		http_session_refuse(net, c, 503, "This server holds as many connections as it may.",
+				    CLOSE_REFUSED);
+		return;
+	}
+	connection_rearm(net, c);
+	connection_receive(net, c);
+}
+
+void listener_accepted(struct net *net, uint64_t which, int32_t result)
+{
+	uint32_t listener_idx = (uint32_t)(which / NET_ACCEPTS);
+	struct net_listener *listener = &net->listeners[listener_idx];
+	struct net_accept *accept = &listener->accepts[which % NET_ACCEPTS];
+	check(accept->is_armed);
+	accept->is_armed = false;
+	if (result >= 0) {
+		welcome(net, listener, accept, (uint32_t)result);
+	} else {
+		rings_release(net, accept->ring);
+		if (result == -ENFILE || result == -EMFILE)
+			net_count(net, NET_COUNTER_REFUSED, 1);
+	}
+	if (listener->descriptor < 0)
+		return;
+	if (result >= 0 || result == -ECONNABORTED || result == -EINTR) {
+		arm(net, listener_idx, (uint32_t)(which % NET_ACCEPTS));
+		return;
+	}
+	/* An accept that fails at once must not go round and round. */
+	net->accepts_wait = true;
+	net->accepts_retry_ms = net->now_ms + RETRY_MS;
+}
+
+/* ---- listening ------------------------------------------------------------------------------ */
+
+static int set_tcp_options(const struct net *net, int descriptor, int family)
+{
+	/* Accepted sockets inherit all of these. */
+	int error = set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (error == 0)
+		error = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (error == 0)
+		error = set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (error == 0)
+		error = set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+	if (error == 0)
+		error = set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT,
+				   (int)net->config.send_timeout_ms);
+	if (error == 0 && family == AF_INET6)
+		error = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	return error;
+}
+
+static uint16_t bound_port(int descriptor)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	if (getsockname(descriptor, (struct sockaddr *)&address, &length) != 0)
+		return 0;
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int add_listener(struct net *net, int descriptor, uint32_t number, uint16_t port,
+			const char *path, const char **reason)
+{
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
+		struct net_listener *listener = &net->listeners[i];
+		bool is_quiet = listener->descriptor < 0;
+		for (uint32_t n = 0; n < NET_ACCEPTS; n++)
+			is_quiet = is_quiet && !listener->accepts[n].is_armed;
+		if (!is_quiet)
+			continue;
+		listener->descriptor = descriptor;
+		listener->number = number;
+		listener->port = port;
+		snprintf(listener->path, sizeof(listener->path), "%s", path);
+		listeners_arm(net);
+		return 0;
+	}
+	close(descriptor);
+	*reason = "too many addresses to listen on (16)";
+	return -ENOSPC;
+}
+
+static int open_tcp(struct net *net, const struct sockaddr *address, socklen_t length,
+		    uint32_t number, const char **reason)
+{
+	*reason = "cannot make a socket";
+	int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (descriptor < 0)
+		return -errno;
+	*reason = "cannot set a socket's options";
+	int error = set_tcp_options(net, descriptor, address->sa_family);
+	if (error == 0 && bind(descriptor, address, length) != 0) {
+		*reason = "cannot bind to this address";
+		error = -errno;
+	}
+	if (error == 0 && listen(descriptor, BACKLOG) != 0) {
+		*reason = "cannot listen on this address";
+		error = -errno;
+	}
+	if (error != 0) {
+		close(descriptor);
+		return error;
+	}
+	return add_listener(net, descriptor, number, bound_port(descriptor), "", reason);
+}
+
+static void set_port(struct sockaddr *address, uint16_t port)
+{
+	if (address->sa_family == AF_INET6)
+		((struct sockaddr_in6 *)address)->sin6_port = htons(port);
+	else
+		((struct sockaddr_in *)address)->sin_port = htons(port);
+}
+
+/* All addresses of a name, with one port: "localhost" is two of them. */
+static int open_resolved(struct net *net, struct addrinfo *found, uint32_t number,
+			 const char **reason)
+{
+	int error = -EADDRNOTAVAIL;
+	uint32_t opened = 0;
+	*reason = "the name has no address";
+	for (struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+		if (opened > 0)
+			set_port(at->ai_addr, net_listen_port(net, number));
+		error = open_tcp(net, at->ai_addr, at->ai_addrlen, number, reason);
+		bool is_absent = error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
+		if (error != 0 && !is_absent)
+			return error;
+		opened += error == 0;
+	}
+	return opened > 0 ? 0 : error;
+}
+
+/* "host:port" or "[host]:port" into its two parts. */
+static bool split_address(const char *address, char host[256], char port[8])
+{
+	const char *colon = strrchr(address, ':');
+	if (colon == NULL || strlen(colon + 1) > 5 || colon[1] == '\0')
+		return false;
+	snprintf(port, 8, "%s", colon + 1);
+	const char *end = colon;
+	if (address[0] == '[') {
+		if (colon == address || colon[-1] != ']')
+			return false;
+		address++;
+		end--;
+	}
+	if (end < address || end - address > 255)
+		return false;
+	memcpy(host, address, (size_t)(end - address));
+	host[end - address] = '\0';
+	return strspn(port, "0123456789") == strlen(port) && strtoul(port, NULL, 10) <= 65535;
+}
+
+static int listen_tcp(struct net *net, const char *address, uint32_t number, const char **reason)
+{
+	char host[256], port[8];
+	*reason = "an address is HOST:PORT, [IPV6]:PORT or unix:PATH";
+	if (!split_address(address, host, port))
+		return -EINVAL;
+	struct addrinfo wanted = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo *found;
+	bool is_any = strcmp(host, "*") == 0 || host[0] == '\0';
+	int failure = getaddrinfo(is_any ? NULL : host, port, &wanted, &found);
+	if (failure != 0) {
+		*reason = gai_strerror(failure);
+		return -EADDRNOTAVAIL;
+	}
+	int error = open_resolved(net, found, number, reason);
+	freeaddrinfo(found);
+	return error;
+}
+
+/* A socket file that nobody listens on any more is in the way; one that somebody uses is theirs. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	struct stat status;
+	if (lstat(address->sun_path, &status) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -EEXIST;
+	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (descriptor < 0)
+		return -errno;
+	int result = connect(descriptor, (const struct sockaddr *)address, sizeof(*address));
+	int error = result == 0 ? EADDRINUSE : errno;
+	close(descriptor);
+	if (error != ECONNREFUSED)
+		return -error;
+	return unlink(address->sun_path) == 0 ? 0 : -errno;
+}
+
+static int listen_unix(struct net *net, const char *path, uint32_t number, const char **reason)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	*reason = "the path of a Unix socket has at most 107 bytes";
+	if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	*reason = "this path is in use";
+	int error = remove_stale(&address);
+	if (error != 0)
+		return error;
+	*reason = "cannot make the Unix socket";
+	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (descriptor < 0)
+		return -errno;
+	/* On Linux the file takes the socket's mode as it is at bind: no moment with another one. */
+	if (fchmod(descriptor, 0600) != 0 ||
+	    bind(descriptor, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(descriptor, BACKLOG) != 0) {
+		error = -errno;
+		close(descriptor);
+		return error;
+	}
+	return add_listener(net, descriptor, number, 0, path, reason);
+}
+
+int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason)
+{
+	check_object(net, NET_MAGIC);
+	static const char prefix[] = "unix:";
+	int error = 0;
+	if (strncmp(address, prefix, sizeof(prefix) - 1) != 0)
+		error = listen_tcp(net, address, listener, reason);
+	else if (net->config.core == 0)
+		error = listen_unix(net, address + sizeof(prefix) - 1, listener, reason);
+	if (error == 0)
+		*reason = NULL;
+	return error;
+}
+
+uint16_t net_listen_port(const struct net *net, uint32_t listener)
+{
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++)
+		if (net->listeners[i].descriptor >= 0 && net->listeners[i].number == listener)
+			return net->listeners[i].port;
+	return 0;
+}
+
+static void stop(struct net *net, uint32_t listener_idx)
+{
+	struct net_listener *listener = &net->listeners[listener_idx];
+	for (uint32_t n = 0; n < NET_ACCEPTS; n++)
+		if (listener->accepts[n].is_armed)
+			uring_cancel(net->rings[listener->accepts[n].ring].uring,
+				     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + n));
+	close(listener->descriptor);
+	listener->descriptor = -1;
+	if (listener->path[0] != '\0')
+		unlink(listener->path);
+}
+
+void net_listen_stop(struct net *net, uint32_t listener)
+{
+	check_object(net, NET_MAGIC);
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++)
+		if (net->listeners[i].descriptor >= 0 && net->listeners[i].number == listener)
+			stop(net, i);
+}
+
+void listeners_close(struct net *net)
+{
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++)
+		if (net->listeners[i].descriptor >= 0)
+			stop(net, i);
+}

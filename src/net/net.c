@@ -1,0 +1,344 @@
+/*
+ * Owns: opening, turning and closing one core's network; waking it.
+ * Invariant: see net.h.
+ * Thread: see net.h.
+ * Does not know: see net.h.
+ */
+#include "net/state.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Events that are moved out of a ring at once. */
+enum { EVENTS_AT_ONCE = 512 };
+
+const char *close_reason_text(enum close_reason reason)
+{
+	static const char *const texts[] = {
+#define CLOSE_REASON(name, text, help) text,
+#include "net/close_reasons.tbl"
+#undef CLOSE_REASON
+	};
+	check(reason < CLOSE_REASON_COUNT);
+	return texts[reason];
+}
+
+const char *net_probe(void)
+{
+	return uring_probe();
+}
+
+/* ---- open and close ------------------------------------------------------------------------- */
+
+static void await_wake(struct net *net)
+{
+	uring_read_eventfd(net->rings[0].uring, net->wake_eventfd, &net->wake_count,
+			   uring_tag_make(EVENT_WAKE, 0));
+}
+
+static void check_config(const struct net_config *config)
+{
+	check(config->core < config->cores && config->connections_max > 0);
+	check(config->handshake_timeout_ms > 0 && config->request_timeout_ms > 0);
+	check(config->ping_interval_ms > 0 && config->pong_timeout_ms > 0);
+	check(config->send_timeout_ms > 0 && config->close_timeout_ms > 0);
+	check(config->message_bytes_max > 0 && config->handler != NULL);
+	check(config->counters != NULL && config->close_counters != NULL);
+}
+
+static int open_steps(struct net *net, const char **reason)
+{
+	*reason = "an eventfd";
+	net->wake_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (net->wake_eventfd < 0)
+		return -errno;
+	*reason = "memory for the connections";
+	int error = connections_open(net);
+	if (error != 0)
+		return error;
+	net->peers = calloc(net->config.cores, sizeof(*net->peers));
+	if (net->peers == NULL)
+		return -ENOMEM;
+	error = rings_open(net, reason);
+	if (error != 0)
+		return error;
+	await_wake(net);
+	*reason = NULL;
+	return 0;
+}
+
+int net_open(struct net **net, const struct net_config *config, const char **reason)
+{
+	check_config(config);
+	*reason = "memory";
+	struct net *fresh = calloc(1, sizeof(*fresh));
+	if (fresh == NULL)
+		return -ENOMEM;
+	fresh->magic = NET_MAGIC;
+	fresh->config = *config;
+	fresh->now_ms = boot_us() / 1000;
+	fresh->wake_eventfd = -1;
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++)
+		fresh->listeners[i].descriptor = -1;
+	timer_wheel_init(&fresh->wheel, fresh->now_ms);
+	websocket_pool_init(&fresh->websockets, &fresh->buffers, config->message_bytes_max,
+			    config->handler->binary != NULL);
+	int error = open_steps(fresh, reason);
+	if (error != 0)
+		net_close(&fresh);
+	*net = fresh;
+	return error;
+}
+
+void net_close(struct net **net)
+{
+	struct net *it = *net;
+	if (it == NULL)
+		return;
+	check_object(it, NET_MAGIC);
+	listeners_close(it);
+	/* The kernel lets go of all memory before any is freed. */
+	rings_close(it);
+	connections_close(it);
+	websocket_pool_fini(&it->websockets);
+	buffer_pool_fini(&it->buffers);
+	if (it->wake_eventfd >= 0)
+		close(it->wake_eventfd);
+	free(it->peers);
+	it->magic = 0;
+	free(it);
+	*net = NULL;
+}
+
+void net_link(struct net *net, struct net *const *nets)
+{
+	for (uint32_t core = 0; core < net->config.cores; core++)
+		net->peers[core].net = nets[core];
+}
+
+/* ---- waking --------------------------------------------------------------------------------- */
+
+void net_wake(struct net *net)
+{
+	check_object(net, NET_MAGIC);
+	if (atomic_exchange_explicit(&net->rung, true, memory_order_acq_rel))
+		return;
+	uint64_t one = 1;
+	/* Fails only when the count is at its limit, and then it is written already. */
+	ssize_t written = write(net->wake_eventfd, &one, sizeof(one));
+	(void)written;
+}
+
+void net_ring_doorbell(struct net *net, uint32_t peer)
+{
+	check(peer < net->config.cores && peer != net->config.core);
+	net->peers[peer].is_rung = true;
+}
+
+static void ring_doorbells(struct net *net)
+{
+	for (uint32_t core = 0; core < net->config.cores; core++) {
+		struct net_peer *peer = &net->peers[core];
+		if (!peer->is_rung)
+			continue;
+		peer->is_rung = false;
+		if (!atomic_exchange_explicit(&peer->net->rung, true, memory_order_acq_rel))
+			uring_post(net->rings[0].uring,
+				   uring_descriptor(peer->net->rings[0].uring),
+				   uring_tag_make(EVENT_DOORBELL, 0), uring_tag_make(EVENT_RANG, core));
+	}
+}
+
+/* The kernel had no memory for the message: the ring must not be believed to be on its way. */
+static void doorbell_failed(struct net *net, uint32_t core)
+{
+	atomic_exchange_explicit(&net->peers[core].net->rung, false, memory_order_acq_rel);
+	net->peers[core].is_rung = true;
+}
+
+static void tell_woken(struct net *net)
+{
+	if (!net->was_woken)
+		return;
+	net->was_woken = false;
+	atomic_exchange_explicit(&net->rung, false, memory_order_acq_rel);
+	net->config.handler->woken(net->config.context);
+}
+
+/* ---- turning -------------------------------------------------------------------------------- */
+
+static void handle_received(struct net *net, struct uring *uring, const struct uring_event *event)
+{
+	struct connection *c = &net->connections[uring_tag_value(event->tag)];
+	check(c->is_receiving);
+	const void *bytes = event->has_buffer ? uring_buffer_bytes(uring, event->buffer) : NULL;
+	connection_received(net, c, event->result, bytes, event->more);
+	if (event->has_buffer)
+		uring_buffer_give(uring, event->buffer);
+}
+
+static void handle_signal(struct net *net, uint32_t number)
+{
+	struct net_ring *ring = &net->rings[number];
+	ring->is_signalled = true;
+	uring_read_eventfd(net->rings[0].uring, ring->eventfd, &ring->eventfd_count,
+			   uring_tag_make(EVENT_SIGNAL, number));
+}
+
+static void handle_event(struct net *net, uint32_t ring, const struct uring_event *event)
+{
+	uint64_t value = uring_tag_value(event->tag);
+	switch ((enum event_kind)uring_tag_kind(event->tag)) {
+	case EVENT_NONE:
+		break;
+	case EVENT_ACCEPT:
+		listener_accepted(net, value, event->result);
+		break;
+	case EVENT_RECEIVE:
+		handle_received(net, net->rings[ring].uring, event);
+		break;
+	case EVENT_SEND:
+		connection_sent(net, &net->connections[value], event->result);
+		break;
+	case EVENT_WAKE:
+		net->was_woken = true;
+		await_wake(net);
+		break;
+	case EVENT_SIGNAL:
+		handle_signal(net, (uint32_t)value);
+		break;
+	case EVENT_DOORBELL:
+		net->was_woken = true;
+		break;
+	case EVENT_RANG:
+		doorbell_failed(net, (uint32_t)value);
+		break;
+	case EVENT_ADOPT:
+		handover_arrived(net, ring, (struct passage *)(uintptr_t)value, event->result);
+		break;
+	case EVENT_PASSED:
+		handover_passed(net, &net->connections[value], event->result);
+		break;
+	case EVENT_REJECTED:
+		handover_rejected(net, (struct passage *)(uintptr_t)value);
+		break;
+	case EVENT_CROWDED:
+		rings_choose_intake(net);
+		break;
+	}
+}
+
+static void handle_ring(struct net *net, uint32_t ring)
+{
+	struct uring_event events[EVENTS_AT_ONCE];
+	uint32_t count = uring_take(net->rings[ring].uring, events, EVENTS_AT_ONCE);
+	for (uint32_t i = 0; i < count; i++)
+		handle_event(net, ring, &events[i]);
+	/* There may be more, of which nobody will tell again. */
+	if (count == EVENTS_AT_ONCE)
+		net->rings[ring].is_signalled = true;
+}
+
+static void send_dirty(struct net *net)
+{
+	while (net->dirty != NULL) {
+		struct connection *c = net->dirty;
+		net->dirty = c->next_dirty;
+		c->is_dirty = false;
+		if (c->state == CONN_DYING)
+			connection_end(net, c, (enum close_reason)c->reason);
+		else
+			connection_flush(net, c);
+	}
+}
+
+/* Those that become ready meanwhile are put in front of the next round, so one busy connection
+ * does not hold up the turn. */
+static void proceed_ready(struct net *net)
+{
+	struct connection *list = net->ready;
+	net->ready = NULL;
+	while (list != NULL) {
+		struct connection *c = list;
+		list = c->next_ready;
+		c->is_ready = false;
+		if (c->state == CONN_DYING)
+			connection_end(net, c, (enum close_reason)c->reason);
+		else
+			connection_proceed(net, c);
+	}
+}
+
+static void fire_timers(struct net *net)
+{
+	struct timer *timer;
+	while ((timer = timer_wheel_fire(&net->wheel, net->now_ms)) != NULL)
+		connection_due(net, (struct connection *)((char *)timer -
+							  offsetof(struct connection, timer)));
+}
+
+static uint64_t wait_us(const struct net *net, uint64_t until_us)
+{
+	uint64_t next_ms = timer_wheel_next_ms(&net->wheel);
+	if (net->accepts_wait && net->accepts_retry_ms < next_ms)
+		next_ms = net->accepts_retry_ms;
+	if (next_ms < until_us / 1000)
+		until_us = next_ms * 1000;
+	for (uint32_t i = 0; i < net->ring_count; i++)
+		if (net->rings[i].is_signalled)
+			return 0;
+	uint64_t now_us = boot_us();
+	if (net->ready != NULL || until_us <= now_us)
+		return 0;
+	return until_us - now_us;
+}
+
+static void rearm_accepts(struct net *net)
+{
+	if (!net->accepts_wait || (!net->files_freed && net->now_ms < net->accepts_retry_ms))
+		return;
+	net->files_freed = false;
+	listeners_arm(net);
+}
+
+/* Submits on all rings, waits on the first, and lets finished work become events on those that
+ * signalled. */
+static int submit_and_wait(struct net *net, uint64_t until_us)
+{
+	int error = 0;
+	for (uint32_t i = 1; i < net->ring_count && error == 0; i++)
+		error = uring_submit(net->rings[i].uring);
+	if (error == 0)
+		error = uring_turn(net->rings[0].uring, wait_us(net, until_us));
+	return error;
+}
+
+int net_turn(struct net *net, uint64_t until_us)
+{
+	check_object(net, NET_MAGIC);
+	proceed_ready(net);
+	send_dirty(net);
+	ring_doorbells(net);
+	int error = submit_and_wait(net, until_us);
+	if (error != 0)
+		return error;
+	net->now_ms = boot_us() / 1000;
+	net->rings[0].is_signalled = false;
+	handle_ring(net, 0);
+	for (uint32_t i = 1; i < net->ring_count && error == 0; i++) {
+		if (net->rings[i].is_signalled)
+			error = uring_flush(net->rings[i].uring);
+		net->rings[i].is_signalled = false;
+		handle_ring(net, i);
+	}
+	fire_timers(net);
+	proceed_ready(net);
+	rearm_accepts(net);
+	tell_woken(net);
+	return error;
+}

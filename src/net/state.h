@@ -1,0 +1,175 @@
+/*
+ * Owns: the shape of one core's network, for the files of this folder.
+ * Invariant: ring 0 is the one that is waited on; each further ring tells it by an eventfd.
+ * Thread: the core's, save the two atomic members.
+ * Does not know: anything; it is a structure.
+ */
+#ifndef NEARBY_NET_STATE_H
+#define NEARBY_NET_STATE_H
+
+#include "net/buffer.h"
+#include "net/connection.h"
+#include "net/http.h"
+#include "net/net.h"
+#include "net/timer.h"
+#include "net/uring.h"
+#include "net/websocket.h"
+
+#include <stdatomic.h>
+
+enum { NET_MAGIC = 0x6e657477 };
+
+/* 64 rings of 20,000 descriptors hold 1.28 million connections on one core. */
+#define NET_RINGS_MAX 64
+/* Addresses that one core listens on. */
+#define NET_LISTENERS_MAX 16
+/* Accepts under way on one listener: what a burst brings within one turn. */
+#define NET_ACCEPTS 16
+/* Records beyond connections_max, in which the next ones are told that there is no room. */
+#define NET_REFUSALS_MAX 64
+/* What may wait for one peer: four of the largest frames (64 KiB) that the layer above makes. */
+#define NET_SEND_BYTES_MAX (256 * 1024)
+/* Beyond this, more in the same turn has no room: it is what one send takes at once. */
+#define NET_ROOM_BYTES (16 * 1024)
+
+/* What an event is about: the kind of its tag. */
+enum event_kind {
+	EVENT_NONE,
+	EVENT_ACCEPT,	/* listener * NET_ACCEPTS + number */
+	EVENT_RECEIVE,	/* slot */
+	EVENT_SEND,	/* slot */
+	EVENT_WAKE,	/* the eventfd of net_wake was written */
+	EVENT_SIGNAL,	/* number of the ring that has events */
+	EVENT_DOORBELL, /* from another core */
+	EVENT_RANG,	/* ringing failed; number of the core */
+	EVENT_ADOPT,	/* a passage from another core; the result is the file */
+	EVENT_PASSED,	/* slot; what became of a pass */
+	EVENT_REJECTED, /* a passage that the other core has no room for */
+	EVENT_CROWDED,	/* another core met a full table here */
+};
+
+struct net_ring {
+	struct uring *uring;
+	uint32_t files;	     /* size of its table */
+	uint32_t files_used; /* with those that accepts may bring */
+	int eventfd;	     /* -1 for ring 0 */
+	uint64_t eventfd_count;
+	bool is_signalled;
+};
+
+struct net_accept {
+	bool is_armed;
+	uint8_t ring;
+	socklen_t length;
+	struct sockaddr_storage address;
+};
+
+struct net_listener {
+	int descriptor; /* -1: unused, or stopped */
+	uint32_t number;
+	uint16_t port;
+	char path[108]; /* of a Unix socket, else "" */
+	struct net_accept accepts[NET_ACCEPTS];
+};
+
+struct net_peer {
+	struct net *net;
+	bool is_rung; /* at the next submit */
+};
+
+struct net {
+	uint32_t magic;
+	struct net_config config;
+	uint64_t now_ms; /* as of this turn */
+
+	struct net_ring rings[NET_RINGS_MAX];
+	uint32_t ring_count;
+	struct net_listener listeners[NET_LISTENERS_MAX];
+	bool accepts_wait; /* some accept found no room: tried again when files_freed, or at the time */
+	bool files_freed;
+	uint64_t accepts_retry_ms;
+
+	struct connection *connections;
+	uint32_t connection_slots, connection_count, connection_fresh;
+	struct connection *free_connections; /* linked by next_ready */
+	struct connection *dirty, *ready;
+
+	struct timer_wheel wheel;
+	struct buffer_pool buffers;
+	struct websocket_pool websockets;
+	uint32_t websocket_count;
+
+	/* The frame that is being built. */
+	struct writer frame;
+	struct connection *frame_of;
+	size_t frame_header_bytes;
+
+	uint64_t date_s; /* of date_text */
+	char date_text[40];
+
+	int wake_eventfd;
+	uint64_t wake_count;
+	bool was_woken;
+	struct net_peer *peers; /* config.cores of them, after net_link */
+
+	/*
+	 * Other threads write `rung` and read `intake`. rung: whether an event that wakes this core is
+	 * on its way; set by an exchange by who rings, cleared by an exchange here before woken() is
+	 * called, so whatever was posted before a ring that was spared is seen after it. intake: the
+	 * descriptor of the ring that takes connections from others; a stale one costs a retry.
+	 */
+	_Atomic bool rung;
+	_Atomic int intake;
+};
+
+static inline void net_count(struct net *net, enum net_counter counter, uint64_t amount)
+{
+	counter_add(&net->config.counters[counter], amount);
+}
+
+static inline struct uring *net_uring(struct net *net, const struct connection *c)
+{
+	return net->rings[c->ring].uring;
+}
+
+/* rings.c */
+/* Counts a file in and returns the number of a ring that has room for it, opening one where there is
+ * none; NET_RINGS_MAX when that is not possible. */
+uint32_t rings_reserve(struct net *net);
+void rings_release(struct net *net, uint32_t ring);
+int rings_open(struct net *net, const char **reason);
+void rings_close(struct net *net);
+/* Chooses the ring for connections from other cores. */
+void rings_choose_intake(struct net *net);
+
+/* listener.c */
+void listener_accepted(struct net *net, uint64_t which, int32_t result);
+/* Arms the accepts that found no room before. */
+void listeners_arm(struct net *net);
+void listeners_close(struct net *net);
+
+/* http_session.c */
+void http_session_received(struct net *net, struct connection *c, const void *bytes, size_t length);
+void http_session_proceed(struct net *net, struct connection *c);
+/* Refuses what the peer sent (or failed to send) and ends the connection. */
+void http_session_refuse(struct net *net, struct connection *c, unsigned status, const char *why,
+			 enum close_reason reason);
+void http_session_release(struct net *net, struct connection *c);
+
+/* websocket_session.c */
+void websocket_session_received(struct net *net, struct connection *c, const void *bytes,
+				size_t length);
+void websocket_session_proceed(struct net *net, struct connection *c);
+void websocket_session_ping(struct net *net, struct connection *c);
+void websocket_session_release(struct net *net, struct connection *c);
+
+/* handover.c */
+void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, int32_t file);
+void handover_passed(struct net *net, struct connection *c, int32_t result);
+void handover_rejected(struct net *net, struct passage *passage);
+void handover_retry(struct net *net, struct connection *c);
+/* The accept key and the end of a passage that arrived here. */
+const char *passage_accept(const struct passage *passage);
+void passage_free(struct passage **passage);
+
+#endif

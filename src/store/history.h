@@ -1,0 +1,67 @@
+/*
+ * Owns: history.mdb: every location that was kept, by user and time.
+ * Invariant: append only: a commit window is written once; merging and retention move and drop whole
+ *   blocks; deleting a user hides their points at once.
+ * Thread: one thread writes (commit, hide, upkeep); another may read and copy at the same time.
+ * Does not know: rings, clients, friends. run.h describes the file.
+ */
+#ifndef NEARBY_STORE_HISTORY_H
+#define NEARBY_STORE_HISTORY_H
+
+#include "store/lmdb.h"
+#include "store/store.h"
+
+struct history;
+
+/* 0, or negative errno with *reason. */
+int history_open(struct history **history, const char *data_dir, uint64_t map_bytes, const char **reason);
+void history_close(struct history **history);
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/*
+ * Appends one commit window, synced. Points are sorted (point.h), at least one; the times are those of
+ * the first and last receipt by the wall clock. 0, or negative errno and nothing was changed.
+ */
+int history_commit(struct history *history, const struct store_point *points, size_t count,
+		   int64_t receipt_min_ms, int64_t receipt_max_ms);
+
+/*
+ * Hides all points that these users have so far, synced. They leave the file when their block is next
+ * merged or retired.
+ */
+int history_hide(struct history *history, const struct user_id *users, uint32_t count);
+
+/* What one upkeep did, and what there is. */
+struct history_upkeep {
+	uint64_t merges;  /* ended */
+	uint64_t retired; /* blocks */
+	uint64_t blocks;  /* there are now, all tiers */
+	uint64_t bytes;
+	bool more; /* there is more to do at once */
+};
+
+/*
+ * Merges about `points_max` points of each tier that has enough runs, and drops runs all of whose points
+ * were received before `retain_from_ms`; synced. 0, or negative errno and nothing was changed.
+ */
+int history_upkeep(struct history *history, uint64_t points_max, int64_t retain_from_ms,
+		   struct history_upkeep *done);
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* The next portion of STORE_HISTORY or STORE_EXPORT: fills in points and resume; returns status. */
+int history_read(struct history *history, struct store_request *request);
+
+uint64_t history_file_bytes(struct history *history);
+int history_copy(struct history *history, const char *path);
+
+/* Walks a database of another (or no) process and checks all that run.h says. */
+int history_check(const char *data_dir, const char **reason);
+
+/* For the files of history only. */
+struct lmdb *history_lmdb(struct history *history);
+int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes, bool read_only,
+			  const char **reason);
+
+#endif

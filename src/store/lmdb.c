@@ -1,0 +1,477 @@
+/*
+ * Owns: the only use of lmdb.h.
+ * Invariant: see the header.
+ * Thread: see the header.
+ * Does not know: see the header.
+ */
+#include "store/lmdb.h"
+
+#include "base/check.h"
+#include "store/reason.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LMDB_MAGIC = 0x6c6d6462, FILE_MODE = 0600 };
+
+/* Where the format number stands. */
+static const char meta_name[] = "format";
+
+struct lmdb {
+	uint32_t magic;
+	struct lmdb_config config;
+	char *path;
+	MDB_env *env;
+	pthread_rwlock_t gate;
+	MDB_dbi tables[LMDB_TABLES_MAX];
+};
+
+static MDB_val val_of(struct bytes bytes)
+{
+	return (MDB_val){ bytes.length, (void *)bytes.at };
+}
+
+static struct bytes bytes_of(MDB_val val)
+{
+	return (struct bytes){ val.mv_data, val.mv_size };
+}
+
+/* LMDB's own numbers are negative, the system's positive. */
+static int errno_of(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case MDB_MAP_FULL:
+	case EFBIG:
+	case EDQUOT:
+		return -ENOSPC;
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+		return -EPROTO;
+	default:
+		return rc > 0 ? -rc : -EIO;
+	}
+}
+
+static void keep_error(struct lmdb_txn *txn, int rc)
+{
+	if (txn->error != 0)
+		return;
+	txn->error = errno_of(rc);
+	txn->must_grow = rc == MDB_MAP_FULL;
+	txn->must_reopen = rc == MDB_PANIC;
+}
+
+/* Whether it was found, or done. */
+static bool judge(struct lmdb_txn *txn, int rc)
+{
+	if (rc != 0 && rc != MDB_NOTFOUND && rc != MDB_KEYEXIST)
+		keep_error(txn, rc);
+	return rc == 0;
+}
+
+void lmdb_fail(struct lmdb_txn *txn, int error)
+{
+	check(error < 0);
+	if (txn->error == 0)
+		txn->error = error;
+}
+
+/* ---- environment ---------------------------------------------------------------------------- */
+
+static int env_open(struct lmdb *lmdb)
+{
+	const struct lmdb_config *config = &lmdb->config;
+	/* NOTLS: a read transaction is bound to its object and not to the thread, so none lingers in
+	 * a thread that ends. NORDAHEAD: look-ups are scattered. */
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (config->read_only ? MDB_RDONLY : 0);
+	int dead = 0;
+	int rc = mdb_env_create(&lmdb->env);
+	if (rc != 0)
+		return rc;
+	rc = mdb_env_set_maxdbs(lmdb->env, LMDB_TABLES_MAX + 1);
+	if (rc == 0 && !config->read_only)
+		rc = mdb_env_set_mapsize(lmdb->env, config->map_bytes);
+	if (rc == 0)
+		rc = mdb_env_open(lmdb->env, lmdb->path, flags, FILE_MODE);
+	if (rc == 0 && !config->read_only)
+		rc = mdb_reader_check(lmdb->env, &dead);
+	if (rc != 0) {
+		mdb_env_close(lmdb->env);
+		lmdb->env = NULL;
+	}
+	return rc;
+}
+
+static int tables_open(struct lmdb *lmdb, MDB_txn *txn)
+{
+	int rc = 0;
+	for (uint32_t i = 0; i < lmdb->config.table_count && rc == 0; i++) {
+		const struct lmdb_table *table = &lmdb->config.tables[i];
+		unsigned flags = lmdb->config.read_only ? 0 : MDB_CREATE;
+		if (table->integer_keys)
+			flags |= MDB_INTEGERKEY;
+		if (table->integer_dups)
+			flags |= MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP;
+		rc = mdb_dbi_open(txn, table->name, flags, &lmdb->tables[i]);
+	}
+	return rc;
+}
+
+/* A new file gets its format; that of an old one must be ours. */
+static int format_agree(struct lmdb *lmdb, MDB_txn *txn, const char **reason)
+{
+	MDB_dbi root;
+	MDB_stat stat;
+	uint64_t format = lmdb->config.format;
+	MDB_val key = { sizeof(meta_name) - 1, (void *)meta_name }, value;
+	int rc = mdb_dbi_open(txn, NULL, 0, &root);
+	if (rc == 0)
+		rc = mdb_stat(txn, root, &stat);
+	if (rc != 0)
+		return rc;
+	if (stat.ms_entries == 0 && !lmdb->config.read_only) {
+		value = (MDB_val){ sizeof(format), &format };
+		return mdb_put(txn, root, &key, &value, 0);
+	}
+	rc = mdb_get(txn, root, &key, &value);
+	if (rc == MDB_NOTFOUND || (rc == 0 && value.mv_size != sizeof(format))) {
+		*reason = reason_format("%s is an LMDB file, but not one of nearby's", lmdb->path);
+		return MDB_VERSION_MISMATCH;
+	}
+	if (rc != 0)
+		return rc;
+	memcpy(&format, value.mv_data, sizeof(format));
+	if (format == lmdb->config.format)
+		return 0;
+	*reason = reason_format("%s has format %llu; this program reads and writes format %llu only",
+				lmdb->path, (unsigned long long)format,
+				(unsigned long long)lmdb->config.format);
+	return MDB_VERSION_MISMATCH;
+}
+
+static int contents_open(struct lmdb *lmdb, const char **reason)
+{
+	MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(lmdb->env, NULL, lmdb->config.read_only ? MDB_RDONLY : 0, &txn);
+	if (rc != 0)
+		return rc;
+	rc = format_agree(lmdb, txn, reason);
+	if (rc == 0)
+		rc = tables_open(lmdb, txn);
+	if (rc == 0)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+static int gate_init(pthread_rwlock_t *gate)
+{
+	pthread_rwlockattr_t attributes;
+	pthread_rwlockattr_init(&attributes);
+	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	int error = pthread_rwlock_init(gate, &attributes);
+	pthread_rwlockattr_destroy(&attributes);
+	return error;
+}
+
+int lmdb_open(struct lmdb **lmdb, const struct lmdb_config *config, const char **reason)
+{
+	check(config->table_count <= LMDB_TABLES_MAX);
+	struct lmdb *fresh = calloc(1, sizeof(*fresh));
+	if (fresh == NULL)
+		return -ENOMEM;
+	fresh->magic = LMDB_MAGIC;
+	fresh->config = *config;
+	fresh->path = strdup(config->path);
+	int rc = fresh->path == NULL ? ENOMEM : gate_init(&fresh->gate);
+	check(rc == 0 || rc == ENOMEM);
+	*reason = NULL;
+	if (rc == 0)
+		rc = env_open(fresh);
+	if (rc == 0)
+		rc = contents_open(fresh, reason);
+	if (rc != 0 && *reason == NULL)
+		*reason = reason_format("%s: %s", config->path, mdb_strerror(rc));
+	*lmdb = fresh;
+	if (rc != 0)
+		lmdb_close(lmdb);
+	return errno_of(rc);
+}
+
+void lmdb_close(struct lmdb **lmdb)
+{
+	if (*lmdb == NULL)
+		return;
+	check_object(*lmdb, LMDB_MAGIC);
+	if ((*lmdb)->env != NULL)
+		mdb_env_close((*lmdb)->env);
+	pthread_rwlock_destroy(&(*lmdb)->gate);
+	free((*lmdb)->path);
+	(*lmdb)->magic = 0;
+	free(*lmdb);
+	*lmdb = NULL;
+}
+
+static int grow(struct lmdb *lmdb)
+{
+	pthread_rwlock_wrlock(&lmdb->gate);
+	MDB_envinfo info;
+	int rc = mdb_env_info(lmdb->env, &info);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(lmdb->env, info.me_mapsize * 2);
+	pthread_rwlock_unlock(&lmdb->gate);
+	return errno_of(rc);
+}
+
+/* A write of LMDB's own header that failed makes it refuse for ever; a new start reads it anew. */
+static void reopen(struct lmdb *lmdb)
+{
+	const char *reason;
+	pthread_rwlock_wrlock(&lmdb->gate);
+	if (lmdb->env != NULL)
+		mdb_env_close(lmdb->env);
+	lmdb->env = NULL;
+	if (env_open(lmdb) == 0 && contents_open(lmdb, &reason) != 0) {
+		mdb_env_close(lmdb->env);
+		lmdb->env = NULL;
+	}
+	pthread_rwlock_unlock(&lmdb->gate);
+}
+
+static int file_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = fsync(fd) == 0 ? 0 : -errno;
+	close(fd);
+	return error;
+}
+
+int lmdb_copy(struct lmdb *lmdb, const char *path)
+{
+	check_object(lmdb, LMDB_MAGIC);
+	if (access(path, F_OK) == 0)
+		return -EEXIST;
+	pthread_rwlock_rdlock(&lmdb->gate);
+	int error = lmdb->env == NULL ? -EIO : errno_of(mdb_env_copy(lmdb->env, path));
+	pthread_rwlock_unlock(&lmdb->gate);
+	if (error == 0)
+		error = file_sync(path);
+	if (error != 0)
+		unlink(path);
+	return error;
+}
+
+uint64_t lmdb_file_bytes(struct lmdb *lmdb)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	pthread_rwlock_rdlock(&lmdb->gate);
+	uint64_t bytes = 0;
+	if (lmdb->env != NULL && mdb_env_info(lmdb->env, &info) == 0 &&
+	    mdb_env_stat(lmdb->env, &stat) == 0)
+		bytes = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+	pthread_rwlock_unlock(&lmdb->gate);
+	return bytes;
+}
+
+/* ---- transaction ---------------------------------------------------------------------------- */
+
+static void txn_begin(struct lmdb *lmdb, struct lmdb_txn *txn, unsigned flags)
+{
+	check_object(lmdb, LMDB_MAGIC);
+	*txn = (struct lmdb_txn){ .lmdb = lmdb };
+	pthread_rwlock_rdlock(&lmdb->gate);
+	MDB_txn *handle = NULL;
+	int rc = lmdb->env == NULL ? MDB_PANIC : mdb_txn_begin(lmdb->env, NULL, flags, &handle);
+	txn->handle = handle;
+	if (rc != 0)
+		keep_error(txn, rc);
+}
+
+void lmdb_begin_read(struct lmdb *lmdb, struct lmdb_txn *txn)
+{
+	txn_begin(lmdb, txn, MDB_RDONLY);
+}
+
+void lmdb_begin_write(struct lmdb *lmdb, struct lmdb_txn *txn)
+{
+	txn_begin(lmdb, txn, 0);
+}
+
+/* What an end of a transaction has to do once the gate is free. */
+static int txn_repair(struct lmdb_txn *txn)
+{
+	if (txn->must_reopen)
+		reopen(txn->lmdb);
+	if (!txn->must_grow)
+		return txn->error;
+	int error = grow(txn->lmdb);
+	return error == 0 ? -EAGAIN : error;
+}
+
+int lmdb_commit(struct lmdb_txn *txn)
+{
+	MDB_txn *handle = txn->handle;
+	if (txn->error != 0) {
+		if (handle != NULL)
+			mdb_txn_abort(handle);
+	} else {
+		int rc = mdb_txn_commit(handle);
+		if (rc != 0)
+			keep_error(txn, rc);
+	}
+	pthread_rwlock_unlock(&txn->lmdb->gate);
+	return txn_repair(txn);
+}
+
+void lmdb_abort(struct lmdb_txn *txn)
+{
+	if (txn->handle != NULL)
+		mdb_txn_abort(txn->handle);
+	pthread_rwlock_unlock(&txn->lmdb->gate);
+	txn_repair(txn);
+}
+
+static MDB_dbi table_of(const struct lmdb_txn *txn, uint32_t table)
+{
+	check(table < txn->lmdb->config.table_count);
+	return txn->lmdb->tables[table];
+}
+
+bool lmdb_get(struct lmdb_txn *txn, uint32_t table, struct bytes key, struct bytes *value)
+{
+	MDB_val k = val_of(key), v;
+	if (txn->error != 0 || !judge(txn, mdb_get(txn->handle, table_of(txn, table), &k, &v)))
+		return false;
+	*value = bytes_of(v);
+	return true;
+}
+
+bool lmdb_put(struct lmdb_txn *txn, uint32_t table, struct bytes key, struct bytes value,
+	      enum lmdb_put how)
+{
+	static const unsigned flags[] = { 0, MDB_APPEND, MDB_NODUPDATA };
+	MDB_val k = val_of(key), v = val_of(value);
+	if (txn->error != 0)
+		return false;
+	int rc = mdb_put(txn->handle, table_of(txn, table), &k, &v, flags[how]);
+	/* An appended key that is not the greatest: what is in the file contradicts itself. */
+	if (rc == MDB_KEYEXIST && how == LMDB_APPEND)
+		lmdb_fail(txn, -EIO);
+	return judge(txn, rc);
+}
+
+bool lmdb_remove(struct lmdb_txn *txn, uint32_t table, struct bytes key, const struct bytes *value)
+{
+	MDB_val k = val_of(key), v;
+	if (value != NULL)
+		v = val_of(*value);
+	return txn->error == 0 &&
+	       judge(txn, mdb_del(txn->handle, table_of(txn, table), &k, value == NULL ? NULL : &v));
+}
+
+uint64_t lmdb_count(struct lmdb_txn *txn, uint32_t table)
+{
+	MDB_stat stat;
+	if (txn->error != 0 || !judge(txn, mdb_stat(txn->handle, table_of(txn, table), &stat)))
+		return 0;
+	return stat.ms_entries;
+}
+
+/* ---- cursor --------------------------------------------------------------------------------- */
+
+void lmdb_cursor_open(struct lmdb_cursor *cursor, struct lmdb_txn *txn, uint32_t table)
+{
+	MDB_cursor *handle = NULL;
+	*cursor = (struct lmdb_cursor){ .txn = txn };
+	if (txn->error == 0)
+		judge(txn, mdb_cursor_open(txn->handle, table_of(txn, table), &handle));
+	cursor->handle = handle;
+}
+
+void lmdb_cursor_close(struct lmdb_cursor *cursor)
+{
+	if (cursor->handle != NULL)
+		mdb_cursor_close(cursor->handle);
+	cursor->handle = NULL;
+}
+
+static bool cursor_get(struct lmdb_cursor *cursor, MDB_val key, MDB_val value, MDB_cursor_op op)
+{
+	if (cursor->txn->error != 0 || cursor->handle == NULL ||
+	    !judge(cursor->txn, mdb_cursor_get(cursor->handle, &key, &value, op)))
+		return false;
+	cursor->key = bytes_of(key);
+	cursor->value = bytes_of(value);
+	return true;
+}
+
+static const MDB_val nothing;
+
+bool lmdb_first(struct lmdb_cursor *cursor)
+{
+	return cursor_get(cursor, nothing, nothing, MDB_FIRST);
+}
+
+bool lmdb_last(struct lmdb_cursor *cursor)
+{
+	return cursor_get(cursor, nothing, nothing, MDB_LAST);
+}
+
+bool lmdb_next(struct lmdb_cursor *cursor)
+{
+	return cursor_get(cursor, nothing, nothing, MDB_NEXT);
+}
+
+bool lmdb_prev(struct lmdb_cursor *cursor)
+{
+	return cursor_get(cursor, nothing, nothing, MDB_PREV);
+}
+
+bool lmdb_seek(struct lmdb_cursor *cursor, struct bytes key)
+{
+	return cursor_get(cursor, val_of(key), nothing, MDB_SET_KEY);
+}
+
+bool lmdb_seek_from(struct lmdb_cursor *cursor, struct bytes key)
+{
+	return cursor_get(cursor, val_of(key), nothing, MDB_SET_RANGE);
+}
+
+bool lmdb_seek_value(struct lmdb_cursor *cursor, struct bytes key, struct bytes value)
+{
+	return cursor_get(cursor, val_of(key), val_of(value), MDB_GET_BOTH);
+}
+
+bool lmdb_seek_value_from(struct lmdb_cursor *cursor, struct bytes key, struct bytes value)
+{
+	return cursor_get(cursor, val_of(key), val_of(value), MDB_GET_BOTH_RANGE);
+}
+
+bool lmdb_next_value(struct lmdb_cursor *cursor)
+{
+	return cursor_get(cursor, nothing, nothing, MDB_NEXT_DUP);
+}
+
+uint64_t lmdb_value_count(struct lmdb_cursor *cursor)
+{
+	size_t count = 0;
+	if (cursor->txn->error != 0 || !judge(cursor->txn, mdb_cursor_count(cursor->handle, &count)))
+		return 0;
+	return count;
+}
+
+void lmdb_cursor_remove(struct lmdb_cursor *cursor)
+{
+	if (cursor->txn->error == 0)
+		judge(cursor->txn, mdb_cursor_del(cursor->handle, 0));
+}

@@ -1,0 +1,126 @@
+/*
+ * Owns: an LMDB environment in one file, its tables, transactions and cursors.
+ * Invariant: a transaction keeps its first error and does nothing after it, so a caller asks once,
+ *   at the commit; the map is never resized while a transaction of this process is open.
+ * Thread: an environment serves several threads; a transaction and its cursors belong to one, and a
+ *   thread has at most one transaction of an environment at a time.
+ * Does not know: what the tables mean.
+ *
+ * Two threads touch an environment: each transaction (and copy) holds its gate shared, growing and
+ * reopening hold it alone. The gate prefers those who grow, so a stream of short reads cannot keep
+ * them out; a copy does, until it is done.
+ */
+#ifndef NEARBY_STORE_LMDB_H
+#define NEARBY_STORE_LMDB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lmdb;
+
+/* Bytes that are somebody else's; those of LMDB hold until the next write or end of transaction. */
+struct bytes {
+	const void *at;
+	size_t length;
+};
+
+struct lmdb_table {
+	const char *name;
+	bool integer_keys; /* keys are uint64_t in host order; else they sort as bytes */
+	bool integer_dups; /* a key has many values, each a uint64_t in host order, sorted */
+};
+
+#define LMDB_TABLES_MAX 8
+
+struct lmdb_config {
+	const char *path;
+	/* Written at the birth of the file; a file of another number is refused. */
+	uint64_t format;
+	/* The tables are named by their place in this list. Lent for the environment's life. */
+	const struct lmdb_table *tables;
+	uint32_t table_count;
+	/* First size of the map: a limit, not a reservation. It doubles whenever it is full. */
+	uint64_t map_bytes;
+	bool read_only;
+};
+
+/*
+ * Opens or makes the file and its "-lock" beside it, clears readers that died. 0, or negative errno
+ * with *reason: -EPROTO it is of another format.
+ */
+int lmdb_open(struct lmdb **lmdb, const struct lmdb_config *config, const char **reason);
+void lmdb_close(struct lmdb **lmdb);
+
+/* Writes a consistent copy to a new file and syncs it; writers go on meanwhile. -EEXIST. */
+int lmdb_copy(struct lmdb *lmdb, const char *path);
+
+/* Bytes of the file that are in use or free inside it. */
+uint64_t lmdb_file_bytes(struct lmdb *lmdb);
+
+struct lmdb_txn {
+	struct lmdb *lmdb;
+	void *handle;
+	int error; /* 0, or negative errno: the first thing that failed */
+	bool must_grow;
+	bool must_reopen;
+};
+
+/* Each begin is followed by one commit or abort, also when it failed. */
+void lmdb_begin_read(struct lmdb *lmdb, struct lmdb_txn *txn);
+void lmdb_begin_write(struct lmdb *lmdb, struct lmdb_txn *txn);
+/*
+ * 0: it is on disk. -EAGAIN: the map was full and has been doubled, nothing was changed, do all of
+ * it again. -ENOSPC: no room on disk. Else the transaction's error; nothing was changed.
+ */
+int lmdb_commit(struct lmdb_txn *txn);
+void lmdb_abort(struct lmdb_txn *txn);
+/* Makes the caller's own error the transaction's, unless it has one. */
+void lmdb_fail(struct lmdb_txn *txn, int error);
+
+/* False: there is none, or the transaction has failed. */
+bool lmdb_get(struct lmdb_txn *txn, uint32_t table, struct bytes key, struct bytes *value);
+
+enum lmdb_put {
+	LMDB_REPLACE,
+	LMDB_APPEND, /* the key is greater than all others */
+	LMDB_ADD,    /* false when key and value are there */
+};
+bool lmdb_put(struct lmdb_txn *txn, uint32_t table, struct bytes key, struct bytes value,
+	      enum lmdb_put how);
+/* Removes the key, or only one of its values when `value` is not NULL. False when not there. */
+bool lmdb_remove(struct lmdb_txn *txn, uint32_t table, struct bytes key, const struct bytes *value);
+uint64_t lmdb_count(struct lmdb_txn *txn, uint32_t table);
+
+/* After each true, key and value are those of the place where the cursor stands. */
+struct lmdb_cursor {
+	struct lmdb_txn *txn;
+	void *handle;
+	struct bytes key;
+	struct bytes value;
+};
+
+/* A cursor is closed before its transaction ends. */
+void lmdb_cursor_open(struct lmdb_cursor *cursor, struct lmdb_txn *txn, uint32_t table);
+void lmdb_cursor_close(struct lmdb_cursor *cursor);
+/* The moves: true when there is such a place. */
+bool lmdb_first(struct lmdb_cursor *cursor);
+bool lmdb_last(struct lmdb_cursor *cursor);
+bool lmdb_next(struct lmdb_cursor *cursor);
+bool lmdb_prev(struct lmdb_cursor *cursor);
+/* The first value of this key. */
+bool lmdb_seek(struct lmdb_cursor *cursor, struct bytes key);
+/* The first place at this key or after it. */
+bool lmdb_seek_from(struct lmdb_cursor *cursor, struct bytes key);
+/* Exactly this value of this key. */
+bool lmdb_seek_value(struct lmdb_cursor *cursor, struct bytes key, struct bytes value);
+/* The first value of this key at this one or after it. */
+bool lmdb_seek_value_from(struct lmdb_cursor *cursor, struct bytes key, struct bytes value);
+/* The next value of the same key. */
+bool lmdb_next_value(struct lmdb_cursor *cursor);
+/* How many values the key has where the cursor stands. */
+uint64_t lmdb_value_count(struct lmdb_cursor *cursor);
+/* Removes the place where the cursor stands; lmdb_next then goes to the one after it. */
+void lmdb_cursor_remove(struct lmdb_cursor *cursor);
+
+#endif

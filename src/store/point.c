@@ -1,0 +1,111 @@
+/*
+ * Owns: sorting of points.
+ * Invariant: see the header.
+ * Thread: see the header.
+ * Does not know: see the header.
+ */
+#include "store/point.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIGIT_BITS = 11, DIGIT_VALUES = 1 << DIGIT_BITS };
+/* 6 digits of 11 bits hold the 63 bits of a user. */
+enum { DIGITS = 6 };
+/* Below this, clearing the counts of the digits costs more than comparing. */
+enum { COMPARE_COUNT_MAX = 512 };
+/* Moves that insertion may make for each point before a general sort takes over. */
+enum { MOVES_A_POINT_MAX = 8 };
+
+int point_compare(const struct store_point *a, const struct store_point *b)
+{
+	if (a->user.value != b->user.value)
+		return a->user.value < b->user.value ? -1 : 1;
+	if (a->ts_ms != b->ts_ms)
+		return a->ts_ms < b->ts_ms ? -1 : 1;
+	if (a->place.lat_e7 != b->place.lat_e7)
+		return a->place.lat_e7 < b->place.lat_e7 ? -1 : 1;
+	return (a->place.lon_e7 > b->place.lon_e7) - (a->place.lon_e7 < b->place.lon_e7);
+}
+
+static int compare_any(const void *a, const void *b)
+{
+	return point_compare(a, b);
+}
+
+void points_sort_by_time(struct store_point *points, size_t count)
+{
+	size_t moves_left = MOVES_A_POINT_MAX * count;
+	for (size_t i = 1; i < count; i++) {
+		if (point_compare(&points[i - 1], &points[i]) <= 0)
+			continue;
+		struct store_point point = points[i];
+		size_t hole = i;
+		while (hole > 0 && moves_left > 0 && point_compare(&points[hole - 1], &point) > 0) {
+			points[hole] = points[hole - 1];
+			hole--;
+			moves_left--;
+		}
+		points[hole] = point;
+		if (moves_left == 0) {
+			qsort(points, count, sizeof(*points), compare_any);
+			return;
+		}
+	}
+}
+
+static uint32_t digit_of(uint64_t user, unsigned digit)
+{
+	return (uint32_t)(user >> (digit * DIGIT_BITS)) & (DIGIT_VALUES - 1);
+}
+
+/* One stable pass from `from` to `to`. False, and nothing moved, when all have the same digit. */
+static bool digit_pass(const struct store_point *from, struct store_point *to, size_t count,
+		       const uint32_t counts[DIGIT_VALUES], unsigned digit)
+{
+	if (counts[digit_of(from[0].user.value, digit)] == count)
+		return false;
+	uint32_t starts[DIGIT_VALUES];
+	uint32_t start = 0;
+	for (unsigned value = 0; value < DIGIT_VALUES; value++) {
+		starts[value] = start;
+		start += counts[value];
+	}
+	for (size_t i = 0; i < count; i++)
+		to[starts[digit_of(from[i].user.value, digit)]++] = from[i];
+	return true;
+}
+
+static void sort_by_user(struct store_point *points, struct store_point *scratch, size_t count)
+{
+	static _Thread_local uint32_t counts[DIGITS][DIGIT_VALUES];
+	memset(counts, 0, sizeof(counts));
+	for (size_t i = 0; i < count; i++)
+		for (unsigned digit = 0; digit < DIGITS; digit++)
+			counts[digit][digit_of(points[i].user.value, digit)]++;
+	struct store_point *from = points, *to = scratch;
+	for (unsigned digit = 0; digit < DIGITS; digit++) {
+		if (!digit_pass(from, to, count, counts[digit], digit))
+			continue;
+		struct store_point *sorted = to;
+		to = from;
+		from = sorted;
+	}
+	if (from != points)
+		memcpy(points, from, count * sizeof(*points));
+}
+
+void points_sort(struct store_point *points, struct store_point *scratch, size_t count)
+{
+	if (count <= COMPARE_COUNT_MAX) {
+		if (count > 1)
+			qsort(points, count, sizeof(*points), compare_any);
+		return;
+	}
+	sort_by_user(points, scratch, count);
+	for (size_t start = 0, end; start < count; start = end) {
+		for (end = start + 1; end < count && points[end].user.value == points[start].user.value;)
+			end++;
+		points_sort_by_time(points + start, end - start);
+	}
+}

@@ -1,0 +1,125 @@
+/*
+ * Owns: runs: rows of blocks that together hold each point of some commit windows once, by user.
+ * Invariant: the runs of all tiers, each taken for the users that it answers for, hold every point
+ *   of history exactly once; within a tier later windows have greater keys, so all is appended.
+ * Thread: that of the transaction.
+ * Does not know: when runs are merged or dropped.
+ *
+ * history.mdb, format 1, an LMDB file with these tables; numbers are big-endian in keys and in the
+ * byte order of the host (as LMDB's own) in values:
+ *   "meta"    "next_window" -> u64: the number of the next commit window. It orders history, so that
+ *             a wall clock that steps back does not.
+ *   "runs"    u8 tier, u64 first window -> struct run_record
+ *   "hidden"  u64 user -> u64 window: points of this user in earlier windows are deleted
+ *   "tier0" to "tier3"  u64 first window of the run, u64 first user in the block, u32 number of the
+ *             block in its run -> block (block.h). A user's points in a run are one look-up: the
+ *             last block that begins at or before the user, and those after it that begin with them.
+ *
+ * A commit window makes one run of tier 0. RUN_FAN_IN runs of a tier are merged into one of the next,
+ * in bounded steps by users. While that goes on the new run is RUN_BUILDING: it answers for users
+ * below `next_user`, and its inputs (the runs of the tier before it with windows in its range) for the
+ * others; so each step is whole, and after a crash the merge goes on where it was.
+ */
+#ifndef NEARBY_STORE_RUN_H
+#define NEARBY_STORE_RUN_H
+
+#include "store/block.h"
+#include "store/lmdb.h"
+#include "store/store.h"
+
+/*
+ * 32 windows of a second make half a minute, 32 of those 17 minutes, 32 of those 9 hours: each point
+ * is merged three times, a past day is three or four look-ups and the running one 93 more at most.
+ */
+enum { RUN_TIERS = 4, RUN_FAN_IN = 32 };
+
+enum { RUN_TABLE_META, RUN_TABLE_RUNS, RUN_TABLE_HIDDEN, RUN_TABLE_TIER0,
+       RUN_TABLE_COUNT = RUN_TABLE_TIER0 + RUN_TIERS };
+
+enum run_state { RUN_WHOLE, RUN_BUILDING };
+
+struct run_record {
+	uint64_t last_window;
+	uint64_t state;
+	uint64_t next_user; /* RUN_BUILDING: users from here on are still in the inputs */
+	int64_t ts_min_ms;  /* of the points, by the phones */
+	int64_t ts_max_ms;
+	int64_t receipt_min_ms; /* when they were received, by our wall clock */
+	int64_t receipt_max_ms;
+	uint64_t blocks; /* an input of a merge loses blocks as they are merged */
+	uint64_t bytes;	 /* of the blocks */
+	uint64_t points; /* an input of a merge: what it had before */
+};
+
+struct run {
+	uint32_t tier;
+	uint64_t first_window;
+	struct run_record record;
+	/* The users it answers for: user_from <= user < user_end. Not stored. */
+	uint64_t user_from;
+	uint64_t user_end;
+	bool is_input; /* of a merge that goes on */
+};
+
+struct run_list {
+	struct run *runs; /* by tier, then window */
+	uint32_t count;
+};
+
+/* All runs. False when the transaction has failed. The caller frees it. */
+bool run_list_load(struct run_list *list, struct lmdb_txn *txn);
+void run_list_free(struct run_list *list);
+
+/* A run without points. */
+struct run run_empty(uint32_t tier, uint64_t first_window, uint64_t last_window);
+/* Writes or removes its record. */
+void run_put(struct lmdb_txn *txn, const struct run *run);
+void run_remove(struct lmdb_txn *txn, const struct run *run);
+
+/* Adds the first points as one block and returns how many; its record is the caller's to put. They
+ * are sorted and come after all that the run has; the run is the last of its tier. */
+uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_point *points, size_t count);
+/* Removes blocks whose users are all below `user`, `blocks_max` at most; returns how many. */
+uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint32_t blocks_max);
+
+#define RUN_USER_END (USER_ID_MAX + 1)
+
+/* The window before which the user's points are deleted; 0 when they are not. */
+uint64_t run_hidden_before(struct lmdb_txn *txn, struct user_id user);
+void run_hide_before(struct lmdb_txn *txn, struct user_id user, uint64_t window);
+/* Forgets the deletions that no run is old enough for. */
+void run_unhide_through(struct lmdb_txn *txn, uint64_t oldest_window);
+
+uint64_t run_next_window(struct lmdb_txn *txn);
+void run_set_next_window(struct lmdb_txn *txn, uint64_t window);
+
+/* Keys. */
+enum { RUN_KEY_BYTES = 9, RUN_BLOCK_KEY_BYTES = 20 };
+struct run_block_key {
+	uint8_t bytes[RUN_BLOCK_KEY_BYTES];
+};
+struct run_block_key run_block_key(uint64_t first_window, uint64_t first_user, uint32_t number);
+uint64_t run_block_key_window(struct bytes key);
+uint64_t run_block_key_user(struct bytes key);
+
+/* Reads the points of a run from some user on, block by block. */
+struct run_reader {
+	const struct run *run;
+	struct lmdb_cursor cursor;
+	struct store_point *points; /* of the block, by user and time */
+	uint32_t at;		    /* the next one; equal to count at the end of the run */
+	uint32_t count;
+};
+
+/* `points` is the caller's memory. Stands at the first point of a user >= `user`. */
+void run_reader_open(struct run_reader *reader, struct lmdb_txn *txn, const struct run *run,
+		     uint64_t user, struct store_point points[BLOCK_POINTS_MAX]);
+void run_reader_close(struct run_reader *reader);
+static inline bool run_reader_has(const struct run_reader *reader)
+{
+	return reader->at < reader->count;
+}
+/* Steps over `points` points, not past the block. */
+void run_reader_skip(struct run_reader *reader, uint32_t points);
+
+#endif

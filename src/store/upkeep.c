@@ -1,0 +1,243 @@
+/*
+ * Owns: merging of runs and retention.
+ * Invariant: each upkeep is one transaction after which every point can be read exactly once.
+ * Thread: the one that writes history.
+ * Does not know: when it is called.
+ */
+#include "base/check.h"
+#include "store/history.h"
+#include "store/run.h"
+#include "store/scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Blocks dropped in one upkeep for their age. */
+enum { RETIRE_BLOCKS_MAX = 4096 };
+/* Points gathered before a block is made of the first. */
+enum { BUFFER_POINTS = 16 * BLOCK_POINTS_MAX };
+
+/* Collects points and makes full blocks of them. */
+struct run_writer {
+	struct lmdb_txn *txn;
+	struct run *run;
+	size_t at; /* the points before it are written */
+	size_t count;
+	struct store_point points[BUFFER_POINTS];
+};
+
+/* Writes blocks until at most `left_max` points wait. */
+static void writer_write(struct run_writer *writer, size_t left_max)
+{
+	while (writer->count - writer->at > left_max && writer->txn->error == 0)
+		writer->at += run_append(writer->txn, writer->run, writer->points + writer->at,
+					 writer->count - writer->at);
+	memmove(writer->points, writer->points + writer->at,
+		(writer->count - writer->at) * sizeof(*writer->points));
+	writer->count -= writer->at;
+	writer->at = 0;
+}
+
+static void writer_add(struct run_writer *writer, const struct store_point *points, size_t count)
+{
+	while (count > 0 && writer->txn->error == 0) {
+		size_t room = BUFFER_POINTS - writer->count;
+		size_t taken = count < room ? count : room;
+		memcpy(writer->points + writer->count, points, taken * sizeof(*points));
+		writer->count += taken;
+		points += taken;
+		count -= taken;
+		if (writer->count == BUFFER_POINTS)
+			writer_write(writer, BLOCK_POINTS_MAX);
+	}
+}
+
+/* ---- merging -------------------------------------------------------------------------------- */
+
+/* Merges whole users until about `points_max` points are moved. Returns the first user not merged. */
+static uint64_t merge_users(struct lmdb_txn *txn, struct run *building, const struct run *const *inputs,
+			    uint32_t count, uint64_t points_max)
+{
+	struct run_writer *writer = malloc(sizeof(*writer));
+	if (writer == NULL) {
+		lmdb_fail(txn, -ENOMEM);
+		return 0;
+	}
+	writer->txn = txn;
+	writer->run = building;
+	writer->at = writer->count = 0;
+	struct scan scan;
+	uint64_t moved = 0, next_user = RUN_USER_END;
+	scan_open(&scan, txn, inputs, count, building->record.next_user);
+	while (scan_next(&scan)) {
+		writer_add(writer, scan.points, scan.count);
+		moved += scan.count;
+		if (moved >= points_max) {
+			next_user = scan.points[0].user.value + 1;
+			break;
+		}
+	}
+	scan_close(&scan);
+	writer_write(writer, 0);
+	free(writer);
+	return next_user;
+}
+
+/* The inputs are read to the end: what was built stands for them. */
+static void merge_end(struct lmdb_txn *txn, struct run *building, struct run **inputs, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		run_remove(txn, inputs[i]);
+	building->record.state = RUN_WHOLE;
+	building->record.next_user = 0;
+	if (building->record.points == 0)
+		run_remove(txn, building);
+	else
+		run_put(txn, building);
+}
+
+static bool merge_step(struct lmdb_txn *txn, struct run *building, struct run **inputs, uint32_t count,
+		       uint64_t points_max)
+{
+	uint64_t next_user = merge_users(txn, building, (const struct run *const *)inputs, count, points_max);
+	for (uint32_t i = 0; i < count && txn->error == 0; i++)
+		run_consume(txn, inputs[i], next_user, UINT32_MAX);
+	if (next_user == RUN_USER_END) {
+		merge_end(txn, building, inputs, count);
+		return true;
+	}
+	building->record.next_user = next_user;
+	run_put(txn, building);
+	for (uint32_t i = 0; i < count; i++)
+		run_put(txn, inputs[i]);
+	return false;
+}
+
+static struct run *building_find(const struct run_list *list, uint32_t tier)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (list->runs[i].tier == tier && list->runs[i].record.state == RUN_BUILDING)
+			return &list->runs[i];
+	return NULL;
+}
+
+/* The runs that the next merge of a tier takes; with one under way, those it has taken. */
+static uint32_t inputs_find(const struct run_list *list, uint32_t tier, bool under_way,
+			    struct run *inputs[RUN_FAN_IN])
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < list->count && count < RUN_FAN_IN; i++) {
+		struct run *run = &list->runs[i];
+		if (run->tier == tier && run->record.state == RUN_WHOLE && run->is_input == under_way)
+			inputs[count++] = run;
+	}
+	return count;
+}
+
+static struct run building_begin(struct run *const *inputs, uint32_t count)
+{
+	struct run run = run_empty(inputs[0]->tier + 1, inputs[0]->first_window,
+				   inputs[count - 1]->record.last_window);
+	run.record.state = RUN_BUILDING;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct run_record *input = &inputs[i]->record;
+		if (input->receipt_min_ms < run.record.receipt_min_ms)
+			run.record.receipt_min_ms = input->receipt_min_ms;
+		if (input->receipt_max_ms > run.record.receipt_max_ms)
+			run.record.receipt_max_ms = input->receipt_max_ms;
+	}
+	return run;
+}
+
+/* Goes on with the merge of a tier, or begins one when there are enough runs. Whether it did. */
+static bool tier_merge(struct lmdb_txn *txn, uint32_t tier, uint64_t points_max,
+		       struct history_upkeep *done)
+{
+	struct run_list list;
+	struct run *inputs[RUN_FAN_IN];
+	if (!run_list_load(&list, txn))
+		return false;
+	struct run *found = building_find(&list, tier + 1);
+	uint32_t count = inputs_find(&list, tier, found != NULL, inputs);
+	bool merges = found != NULL || count == RUN_FAN_IN;
+	if (merges) {
+		struct run building = found != NULL ? *found : building_begin(inputs, count);
+		done->merges += merge_step(txn, &building, inputs, count, points_max);
+	}
+	run_list_free(&list);
+	return merges;
+}
+
+/* ---- retention ------------------------------------------------------------------------------ */
+
+/* Drops blocks of runs that are past their time, oldest first; those in a merge wait for its end. */
+static bool runs_retire(struct lmdb_txn *txn, const struct run_list *list, int64_t retain_from_ms,
+			struct history_upkeep *done)
+{
+	uint32_t room = RETIRE_BLOCKS_MAX;
+	for (uint32_t i = list->count; i > 0 && room > 0; i--) {
+		struct run *run = &list->runs[i - 1];
+		if (run->record.receipt_max_ms >= retain_from_ms || run->is_input ||
+		    run->record.state == RUN_BUILDING)
+			continue;
+		uint32_t dropped = run_consume(txn, run, RUN_USER_END, room);
+		room -= dropped;
+		done->retired += dropped;
+		if (run->record.blocks == 0)
+			run_remove(txn, run);
+		else
+			run_put(txn, run);
+	}
+	return room == 0;
+}
+
+static void sums_take(const struct run_list *list, struct history_upkeep *done)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		done->blocks += list->runs[i].record.blocks;
+		done->bytes += list->runs[i].record.bytes;
+	}
+}
+
+static void hidden_clean(struct lmdb_txn *txn, const struct run_list *list)
+{
+	if (lmdb_count(txn, RUN_TABLE_HIDDEN) == 0)
+		return;
+	uint64_t oldest = run_next_window(txn);
+	for (uint32_t i = 0; i < list->count; i++)
+		if (list->runs[i].first_window < oldest)
+			oldest = list->runs[i].first_window;
+	run_unhide_through(txn, oldest);
+}
+
+static void upkeep(struct lmdb_txn *txn, uint64_t points_max, int64_t retain_from_ms,
+		   struct history_upkeep *done)
+{
+	struct run_list list;
+	*done = (struct history_upkeep){ .merges = 0 };
+	for (uint32_t tier = 0; tier + 1 < RUN_TIERS; tier++)
+		done->more |= tier_merge(txn, tier, points_max, done);
+	if (run_list_load(&list, txn)) {
+		done->more |= runs_retire(txn, &list, retain_from_ms, done);
+		run_list_free(&list);
+	}
+	if (run_list_load(&list, txn)) {
+		sums_take(&list, done);
+		hidden_clean(txn, &list);
+		run_list_free(&list);
+	}
+}
+
+int history_upkeep(struct history *history, uint64_t points_max, int64_t retain_from_ms,
+		   struct history_upkeep *done)
+{
+	int error;
+	do {
+		struct lmdb_txn txn;
+		lmdb_begin_write(history_lmdb(history), &txn);
+		upkeep(&txn, points_max, retain_from_ms, done);
+		error = lmdb_commit(&txn);
+	} while (error == -EAGAIN);
+	return error;
+}

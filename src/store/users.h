@@ -1,0 +1,38 @@
+/*
+ * Owns: users.mdb: profiles and friendships.
+ * Invariant: b is a friend of a exactly when a is one of b, both are known users, nobody is their
+ *   own friend and nobody has more than friends_max; a change is on disk when it is answered.
+ * Thread: the users thread; copying also on another.
+ * Does not know: rings, clients, history.
+ *
+ * Format 1, an LMDB file with two tables, numbers in the byte order of the host (as LMDB's own):
+ *   "profiles"  u64 user -> u8 bytes of name, u16 bytes of picture, name, picture (UTF-8, no NUL)
+ *   "friends"   u64 user -> u64 friend, many, sorted
+ */
+#ifndef NEARBY_STORE_USERS_H
+#define NEARBY_STORE_USERS_H
+
+#include "store/store.h"
+
+struct users;
+
+/* 0, or negative errno with *reason. */
+int users_open(struct users **users, const char *data_dir, uint64_t map_bytes, uint32_t friends_max,
+	       const char **reason);
+void users_close(struct users **users);
+
+/*
+ * Answers all of them: fills in status and answer. What only reads is answered from a snapshot
+ * unless the same client asked for a change before it in the list; the rest goes, in order, into
+ * one synced transaction, so that it holds for all of these or for none. Returns whether a
+ * transaction was synced.
+ */
+bool users_execute(struct users *users, struct store_request *const *requests, uint32_t count);
+
+/* Copies the running database to a new file. */
+int users_copy(struct users *users, const char *path);
+
+/* Walks a database of another (or no) process and checks the invariant, save for friends_max. */
+int users_check(const char *data_dir, const char **reason);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * Owns: a store in a directory of its own, and a client that waits for its answers.
+ * Invariant: a test leaves no files behind.
+ * Thread: one client on the test's thread; store threads wake it through a semaphore.
+ * Does not know: what is tested. Shared by the tests of the store; include it after cmocka.h.
+ */
+#ifndef NEARBY_TESTS_STORE_FIXTURE_H
+#define NEARBY_TESTS_STORE_FIXTURE_H
+
+#include "base/check.h"
+#include "store/store.h"
+
+#include <ftw.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Long past any answer: a test that waits so long has failed. */
+enum { PATIENCE_S = 60 };
+
+struct fixture {
+	char dir[64];
+	struct store_config config;
+	struct store *store;
+	counter_word counters[STORE_WORD_COUNT];
+	sem_t awake;
+};
+
+static inline void fixture_woken(void *context, uint32_t client)
+{
+	struct fixture *fixture = context;
+	(void)client;
+	sem_post(&fixture->awake);
+}
+
+static inline void fixture_open(struct fixture *fixture)
+{
+	const char *reason = NULL;
+	int error = store_open(&fixture->store, &fixture->config, &reason);
+	if (error != 0)
+		fail_msg("store_open: %d %s", error, reason);
+}
+
+/* A new directory; the commit window is so long that only a flush commits. */
+static inline void fixture_init(struct fixture *fixture)
+{
+	memset(fixture, 0, sizeof(*fixture));
+	strcpy(fixture->dir, "/tmp/nearby-store-XXXXXX");
+	assert_non_null(mkdtemp(fixture->dir));
+	sem_init(&fixture->awake, 0, 0);
+	fixture->config = (struct store_config){
+		.data_dir = fixture->dir,
+		.clients = 1,
+		.friends_max = 5000,
+		.history_commit_ms = 3600 * 1000,
+		.history_pending_max = 1 << 20,
+		.counters = fixture->counters,
+		.wake = fixture_woken,
+		.wake_context = fixture,
+	};
+}
+
+static inline int entry_remove(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+	(void)stat;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+static inline void directory_remove(const char *path)
+{
+	nftw(path, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void fixture_fini(struct fixture *fixture)
+{
+	store_close(&fixture->store);
+	sem_destroy(&fixture->awake);
+	directory_remove(fixture->dir);
+}
+
+/* Waits until the store hands one request back. */
+static inline struct store_request *fixture_answer(struct fixture *fixture, uint32_t client)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	struct store_request *request;
+	while ((request = store_poll(fixture->store, client)) == NULL)
+		assert_int_equal(sem_timedwait(&fixture->awake, &until), 0);
+	return request;
+}
+
+/* Submits and waits; returns the status. */
+static inline int fixture_ask(struct fixture *fixture, struct store_request *request)
+{
+	assert_int_equal(store_submit(fixture->store, request), 0);
+	assert_ptr_equal(fixture_answer(fixture, request->client), request);
+	return request->status;
+}
+
+static inline int fixture_flush(struct fixture *fixture)
+{
+	struct store_request request = { .client = 0 };
+	assert_int_equal(store_flush(fixture->store, &request), 0);
+	assert_ptr_equal(fixture_answer(fixture, 0), &request);
+	return request.status;
+}
+
+/* Closes, checks the files, and opens again. */
+static inline void fixture_check(struct fixture *fixture)
+{
+	const char *reason = NULL;
+	bool was_open = fixture->store != NULL;
+	store_close(&fixture->store);
+	int error = store_check(fixture->dir, &reason);
+	if (error != 0)
+		fail_msg("store_check: %d %s", error, reason);
+	if (was_open)
+		fixture_open(fixture);
+}
+
+static inline enum store_pair_result fixture_befriend(struct fixture *fixture, enum store_op op, uint64_t a,
+						      uint64_t b)
+{
+	struct store_pair pair = { .a = { a }, .b = { b } };
+	struct store_request request = { .op = op, .pairs = &pair, .pair_count = 1 };
+	assert_int_equal(fixture_ask(fixture, &request), 0);
+	return pair.result;
+}
+
+static inline bool fixture_append(struct fixture *fixture, uint64_t user, int64_t ts_ms, int32_t lat_e7,
+				  int32_t lon_e7)
+{
+	struct nearby_location location = { { lat_e7, lon_e7 }, ts_ms, 1000 };
+	return store_append(fixture->store, 0, (struct user_id){ user }, &location);
+}
+
+/* A whole answer of history, all portions together. */
+struct points {
+	struct store_point *list;
+	size_t count;
+};
+
+static inline struct points fixture_history(struct fixture *fixture, struct store_request request)
+{
+	struct points points = { NULL, 0 };
+	do {
+		assert_int_equal(fixture_ask(fixture, &request), 0);
+		points.list = realloc(points.list,
+				      (points.count + request.point_count + 1) * sizeof(*points.list));
+		memcpy(points.list + points.count, request.points,
+		       request.point_count * sizeof(*points.list));
+		points.count += request.point_count;
+	} while (request.more);
+	store_request_fini(&request);
+	return points;
+}
+
+static inline struct points fixture_user_history(struct fixture *fixture, uint64_t user, int64_t from_ms,
+						 int64_t to_ms)
+{
+	return fixture_history(fixture, (struct store_request){ .op = STORE_HISTORY,
+								.user = { user },
+								.from_ms = from_ms,
+								.to_ms = to_ms });
+}
+
+static inline struct points fixture_export(struct fixture *fixture, int64_t from_ms, int64_t to_ms)
+{
+	return fixture_history(fixture, (struct store_request){ .op = STORE_EXPORT,
+								.from_ms = from_ms,
+								.to_ms = to_ms });
+}
+
+#endif

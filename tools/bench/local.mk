@@ -1,0 +1,40 @@
+# nearby-bench: its library, so that tests can link the oracle and the readers.
+noinst_LTLIBRARIES += libbench.la
+libbench_la_SOURCES = \
+	tools/bench/address.c tools/bench/address.h \
+	tools/bench/admin.c tools/bench/admin.h \
+	tools/bench/answer.c tools/bench/answer.h \
+	tools/bench/cast.c tools/bench/cast.h \
+	tools/bench/control.c tools/bench/control.h \
+	tools/bench/crew.c tools/bench/crew.h \
+	tools/bench/dataset.c tools/bench/dataset.h \
+	tools/bench/fleet.c tools/bench/fleet.h \
+	tools/bench/frame.c tools/bench/frame.h \
+	tools/bench/latency.c tools/bench/latency.h \
+	tools/bench/names.c tools/bench/names.h \
+	tools/bench/options.c tools/bench/options.h tools/bench/options.tbl \
+	tools/bench/oracle.c tools/bench/oracle.h tools/bench/verdicts.tbl \
+	tools/bench/plan.h \
+	tools/bench/replay.c tools/bench/replay.h \
+	tools/bench/report.c tools/bench/report.h \
+	tools/bench/run.c tools/bench/run.h \
+	tools/bench/scan.c tools/bench/scan.h \
+	tools/bench/screen.c tools/bench/screen.h \
+	tools/bench/setup.c tools/bench/setup.h \
+	tools/bench/walk.c tools/bench/walk.h \
+	tools/bench/worker.c tools/bench/worker.h \
+	tools/bench/world.c tools/bench/world.h
+libbench_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+libbench_la_LIBADD = libtoken.la libproto.la libbase.la -lm
+
+bin_PROGRAMS += nearby-bench
+nearby_bench_SOURCES = tools/bench/main.c
+nearby_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+nearby_bench_LDADD = libbench.la
+
+check_PROGRAMS += tests/unit/test_bench
+TESTS += tests/unit/test_bench
+tests_unit_test_bench_SOURCES = tests/unit/test_bench.c
+tests_unit_test_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tests_unit_test_bench_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_bench_LDADD = libbench.la $(CMOCKA_LIBS)
