@@ -21,8 +21,7 @@ static inline void answer_error(struct engine_out *out, enum error_code code, co
 static inline bool answer_is_located(const struct engine *engine, uint64_t now_us, uint32_t slot,
 				     struct engine_out *out)
 {
-	if (engine->sessions[slot].is_located &&
-	    !engine_is_expired(engine, now_us, engine->vantages[slot].receipt_us))
+	if (engine_is_vantage(engine, now_us, &engine->vantages[slot]))
 		return true;
 	answer_error(out, ERROR_NO_LOCATION, "send a location first, and again before it expires");
 	return false;

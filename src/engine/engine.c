@@ -24,7 +24,7 @@
 #define ENGINE_MAGIC 0x454e474eu /* "ENGN" */
 
 /* Looks that wait for one core: an eighth of the channels, within these. More become a rescan. */
-#define LOOKS_MIN 16u
+#define LOOKS_MIN 2u
 #define LOOKS_MAX 4096u
 
 /* ---- memory ------------------------------------------------------------------------------- */

@@ -167,4 +167,12 @@ static inline bool engine_is_expired(const struct engine *engine, uint64_t now_u
 	return now_us > receipt_us && now_us - receipt_us > engine->config.ttl_us;
 }
 
+/* Whether anything can be seen from there: it is somewhere, and no older than the TTL. */
+static inline bool engine_is_vantage(const struct engine *engine, uint64_t now_us,
+				     const struct vantage *vantage)
+{
+	return vantage->point.x != VANTAGE_NOWHERE.x &&
+	       !engine_is_expired(engine, now_us, vantage->receipt_us);
+}
+
 #endif

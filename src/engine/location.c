@@ -39,10 +39,8 @@ static bool is_time_good(struct engine *engine, const struct event *event,
 static void move_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 			 const struct nearby_location *location)
 {
-	const struct session *session = &engine->sessions[slot];
-	/* While it had no place it was not told who came, so standing still is no excuse. */
-	bool was_blind = !session->is_located ||
-			 engine_is_expired(engine, now_us, engine->vantages[slot].receipt_us);
+	/* While it saw nothing it was not told who came, so standing still is no excuse. */
+	bool was_blind = !engine_is_vantage(engine, now_us, &engine->vantages[slot]);
 	session_place(engine, slot, location);
 	if (was_blind)
 		evaluate_now(engine, now_us, slot);

@@ -34,7 +34,7 @@ bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sigh
 		*why = GONE_UNFRIENDED;
 		return false;
 	}
-	if (engine_is_expired(engine, now_us, sight->viewer->receipt_us) ||
+	if (!engine_is_vantage(engine, now_us, sight->viewer) ||
 	    !read_active(engine, now_us, sight->sharer.value, sight->hint, &location)) {
 		*why = GONE_IDLE;
 		return false;

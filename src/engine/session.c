@@ -147,14 +147,33 @@ void session_unplace(struct engine *engine, uint32_t slot)
 			subscription_mark(engine, slot, &items[i]);
 }
 
+/* A session that is initialised looks from where the table has its user, or from nowhere. */
+static void check_vantage(const struct engine *engine, uint32_t slot)
+{
+	const struct session *session = &engine->sessions[slot];
+	const struct vantage *vantage = &engine->vantages[slot];
+	check((vantage->point.x == VANTAGE_NOWHERE.x) == !session->is_located);
+	if (!session->is_initialised)
+		return;
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	uint64_t user = engine->channels[session->channel].user;
+	bool is_stored = nearby_table_get(engine->config.segment, user, &hint, &location) == 0;
+	check(is_stored == session->is_located);
+	if (!is_stored)
+		return;
+	struct point point = geo_point(location.place);
+	check(vantage->receipt_us == location.receipt_us);
+	check(geo_chord2(&vantage->point, &point) == 0);
+}
+
 static void check_session(const struct engine *engine, uint32_t slot)
 {
 	const struct session *session = &engine->sessions[slot];
 	const struct channel *user = &engine->channels[session->channel];
-	bool is_nowhere = engine->vantages[slot].point.x == VANTAGE_NOWHERE.x;
 	check(user->is_live);
 	check(session->is_initialised || !session->is_located);
-	check(is_nowhere == !session->is_located);
+	check_vantage(engine, slot);
 	check(!session->is_timed || session->is_located);
 	check(!session->is_paused || session->pace_idx == NONE);
 	check(session->friends.count - session->removed_count <= engine->config.friends_max);

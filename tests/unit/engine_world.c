@@ -388,6 +388,13 @@ void unfriend(struct world *world, uint64_t a, uint64_t b)
 	assert_int_equal(step(world, home(world, b), event, &out), 0);
 }
 
+void forget_user(struct world *world, uint64_t user)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_FORGET, .forget = { user } };
+	assert_int_equal(step(world, home(world, user), event, &out), 0);
+}
+
 void rename_user(struct world *world, uint64_t user, const char *name)
 {
 	assert_true(world->name_count < NAMES_MAX);

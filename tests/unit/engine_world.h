@@ -48,6 +48,8 @@ uint32_t world_user_of(const struct world *world, uint32_t core, uint32_t n);
 /* Friendship, for joins to come and for live sessions. The statuses are of both events. */
 int befriend(struct world *world, uint64_t a, uint64_t b);
 void unfriend(struct world *world, uint64_t a, uint64_t b);
+/* The user is deleted: its location goes. */
+void forget_user(struct world *world, uint64_t user);
 void rename_user(struct world *world, uint64_t user, const char *name);
 
 /* A device joins; it must succeed. try_join returns the status. */

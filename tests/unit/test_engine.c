@@ -190,6 +190,26 @@ static void who_leaves_is_seen_where_it_was_last(void **state)
 
 /* ---- the list ----------------------------------------------------------------------------- */
 
+static void an_entry_says_whether_the_friend_moved_or_the_viewer(void **state)
+{
+	(void)state;
+	struct world *world = one_core();
+	struct device ann, bob;
+	ann_and_bob_meet(world, &ann, &bob);
+	uint32_t count;
+	jump_us(world, SECOND_US);
+	stand(world, bob, 200);
+	then_hears(world, ann, "update 2");
+	assert_true(world_last_entries(world, ann, &count)->is_move);
+	stand(world, ann, -9000);
+	then_hears(world, ann, "gone 2 far");
+	jump_us(world, SECOND_US);
+	stand(world, ann, 0);
+	then_hears(world, ann, "update 2");
+	assert_false(world_last_entries(world, ann, &count)->is_move);
+	world_close(world);
+}
+
 static void pages_are_nearest_first_and_end_exactly(void **state)
 {
 	(void)state;
@@ -378,6 +398,25 @@ static void who_is_befriended_again_before_the_goodbye_is_simply_there(void **st
 	then_hears(world, ann, "update 2");
 	stand(world, bob, 200);
 	then_hears(world, ann, "update 2");
+	world_close(world);
+}
+
+static void a_user_who_is_deleted_is_seen_by_nobody_and_sees_nobody(void **state)
+{
+	(void)state;
+	struct world *world = one_core();
+	struct device ann, bob;
+	ann_and_bob_meet(world, &ann, &bob);
+	forget_user(world, 2);
+	then_hears(world, ann, "gone 2 idle");
+	hears(world, bob, "gone 1 idle");
+	ask_nearby(world, bob, 20);
+	hears(world, bob, "error no_location");
+	forget_user(world, 2);
+	then_hears(world, ann, "nothing");
+	stand(world, bob, 0);
+	then_hears(world, ann, "update 2");
+	hears(world, bob, "update 1");
 	world_close(world);
 }
 
@@ -577,6 +616,7 @@ int main(void)
 		cmocka_unit_test(a_move_that_is_taken_back_before_the_flush_is_never_told),
 		cmocka_unit_test(a_location_from_the_past_or_the_future_is_refused),
 		cmocka_unit_test(who_leaves_is_seen_where_it_was_last),
+		cmocka_unit_test(an_entry_says_whether_the_friend_moved_or_the_viewer),
 		cmocka_unit_test(pages_are_nearest_first_and_end_exactly),
 		cmocka_unit_test(what_a_page_showed_is_known_to_the_client_and_the_rest_is_not),
 		cmocka_unit_test(a_friend_shown_by_a_page_only_is_taken_back_when_it_goes),
@@ -587,6 +627,7 @@ int main(void)
 		cmocka_unit_test(an_unfriended_one_is_gone_and_never_heard_of_again),
 		cmocka_unit_test(a_slow_reader_never_gets_the_place_of_who_unfriended_meanwhile),
 		cmocka_unit_test(who_is_befriended_again_before_the_goodbye_is_simply_there),
+		cmocka_unit_test(a_user_who_is_deleted_is_seen_by_nobody_and_sees_nobody),
 		cmocka_unit_test(a_new_name_is_told_to_those_who_are_near),
 		cmocka_unit_test(each_device_is_told_what_it_has_not_heard),
 		cmocka_unit_test(the_last_location_of_any_device_is_where_all_look_from),
