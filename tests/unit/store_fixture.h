@@ -153,9 +153,8 @@ static inline struct points fixture_history(struct fixture *fixture, struct stor
 		assert_int_equal(fixture_ask(fixture, &request), 0);
 		points.list = realloc(points.list,
 				      (points.count + request.point_count + 1) * sizeof(*points.list));
-		memcpy(points.list + points.count, request.points,
-		       request.point_count * sizeof(*points.list));
-		points.count += request.point_count;
+		for (uint32_t i = 0; i < request.point_count; i++)
+			points.list[points.count++] = request.points[i];
 	} while (request.more);
 	store_request_fini(&request);
 	return points;
