@@ -36,6 +36,7 @@ static const uint32_t intervals_ms[] = { 0, 0, 100, 1000 };
 	ACTION(leave, 8)                                                                           \
 	ACTION(walk, 120)                                                                          \
 	ACTION(jump, 20)                                                                           \
+	ACTION(rush, 2)                                                                            \
 	ACTION(odd_time, 4)                                                                        \
 	ACTION(page, 10)                                                                           \
 	ACTION(pages, 8)                                                                           \
@@ -83,6 +84,7 @@ struct chaos {
 	uint32_t weights[ACTION_COUNT];
 	uint32_t weight_sum;
 	uint64_t pause_max_us; /* between two steps */
+	bool is_crowded;       /* all users in one partition, which may be too small for them */
 	bool pages_at_once;    /* clients take all pages after their first location */
 	char instance[NEARBYSHM_INSTANCE_BYTES + 1];
 };
@@ -127,13 +129,25 @@ static int compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Small ones, or anywhere in the 63 bits, with both ends. */
+static uint64_t throw_id_in(struct chaos *chaos, uint32_t partition)
+{
+	uint64_t id;
+	do
+		id = dice_throw(&chaos->dice) >> 1;
+	while (nearby_partition(id) != partition);
+	return id;
+}
+
+/* Small ones, or anywhere in the 63 bits with both ends, or all in one partition of the table. */
 static void throw_ids(struct chaos *chaos, uint32_t count)
 {
 	bool is_dense = dice_chance(&chaos->dice, 50);
+	uint32_t partition = dice_below(&chaos->dice, NEARBYSHM_PARTITIONS);
 	for (uint32_t i = 0; i < count; i++)
-		chaos->ids[i] = is_dense ? i : dice_throw(&chaos->dice) >> 1;
-	if (!is_dense) {
+		chaos->ids[i] = chaos->is_crowded ? throw_id_in(chaos, partition) :
+				is_dense	  ? i :
+						    dice_throw(&chaos->dice) >> 1;
+	if (!is_dense && !chaos->is_crowded) {
 		chaos->ids[0] = USER_ID_MAX;
 		chaos->ids[1] = 0;
 	}
@@ -150,9 +164,12 @@ static uint32_t throw_user_count(struct chaos *chaos)
 	if (chaos->options->is_small)
 		return dice_from(&chaos->dice, 2, 4);
 	uint32_t kind = dice_below(&chaos->dice, 100);
+	chaos->is_crowded = kind >= 95;
 	if (kind < 70)
 		return dice_from(&chaos->dice, 2, 16);
-	if (kind < 97)
+	if (chaos->is_crowded)
+		return dice_from(&chaos->dice, 48, 70);
+	if (kind < 92)
 		return dice_from(&chaos->dice, 17, 60);
 	return dice_from(&chaos->dice, 140, 300);
 }
@@ -181,21 +198,23 @@ static void throw_machine(struct chaos *chaos, uint32_t user_count)
 	static const uint32_t rooms[] = { 1, 2, 3, 16, 256 };
 	struct dice *dice = &chaos->dice;
 	struct cluster_config *config = &chaos->config;
-	bool is_tight = dice_chance(dice, 5), is_full = dice_chance(dice, 3);
-	config->cores = dice_from(dice, 1, 8);
+	config->cores = dice_chance(dice, 30) ? 2 : dice_from(dice, 1, 8);
 	config->user_count = user_count;
 	config->ids = chaos->ids;
 	config->devices_max = user_count * 2 + 4;
 	config->radius_m = radii_m[dice_below(dice, ARRAY_COUNT(radii_m))];
 	config->ttl_us = (uint64_t)ttls_s[dice_below(dice, ARRAY_COUNT(ttls_s))] * SECOND_US;
 	config->interval_us = (uint64_t)intervals_ms[dice_below(dice, ARRAY_COUNT(intervals_ms))] * 1000;
-	config->sessions_max = is_tight ? dice_from(dice, 2, 8) : config->devices_max;
 	config->friends_max = user_count;
-	config->channels_max = is_tight ? dice_from(dice, 4, 2 * user_count + 4) : user_count + 8;
-	config->subscriptions_max = is_tight ? dice_from(dice, 8, 4 * user_count + 8) :
-					       config->devices_max * user_count + 8;
-	config->table_users_max = is_full ? dice_from(dice, 1, user_count) : 2048;
-	config->may_be_full = is_full;
+	/* Room for all, or seldom for fewer. */
+	config->sessions_max = dice_chance(dice, 3) ? dice_from(dice, 2, 8) : config->devices_max;
+	config->channels_max = dice_chance(dice, 10) ? dice_from(dice, user_count / 2 + 1, user_count) :
+						       user_count + 8;
+	config->subscriptions_max = dice_chance(dice, 3) ? dice_from(dice, 8, 4 * user_count + 8) :
+							   config->devices_max * user_count + 8;
+	/* The least that a partition takes is 51 users. */
+	config->table_users_max = 1;
+	config->may_be_full = chaos->is_crowded;
 	config->link_room = rooms[dice_below(dice, ARRAY_COUNT(rooms))];
 	config->start_us = 1 + (uint64_t)dice_below(dice, 2000) * SECOND_US;
 	config->start_ms = 1700000000000;
@@ -392,7 +411,7 @@ static int64_t throw_ts(struct chaos *chaos, uint32_t device)
 {
 	int64_t now_ms = cluster_moment(chaos->cluster).wall_ms;
 	int64_t last_ms = oracle_last_ts(cluster_oracle(chaos->cluster), device);
-	return last_ms > now_ms && dice_chance(&chaos->dice, 80) ? last_ms : now_ms;
+	return last_ms > now_ms && last_ms <= now_ms + 60000 && dice_chance(&chaos->dice, 80) ? last_ms : now_ms;
 }
 
 static void do_walk(struct chaos *chaos)
@@ -423,6 +442,19 @@ static void do_jump(struct chaos *chaos)
 		chaos->places[user] = throw_place(chaos);
 	}
 	locate(chaos, device, throw_ts(chaos, device));
+}
+
+/* Everybody sends at once: more than waits for a core at most, when the links are slow. */
+static void do_rush(struct chaos *chaos)
+{
+	for (uint32_t device = 0; device < chaos->config.devices_max; device++) {
+		if (!oracle_is_alive(cluster_oracle(chaos->cluster), device))
+			continue;
+		uint32_t user = cluster_device_user(chaos->cluster, device);
+		chaos->places[user] = globe_travel(chaos->places[user], throw_bearing(chaos),
+						   throw_distance_m(chaos));
+		locate(chaos, device, throw_ts(chaos, device));
+	}
 }
 
 static void do_odd_time(struct chaos *chaos)

@@ -121,7 +121,7 @@ static uint32_t judge_entry(struct oracle *oracle, struct moment moment, uint32_
 }
 
 /* The same to a device, which then knows of it. */
-static void judge_entry_to(struct oracle *oracle, struct moment moment, uint32_t device, bool may_be_muted,
+static void judge_entry_to(struct oracle *oracle, struct moment moment, uint32_t device,
 			   const struct entry *entry)
 {
 	const struct oracle_device *to = &oracle->devices[device];
@@ -132,11 +132,9 @@ static void judge_entry_to(struct oracle *oracle, struct moment moment, uint32_t
 	if (!bond->is_friend)
 		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " is no friend",
 			      id_of_device(oracle, device), entry->user.value);
-	if (bond->is_muted && !may_be_muted)
+	if (bond->is_muted)
 		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " was unsubscribed",
 			      id_of_device(oracle, device), entry->user.value);
-	if (bond->is_muted)
-		return;
 	bond->state = BOND_TOLD;
 	bond->was_unfriended = false;
 	bond->known = oracle->users[user].location;
@@ -144,16 +142,20 @@ static void judge_entry_to(struct oracle *oracle, struct moment moment, uint32_t
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-/* A friend's place in the list: RANGE_IN must be there, RANGE_BORDER may, others must not. */
+static bool may_be_listed(const struct list *list, uint32_t user)
+{
+	if (list->device == ORACLE_NOBODY)
+		return list->is_friend[user];
+	const struct bond *bond = oracle_bond(list->oracle, list->device, user);
+	return bond->is_friend && !bond->is_muted;
+}
+
+/* A user's place in the list: RANGE_IN must be there, RANGE_BORDER may, others must not. */
 static enum range range_in_list(const struct list *list, uint32_t user)
 {
-	struct oracle *oracle = list->oracle;
-	if (list->device == ORACLE_NOBODY ? !list->is_friend[user] :
-					    !oracle_bond(oracle, list->device, user)->is_friend)
+	if (!may_be_listed(list, user))
 		return RANGE_OUT;
-	enum range range = range_of(oracle, list->moment, list->user, user);
-	bool is_muted = list->device != ORACLE_NOBODY && oracle_bond(oracle, list->device, user)->is_muted;
-	return range == RANGE_IN && is_muted ? RANGE_BORDER : range;
+	return range_of(list->oracle, list->moment, list->user, user);
 }
 
 static void judge_total(const struct list *list, uint32_t total)
@@ -232,7 +234,7 @@ static void judge_page(const struct list *list, uint32_t limit, const struct pag
 				      page->nearby.next.user.value != entries[count - 1].user.value))
 		oracle_object(oracle, "list of %" PRIu64 ": next is not the last entry", whose);
 	for (uint32_t i = 0; i < count; i++)
-		judge_entry_to(oracle, list->moment, list->device, true, &entries[i]);
+		judge_entry_to(oracle, list->moment, list->device, &entries[i]);
 	judge_order(list, entries, count, cursor);
 	judge_missing(list, entries, count, cursor, !page->nearby.has_next);
 	judge_total(list, page->nearby.total);
@@ -314,7 +316,7 @@ static void note_listed(struct oracle *oracle, struct moment moment, uint32_t de
 	for (uint32_t user = 0; user < oracle->config.user_count; user++) {
 		struct bond *bond = oracle_bond(oracle, device, user);
 		enum range range = range_in_list(&list, user);
-		if (bond->state != BOND_UNKNOWN || bond->is_muted)
+		if (bond->state != BOND_UNKNOWN)
 			continue;
 		if (range != RANGE_IN && range != RANGE_BORDER)
 			continue;
@@ -400,7 +402,7 @@ static void judge_subscribed(struct oracle *oracle, struct moment moment, uint32
 		if (answer->update.count != 1 || answer->update.entries[0].user.value != about)
 			oracle_object(oracle, "to %" PRIu64 ": subscribe answered with others", to);
 		else
-			judge_entry_to(oracle, moment, device, false, &answer->update.entries[0]);
+			judge_entry_to(oracle, moment, device, &answer->update.entries[0]);
 	} else if (answer != NULL && answer->type == SERVER_GONE) {
 		enum gone_why why = range == RANGE_IDLE ? GONE_IDLE : GONE_FAR;
 		if (range == RANGE_IN || answer->gone.count != 1 || answer->gone.friends[0].why != why ||
@@ -544,7 +546,7 @@ void oracle_judge_frame(struct oracle *oracle, struct moment moment, uint32_t de
 		judge_size(oracle, device, msg->update.count);
 		for (uint32_t i = 0; i < msg->update.count; i++) {
 			judge_once(oracle, device, msg->update.entries[i].user);
-			judge_entry_to(oracle, moment, device, false, &msg->update.entries[i]);
+			judge_entry_to(oracle, moment, device, &msg->update.entries[i]);
 		}
 	} else {
 		oracle_object(oracle, "a frame of type %d", (int)msg->type);

@@ -40,4 +40,5 @@ EXTRA_DIST += \
 	tests/sim/stories/16-a-link-stands-still.story \
 	tests/sim/stories/17-unfriended-while-a-move-is-under-way.story \
 	tests/sim/stories/18-poles-and-the-antimeridian.story \
-	tests/sim/stories/19-the-pole.story
+	tests/sim/stories/19-the-pole.story \
+	tests/sim/stories/20-a-full-core.story

@@ -425,6 +425,8 @@ static bool set(struct story *story, char **words, uint32_t count)
 		config->ttl_us = (uint64_t)(number(story, words[1]) * SECOND_US);
 	} else if (strcmp(words[0], "interval") == 0 && count == 2) {
 		config->interval_us = (uint64_t)(number(story, words[1]) * 1000);
+	} else if (strcmp(words[0], "channels") == 0 && count == 2) {
+		config->channels_max = (uint32_t)number(story, words[1]);
 	} else if (strcmp(words[0], "origin") == 0 && count == 3) {
 		story->origin = globe_place(number(story, words[1]), number(story, words[2]));
 	} else if (strcmp(words[0], "friends") == 0 && count == 3) {
@@ -458,7 +460,6 @@ static void begin(struct story *story, uint32_t cores)
 	config->devices_max = DEVICES_MAX;
 	config->sessions_max = DEVICES_MAX;
 	config->friends_max = USERS_MAX;
-	config->channels_max = 2 * USERS_MAX;
 	config->subscriptions_max = DEVICES_MAX * USERS_MAX;
 	config->table_users_max = 1024;
 	config->link_room = 64;
@@ -555,6 +556,7 @@ static bool play(const char *path, uint32_t turn, uint32_t *turn_count, FILE *te
 	memset(story->crowd, 0xff, sizeof(story->crowd));
 	story->origin = globe_place(52.52, 13.405);
 	story->config.radius_m = 8046.72;
+	story->config.channels_max = 2 * USERS_MAX;
 	story->config.ttl_us = 600ull * SECOND_US;
 	char line[LINE_BYTES];
 	while (!story->is_wrong && fgets(line, sizeof(line), file) != NULL) {

@@ -17,6 +17,7 @@
  *   radius METRES            8046.72 when not said
  *   ttl SECONDS              600 when not said
  *   interval MS              between two frames to one device; 0 when not said
+ *   channels COUNT           users that a core can know of; more than enough when not said
  *   origin LAT LON           where 0 0 is; 52.52 13.405 when not said
  *   friends ann bob          are friends from the start
  * Then:

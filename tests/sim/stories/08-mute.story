@@ -1,4 +1,5 @@
-# unsubscribe mutes a friend for this session; subscribe answers where the friend is, or why not.
+# unsubscribe mutes a friend for this session, in its lists too; subscribe answers where the friend
+# is, or why not.
 users ann bob carl
 friends ann bob
 
@@ -14,6 +15,8 @@ at bob 100 0
 > ann: update bob 100.0 m
 > bob: nearby 1 of 1: ann 100.0 m
 unsubscribe ann bob
+nearby ann
+> ann: nearby 0 of 0
 at bob 200 0
 at bob 20000 0
 > bob: gone ann far
@@ -32,6 +35,3 @@ subscribe ann carl
 > ann: error not_friend
 unsubscribe ann carl
 > ann: error not_friend
-# Muting is for the asking session only.
-nearby bob
-> bob: nearby 0 of 0
