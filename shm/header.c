@@ -106,16 +106,21 @@ static bool lock_is_held(int fd)
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+/* A number of the header that a reader will count up to. */
+static uint32_t word_bounded(shm_word *word, uint32_t max)
+{
+	uint64_t value = word_load(word);
+	return value <= max ? (uint32_t)value : max;
+}
+
 void nearby_segment_info(const struct nearby_segment *segment, struct nearby_segment_info *info)
 {
 	struct header *header = segment->header;
 	memset(info, 0, sizeof(*info));
 	info->version = (uint32_t)header->version;
-	info->cores = (uint32_t)word_load(&header->cores);
-	info->blocks = (uint32_t)word_load(&header->blocks);
-	info->counter_count = (uint32_t)word_load(&header->counter_count);
-	if (info->counter_count > COUNTERS_MAX)
-		info->counter_count = 0;
+	info->cores = word_bounded(&header->cores, NEARBYSHM_CORES_MAX);
+	info->blocks = word_bounded(&header->blocks, BLOCKS_MAX);
+	info->counter_count = word_bounded(&header->counter_count, COUNTERS_MAX);
 	info->layout_hash = header->layout_hash;
 	info->users_max = word_load(&header->users_max);
 	info->slot_count = (uint64_t)segment->partition_slots * NEARBYSHM_PARTITIONS;

@@ -44,3 +44,13 @@ TESTS += tests/unit/test_shm_steps
 tests_unit_test_shm_steps_SOURCES = tests/unit/test_shm_steps.c $(shm_sources)
 tests_unit_test_shm_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DNEARBYSHM_TEST_STEPS
 tests_unit_test_shm_steps_LDADD = libbase.la $(CMOCKA_LIBS)
+
+# The programs that nearby-shm(5) shows.
+check_PROGRAMS += man/examples/shm-read tests/unit/test_shm_example
+TESTS += tests/unit/test_shm_example
+EXTRA_DIST += man/examples/shm-read.py
+man_examples_shm_read_SOURCES = man/examples/shm-read.c
+man_examples_shm_read_LDADD = libnearbyshm.la
+tests_unit_test_shm_example_SOURCES = tests/unit/test_shm_example.c
+tests_unit_test_shm_example_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_shm_example_LDADD = libnearbyshm.la libbase.la $(CMOCKA_LIBS)

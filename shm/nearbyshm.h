@@ -136,8 +136,10 @@ int nearby_segment_unlink(const char *instance);
 /* Copies what stands in the header. Never fails. */
 void nearby_segment_info(const struct nearby_segment *segment, struct nearby_segment_info *info);
 
-/* The words of a block, for its one writer (base/counter.h) or for reading. */
+#ifndef __cplusplus
+/* The words of a block, for its one writer. (C++ has no word for their type.) */
 _Atomic uint64_t *nearby_segment_block(struct nearby_segment *segment, uint32_t block);
+#endif
 const struct nearby_counter_info *nearby_segment_counter(const struct nearby_segment *segment,
 							 uint32_t counter);
 /* Sum over blocks (maximum for an alert) of word `word` of a counter; word 0 save for histograms.

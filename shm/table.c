@@ -320,9 +320,11 @@ uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, 
 			at = span_next(&span, at);
 			continue;
 		}
-		/* The cursor stays: another entry may have moved in here. */
 		removed[count++] = word_load(&slot->key) - 1;
 		entry_remove(&span, at);
+		/* Another entry may have moved in here: then it is the next to be looked at. */
+		if (word_load(&slot->key) == 0)
+			at = span_next(&span, at);
 	}
 	*cursor = at;
 	return count;

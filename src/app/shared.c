@@ -36,6 +36,8 @@ static int open_segment(struct app_shared *shared)
 	static const char *const births[] = { "made empty", "adopted with its locations",
 					      "made empty: the one there was of another boot or layout" };
 	log_info("segment of instance %s: %s", config->instance, births[birth]);
+	if (reason != NULL)
+		log_notice("segment of instance %s: %s", config->instance, reason);
 	return 0;
 }
 
