@@ -1,7 +1,9 @@
 # Manual pages. Their lists come from the tables of the code: man/expand.awk puts them in place of
 # the lines "@gen-man NAME@".
-expand = $(srcdir)/man/expand.awk tools/gen-man$(EXEEXT) tools/gen-ctl$(EXEEXT)
+expand = $(srcdir)/man/expand.awk tools/gen-man$(EXEEXT) tools/gen-ctl$(EXEEXT) \
+	tools/gen-bench$(EXEEXT)
 expanded_pages = \
+	man/nearby-bench.1 \
 	man/nearbyd.8 \
 	man/nearbyctl.8 \
 	man/nearbyd.conf.5 \

@@ -7,6 +7,7 @@ libbench_la_SOURCES = \
 	tools/bench/cast.c tools/bench/cast.h \
 	tools/bench/control.c tools/bench/control.h \
 	tools/bench/crew.c tools/bench/crew.h \
+	tools/bench/exits.tbl \
 	tools/bench/dataset.c tools/bench/dataset.h \
 	tools/bench/fleet.c tools/bench/fleet.h \
 	tools/bench/frame.c tools/bench/frame.h \
@@ -31,6 +32,10 @@ bin_PROGRAMS += nearby-bench
 nearby_bench_SOURCES = tools/bench/main.c
 nearby_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 nearby_bench_LDADD = libbench.la
+
+# What the manual page takes from the tables.
+noinst_PROGRAMS += tools/gen-bench
+tools_gen_bench_SOURCES = tools/bench/gen.c
 
 check_PROGRAMS += tests/unit/test_bench
 TESTS += tests/unit/test_bench

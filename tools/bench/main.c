@@ -184,7 +184,7 @@ int main(int argc, char **argv)
 	int parsed = options_parse(&options, argc, argv);
 	if (parsed != 0)
 		return parsed > 0 ? RUN_RIGHT : RUN_USAGE;
-	int status = RUN_NOT_BEGUN;
+	enum run_exit status = RUN_NOT_BEGUN;
 	if (bench_prepare(&bench, &material, &key, &options) == 0 &&
 	    bench_setup(&bench, &options) == 0)
 		status = run(&bench, &options);

@@ -37,7 +37,7 @@ static void usage_print(FILE *file)
 		      "(--edges FILE | --map FILE) [OPTION...]\n"
 		      "       nearby-bench walk --token-key FILE [OPTION...]\n\n"
 		      "Drives real sessions of a running nearbyd and checks every push against "
-		      "brute force.\nR: for replay, W: for walk.\n\n");
+		      "brute force.\nR: for replay, W: for walk. nearby-bench(1) has more.\n\n");
 	for (unsigned i = 0; i < OPTION_COUNT; i++) {
 		char head[64];
 		const char *argument = OPTIONS[i].argument == NULL ? "" : OPTIONS[i].argument;

@@ -265,7 +265,7 @@ static const char *outcome_text(enum outcome outcome)
 	return NULL;
 }
 
-static int run_report(struct run *run, enum outcome outcome)
+static enum run_exit run_report(struct run *run, enum outcome outcome)
 {
 	bool is_walk = run->options->command == COMMAND_WALK;
 	control_sum(run->bench->control, &run->sum);
@@ -283,7 +283,7 @@ static int run_report(struct run *run, enum outcome outcome)
 	return report_is_right(&report) && !was_cut_off ? RUN_RIGHT : RUN_WRONG;
 }
 
-int run(struct bench *bench, const struct options *options)
+enum run_exit run(struct bench *bench, const struct options *options)
 {
 	struct run *made = calloc(1, sizeof(*made));
 	if (made == NULL || screen_open(&made->screen, bench->world, bench->control) < 0) {
@@ -296,7 +296,7 @@ int run(struct bench *bench, const struct options *options)
 	signal(SIGTERM, on_signal);
 	/* What stands in a buffer would be printed by each child once more. */
 	fflush(NULL);
-	int status = RUN_NOT_BEGUN;
+	enum run_exit status = RUN_NOT_BEGUN;
 	bool is_forked = workers_fork(made) == 0;
 	enum outcome outcome = is_forked ? run_phases(made) : OUTCOME_DIED;
 	workers_end(made);

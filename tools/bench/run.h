@@ -11,16 +11,17 @@
 #include "bench/options.h"
 #include "bench/worker.h"
 
+/* The exit status of the program. */
+enum run_exit {
+#define EXIT(name, status, meaning) RUN_##name = status,
+#include "bench/exits.tbl"
+#undef EXIT
+};
+
 /* Workers that a user count needs under the process's limit of descriptors. */
 uint32_t run_workers_needed(uint32_t users);
 
-/* Runs and prints the report. The exit status of the program, see nearby-bench(1). */
-int run(struct bench *bench, const struct options *options);
-
-/* Exit statuses. */
-#define RUN_RIGHT     0 /* nothing was wrong or missing */
-#define RUN_WRONG     1 /* something was */
-#define RUN_USAGE     2 /* the command line */
-#define RUN_NOT_BEGUN 3 /* files, key, admin listener or processes */
+/* Runs and prints the report. */
+enum run_exit run(struct bench *bench, const struct options *options);
 
 #endif
