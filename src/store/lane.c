@@ -66,9 +66,11 @@ uint32_t lane_take(struct lane *lane, uint32_t poster, struct store_request **re
 
 void lane_answer(struct lane *lane, struct store_request *request)
 {
+	/* Once posted it is the client's again, and may be gone. */
+	uint32_t client = request->client;
 	/* A client has fewer requests on their way than the ring has room for. */
-	check(ring_post(lane->answers[request->client], &request));
-	lane->woken |= (uint64_t)1 << request->client;
+	check(ring_post(lane->answers[client], &request));
+	lane->woken |= (uint64_t)1 << client;
 }
 
 void lane_wake(struct lane *lane)

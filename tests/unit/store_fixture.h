@@ -57,6 +57,8 @@ static inline void fixture_init(struct fixture *fixture)
 		.friends_max = 5000,
 		.history_commit_ms = 3600 * 1000,
 		.history_pending_max = 1 << 20,
+		/* ThreadSanitizer leaves no room for several of a terabyte. */
+		.map_bytes = (uint64_t)1 << 30,
 		.counters = fixture->counters,
 		.wake = fixture_woken,
 		.wake_context = fixture,
