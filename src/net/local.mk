@@ -24,3 +24,23 @@ check_PROGRAMS += tests/echo-server
 tests_echo_server_SOURCES = tests/echo-server.c
 tests_echo_server_CFLAGS = $(AM_CFLAGS) -pthread
 tests_echo_server_LDADD = libnet.la libbase.la -lpthread
+
+net_unit_tests = \
+	tests/unit/test_http \
+	tests/unit/test_mesh \
+	tests/unit/test_timer \
+	tests/unit/test_websocket
+check_PROGRAMS += $(net_unit_tests)
+TESTS += $(net_unit_tests)
+tests_unit_test_http_SOURCES = tests/unit/test_http.c
+tests_unit_test_http_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_mesh_SOURCES = tests/unit/test_mesh.c
+tests_unit_test_mesh_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_test_mesh_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_timer_SOURCES = tests/unit/test_timer.c
+tests_unit_test_timer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_timer_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_websocket_SOURCES = tests/unit/test_websocket.c
+tests_unit_test_websocket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_websocket_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)

@@ -1,14 +1,16 @@
 /*
  * Owns: the only use of wslay.
- * Invariant: wslay never sees a byte beyond the frame that the header scanner is in, so its context
- *   is empty whenever the scanner stands between frames; a context that judged something wrong is
+ * Invariant: wslay never sees a byte beyond the frame that the scanner is in, so its context is
+ *   empty whenever the scanner stands between frames; a context that judged something wrong is
  *   never lent again.
  * Thread: the core's.
  * Does not know: see the header.
  *
  * wslay reports a frame only when its payload starts, and nothing of a header that is half read.
  * The scanner in front reads the header too: it counts what a frame still lacks, which tells when a
- * context is empty, and refuses a frame by its header alone, before anything of it is kept.
+ * context is empty, and refuses a frame by its header alone, before anything of it is kept. Control
+ * frames are shown to wslay whole: of a Close in portions it takes the first two bytes of each for
+ * the code, and does not check them as text.
  */
 #include "net/websocket.h"
 
@@ -36,10 +38,10 @@ struct websocket_lease {
 	/* What wslay may read now. */
 	const uint8_t *at, *end;
 
-	/* The frame that is being read. */
-	uint8_t header[CLIENT_HEADER_BYTES_MAX];
-	uint8_t header_bytes; /* read so far */
-	uint64_t payload_left;
+	/* The frame that is being read: its header, and of a control frame all. */
+	uint8_t head[CLIENT_HEADER_BYTES_MAX + WEBSOCKET_CONTROL_BYTES_MAX];
+	uint8_t head_bytes; /* read so far */
+	uint64_t payload_left; /* of a data frame */
 
 	/* The message that is being read; control frames may come in between. */
 	bool in_message;
@@ -56,6 +58,12 @@ struct websocket_lease {
 	uint16_t verdict; /* our own, 0 when none */
 	bool stopped;	  /* the sink wants no more */
 };
+
+/* The opcode's highest bit. */
+static bool is_control(const struct websocket_lease *lease)
+{
+	return (lease->head[0] & 0x08) != 0;
+}
 
 /* ---- the message that is being read --------------------------------------------------------- */
 
@@ -137,8 +145,7 @@ static void on_chunk(wslay_event_context_ptr wslay,
 		     const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *user_data)
 {
 	struct websocket_lease *lease = user_data;
-	bool is_control = (lease->header[0] & 0x08) != 0;
-	if (is_control || chunk->data_length == 0)
+	if (is_control(lease) || chunk->data_length == 0)
 		return;
 	if (!keep(lease, chunk->data, chunk->data_length)) {
 		lease->verdict = WEBSOCKET_INTERNAL;
@@ -254,31 +261,31 @@ void websocket_fini(struct websocket_pool *pool, struct websocket *websocket)
 		lease_give(pool, &websocket->lease, false);
 }
 
-/* ---- the header scanner --------------------------------------------------------------------- */
+/* ---- the scanner ---------------------------------------------------------------------------- */
 
 /* Bytes of the header, as far as its first two tell. */
 static uint8_t header_length(const struct websocket_lease *lease)
 {
-	if (lease->header_bytes < 2)
+	if (lease->head_bytes < 2)
 		return 2;
 	uint8_t length = 2;
-	uint8_t announced = lease->header[1] & 0x7f;
+	uint8_t announced = lease->head[1] & 0x7f;
 	if (announced == 126)
 		length += 2;
 	else if (announced == 127)
 		length += 8;
-	return (lease->header[1] & 0x80) != 0 ? length + 4 : length;
+	return (lease->head[1] & 0x80) != 0 ? length + 4 : length;
 }
 
 static uint64_t header_payload(const struct websocket_lease *lease)
 {
-	uint8_t announced = lease->header[1] & 0x7f;
+	uint8_t announced = lease->head[1] & 0x7f;
 	unsigned bytes = announced == 126 ? 2 : announced == 127 ? 8 : 0;
 	if (bytes == 0)
 		return announced;
 	uint64_t payload = 0;
 	for (unsigned i = 0; i < bytes; i++)
-		payload = payload << 8 | lease->header[2 + i];
+		payload = payload << 8 | lease->head[2 + i];
 	return payload;
 }
 
@@ -310,13 +317,13 @@ static uint16_t judge_data(struct websocket_lease *lease, uint8_t opcode, uint64
 /* A whole header: 0, or the code that refuses the frame. */
 static uint16_t judge_header(struct websocket_lease *lease)
 {
-	bool is_final = (lease->header[0] & 0x80) != 0;
-	bool is_masked = (lease->header[1] & 0x80) != 0;
-	bool is_reserved = (lease->header[0] & 0x70) != 0;
-	uint8_t opcode = lease->header[0] & 0x0f;
+	bool is_final = (lease->head[0] & 0x80) != 0;
+	bool is_masked = (lease->head[1] & 0x80) != 0;
+	bool is_reserved = (lease->head[0] & 0x70) != 0;
+	uint8_t opcode = lease->head[0] & 0x0f;
 	uint64_t payload = header_payload(lease);
-	lease->payload_left = payload;
-	uint8_t announced = lease->header[1] & 0x7f;
+	lease->payload_left = is_control(lease) ? 0 : payload;
+	uint8_t announced = lease->head[1] & 0x7f;
 	bool is_padded = (announced == 126 && payload < 126) || (announced == 127 && payload < 65536);
 	/* The highest bit of a length must be 0. */
 	if (!is_masked || is_reserved || is_padded || payload >> 63 != 0)
@@ -326,28 +333,30 @@ static uint16_t judge_header(struct websocket_lease *lease)
 	return judge_data(lease, opcode, payload);
 }
 
-/* How many of the bytes belong to the frame that is being read, or begins here. */
-static size_t scan_frame(struct websocket_lease *lease, const uint8_t *bytes, size_t length)
+/* Bytes of the head, as far as it is known; a control frame was judged by then, so it is short. */
+static uint8_t head_length(const struct websocket_lease *lease)
 {
-	size_t used = 0;
-	bool was_whole = lease->header_bytes >= 2 && lease->header_bytes == header_length(lease);
-	while (!was_whole && used < length && lease->header_bytes < header_length(lease))
-		lease->header[lease->header_bytes++] = bytes[used++];
-	if (lease->header_bytes < 2 || lease->header_bytes < header_length(lease))
-		return used;
-	if (!was_whole)
-		lease->verdict = judge_header(lease);
-	if (lease->verdict != 0)
-		return used;
-	size_t payload = length - used < lease->payload_left ? length - used : (size_t)lease->payload_left;
-	lease->payload_left -= payload;
-	return used + payload;
+	uint8_t length = header_length(lease);
+	if (lease->head_bytes >= length && is_control(lease))
+		length += (uint8_t)header_payload(lease);
+	return length;
 }
 
-static bool frame_is_whole(const struct websocket_lease *lease)
+static bool head_is_whole(const struct websocket_lease *lease)
 {
-	return lease->header_bytes >= 2 && lease->header_bytes == header_length(lease) &&
-	       lease->payload_left == 0;
+	return lease->head_bytes >= 2 && lease->head_bytes == head_length(lease);
+}
+
+/* Takes what belongs to the head, and judges the header as soon as it is there. */
+static size_t read_head(struct websocket_lease *lease, const uint8_t *bytes, size_t length)
+{
+	size_t used = 0;
+	while (used < length && !head_is_whole(lease) && lease->verdict == 0) {
+		lease->head[lease->head_bytes++] = bytes[used++];
+		if (lease->head_bytes == header_length(lease))
+			lease->verdict = judge_header(lease);
+	}
+	return used;
 }
 
 /* ---- feeding -------------------------------------------------------------------------------- */
@@ -379,21 +388,38 @@ static struct websocket_end settle(struct websocket_lease *lease, int result)
 	return end;
 }
 
+/* Lets wslay read exactly these bytes. */
+static struct websocket_end show(struct websocket_lease *lease, const uint8_t *bytes, size_t length)
+{
+	lease->at = bytes;
+	lease->end = bytes + length;
+	struct websocket_end end = settle(lease, wslay_event_recv(lease->wslay));
+	check(end.code != 0 || lease->at == lease->end);
+	return end;
+}
+
+/* Feeds up to the end of the frame at most. */
 static struct websocket_end feed_frame(struct websocket_lease *lease, const uint8_t *bytes,
 				       size_t length, size_t *used)
 {
-	*used = scan_frame(lease, bytes, length);
-	lease->at = bytes;
-	lease->end = bytes + *used;
-	int result = 0;
-	if (lease->verdict == 0)
-		result = wslay_event_recv(lease->wslay);
-	struct websocket_end end = settle(lease, result);
-	if (end.code != 0)
+	struct websocket_end end = { 0 };
+	bool had_head = head_is_whole(lease);
+	*used = read_head(lease, bytes, length);
+	if (lease->verdict != 0)
+		return settle(lease, 0);
+	if (!head_is_whole(lease))
 		return end;
-	check(lease->at == lease->end);
-	if (frame_is_whole(lease))
-		lease->header_bytes = 0;
+	if (!had_head)
+		end = show(lease, lease->head, lease->head_bytes);
+	size_t payload = length - *used;
+	if (payload > lease->payload_left)
+		payload = (size_t)lease->payload_left;
+	if (end.code == 0 && payload > 0)
+		end = show(lease, bytes + *used, payload);
+	*used += payload;
+	lease->payload_left -= payload;
+	if (lease->payload_left == 0)
+		lease->head_bytes = 0;
 	return end;
 }
 
@@ -422,7 +448,7 @@ struct websocket_end websocket_feed(struct websocket_pool *pool, struct websocke
 		at += used;
 		length -= used;
 	}
-	bool is_between = lease->header_bytes == 0 && !lease->in_message;
+	bool is_between = lease->head_bytes == 0 && !lease->in_message;
 	if (end.code != 0)
 		lease_give(pool, &websocket->lease, false);
 	else if (is_between)
