@@ -106,7 +106,6 @@ struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file
 
 static void let_go(struct net *net, struct connection *c)
 {
-	check(!c->is_receiving && !c->is_sending && !c->is_dirty && !c->is_ready);
 	timer_clear(&net->wheel, &c->timer);
 	uring_close_file(net_uring(net, c), c->file, c->resets);
 	release_lent(net, c);
@@ -351,7 +350,8 @@ static void start_lingering(struct net *net, struct connection *c)
 		connection_end(net, c, (enum close_reason)c->reason);
 		return;
 	}
-	uring_shutdown(net_uring(net, c), c->file, SHUT_WR);
+	c->is_shutting = true;
+	uring_shutdown(net_uring(net, c), c->file, SHUT_WR, uring_tag_make(EVENT_SHUT, c->slot));
 	connection_receive(net, c);
 	connection_rearm(net, c);
 }
@@ -401,13 +401,22 @@ void connection_finish(struct net *net, struct connection *c, enum close_reason 
 	connection_ready(net, c);
 }
 
-/* The kernel, and the lists of the turn, let go of it first. */
+/* The kernel, and the lists of the turn, let go of it first. A shutdown too: the kernel looks its
+ * file up only when it runs, and would by then find the next connection there. */
 static void die(struct net *net, struct connection *c)
 {
 	timer_clear(&net->wheel, &c->timer);
 	release_lent(net, c);
-	if (!c->is_receiving && !c->is_sending && !c->is_dirty && !c->is_ready)
+	if (!c->is_receiving && !c->is_sending && !c->is_shutting && !c->is_dirty && !c->is_ready)
 		let_go(net, c);
+}
+
+static void cancel_all(struct net *net, const struct connection *c)
+{
+	if (c->is_receiving)
+		uring_cancel(net_uring(net, c), uring_tag_make(EVENT_RECEIVE, c->slot));
+	if (c->is_sending)
+		uring_cancel(net_uring(net, c), uring_tag_make(EVENT_SEND, c->slot));
 }
 
 void connection_end(struct net *net, struct connection *c, enum close_reason reason)
@@ -419,10 +428,16 @@ void connection_end(struct net *net, struct connection *c, enum close_reason rea
 		c->reason = (uint8_t)reason;
 		if (!was_reported)
 			report(net, c);
-		if (c->is_receiving || c->is_sending)
-			uring_shutdown(net_uring(net, c), c->file, SHUT_RDWR);
+		cancel_all(net, c);
 	}
 	die(net, c);
+}
+
+void connection_was_shut(struct net *net, struct connection *c)
+{
+	c->is_shutting = false;
+	if (c->state == CONN_DYING)
+		die(net, c);
 }
 
 void connection_leave(struct net *net, struct connection *c)

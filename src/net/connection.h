@@ -1,7 +1,7 @@
 /*
  * Owns: one connection: its descriptor, what waits to be sent, its timer, its way to the end.
- * Invariant: at most one receive and one send are under way; the record is freed only when the
- *   kernel has let go of both. Receiving side and sending side end apart: see enum conn_state.
+ * Invariant: at most one receive, one send and one shutdown are under way; the record is freed only
+ *   when the kernel has let go of all. Receiving side and sending side end apart: see enum conn_state.
  * Thread: the core's.
  * Does not know: HTTP or WebSocket; http_session.c and websocket_session.c speak over it.
  */
@@ -55,7 +55,8 @@ struct connection {
 
 	bool is_known : 1;     /* shown to the layer above, which so gets closed() */
 	bool is_receiving : 1; /* a receive is under way */
-	bool is_sending : 1;   /* a send is under way */
+	bool is_sending : 1;   /* a send is under way, or a pass to another core */
+	bool is_shutting : 1;  /* a shutdown is under way */
 	bool is_dirty : 1;     /* in the list of those with something to send */
 	bool is_ready : 1;     /* in the list of those that may go on */
 	bool wants_room : 1;   /* was told that there is no room: owes a writable() */
@@ -139,6 +140,7 @@ void connection_abort(struct net *net, struct connection *c, enum close_reason r
 void connection_received(struct net *net, struct connection *c, int32_t result, const void *bytes,
 			 bool more);
 void connection_sent(struct net *net, struct connection *c, int32_t result);
+void connection_was_shut(struct net *net, struct connection *c);
 void connection_due(struct net *net, struct connection *c);
 /* Its turn in the list of those that may go on. */
 void connection_proceed(struct net *net, struct connection *c);

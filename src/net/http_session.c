@@ -74,13 +74,6 @@ static bool status_has_body(unsigned status)
 	return status >= 200 && status != 204 && status != 304;
 }
 
-/* An answer is given while a body still comes: where the next request begins is then unknown. */
-static void settle_closing(struct connection *c)
-{
-	if (!c->body_done)
-		c->closes = true;
-}
-
 static void fail_for_memory(struct net *net, struct connection *c)
 {
 	c->answered = true;
@@ -125,7 +118,9 @@ void net_respond(struct net *net, struct conn_id conn, unsigned status, const ch
 	if (c == NULL || c->state != CONN_REQUEST)
 		return;
 	check(!c->has_begun && !c->answered);
-	settle_closing(c);
+	/* The rest of the body is not waited for. */
+	if (!c->body_done)
+		c->closes = true;
 	put_answer(net, c, status, content_type, headers, header_count, body, length);
 	c->answered = true;
 	connection_ready(net, c);
@@ -137,7 +132,6 @@ void net_respond_begin(struct net *net, struct conn_id conn, unsigned status, co
 	if (c == NULL || c->state != CONN_REQUEST)
 		return;
 	check(!c->has_begun && !c->answered);
-	settle_closing(c);
 	/* Without chunks only the end of the connection tells the end of the answer. */
 	if (c->is_old)
 		c->closes = true;
@@ -326,7 +320,8 @@ void http_session_received(struct net *net, struct connection *c, const void *by
 
 static void next_request(struct net *net, struct connection *c)
 {
-	if (c->closes) {
+	/* Where a body that was answered early would end, nobody looks. */
+	if (c->closes || !c->body_done) {
 		connection_finish(net, c, CLOSE_SERVER);
 		return;
 	}

@@ -205,6 +205,9 @@ static void handle_event(struct net *net, uint32_t ring, const struct uring_even
 	case EVENT_SEND:
 		connection_sent(net, &net->connections[value], event->result);
 		break;
+	case EVENT_SHUT:
+		connection_was_shut(net, &net->connections[value]);
+		break;
 	case EVENT_WAKE:
 		net->was_woken = true;
 		await_wake(net);

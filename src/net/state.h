@@ -38,6 +38,7 @@ enum event_kind {
 	EVENT_ACCEPT,	/* listener * NET_ACCEPTS + number */
 	EVENT_RECEIVE,	/* slot */
 	EVENT_SEND,	/* slot */
+	EVENT_SHUT,	/* slot */
 	EVENT_WAKE,	/* the eventfd of net_wake was written */
 	EVENT_SIGNAL,	/* number of the ring that has events */
 	EVENT_DOORBELL, /* from another core */

@@ -363,11 +363,11 @@ void uring_send(struct uring *uring, uint32_t file, const void *bytes, size_t le
 	finish(sqe, tag, IOSQE_FIXED_FILE);
 }
 
-void uring_shutdown(struct uring *uring, uint32_t file, int how)
+void uring_shutdown(struct uring *uring, uint32_t file, int how, uring_tag tag)
 {
-	struct io_uring_sqe *sqe = entry(uring, 0);
+	struct io_uring_sqe *sqe = entry(uring, tag);
 	io_uring_prep_shutdown(sqe, (int)file, how);
-	finish(sqe, 0, IOSQE_FIXED_FILE);
+	finish(sqe, tag, IOSQE_FIXED_FILE);
 }
 
 static void linger_none(struct uring *uring, uint32_t file)

@@ -88,8 +88,9 @@ void uring_receive(struct uring *uring, uint32_t file, uring_tag tag);
 /* The same, again and again, until an event without `more`. */
 void uring_receive_many(struct uring *uring, uint32_t file, uring_tag tag);
 void uring_send(struct uring *uring, uint32_t file, const void *bytes, size_t length, uring_tag tag);
-/* shutdown(2) with `how`; no event. */
-void uring_shutdown(struct uring *uring, uint32_t file, int how);
+/* shutdown(2) with `how`. The file must not be closed before the event: the kernel may run it later
+ * than what is submitted after it. */
+void uring_shutdown(struct uring *uring, uint32_t file, int how, uring_tag tag);
 /* Frees the file; no event. `reset`: what waits to be sent is dropped and the peer gets a reset,
  * where the kernel can (6.7); else as usual, after which TCP_USER_TIMEOUT ends it. */
 void uring_close_file(struct uring *uring, uint32_t file, bool reset);
