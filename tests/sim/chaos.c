@@ -57,7 +57,7 @@ static const uint32_t intervals_ms[] = { 0, 0, 100, 1000 };
 	ACTION(long_wait, 3)                                                                       \
 	ACTION(clock_jump, 2)                                                                      \
 	ACTION(pace, 2)                                                                            \
-	ACTION(settle, 4)                                                                          \
+	ACTION(settle, 6)                                                                          \
 	ACTION(quiet, 3)                                                                           \
 	ACTION(restart, 1)
 
@@ -83,6 +83,7 @@ struct chaos {
 	uint32_t steps_max;
 	uint32_t weights[ACTION_COUNT];
 	uint32_t weight_sum;
+	uint32_t interval_ms;
 	uint64_t pause_max_us; /* between two steps */
 	bool is_crowded;       /* all users in one partition, which may be too small for them */
 	bool pages_at_once;    /* clients take all pages after their first location */
@@ -204,7 +205,8 @@ static void throw_machine(struct chaos *chaos, uint32_t user_count)
 	config->devices_max = user_count * 2 + 4;
 	config->radius_m = radii_m[dice_below(dice, ARRAY_COUNT(radii_m))];
 	config->ttl_us = (uint64_t)ttls_s[dice_below(dice, ARRAY_COUNT(ttls_s))] * SECOND_US;
-	config->interval_us = (uint64_t)intervals_ms[dice_below(dice, ARRAY_COUNT(intervals_ms))] * 1000;
+	chaos->interval_ms = intervals_ms[dice_below(dice, ARRAY_COUNT(intervals_ms))];
+	config->interval_us = chaos->interval_ms * 1000ull;
 	config->friends_max = user_count;
 	/* Room for all, or seldom for fewer. */
 	config->sessions_max = dice_chance(dice, 3) ? dice_from(dice, 2, 8) : config->devices_max;
@@ -648,16 +650,25 @@ static void do_clock_jump(struct chaos *chaos)
 
 static void do_pace(struct chaos *chaos)
 {
-	uint32_t interval_ms = intervals_ms[dice_below(&chaos->dice, ARRAY_COUNT(intervals_ms))];
-	trace(chaos, "a frame every %u ms at most", interval_ms);
-	cluster_interval(chaos->cluster, interval_ms * 1000ull);
+	chaos->interval_ms = intervals_ms[dice_below(&chaos->dice, ARRAY_COUNT(intervals_ms))];
+	trace(chaos, "a frame every %u ms at most", chaos->interval_ms);
+	cluster_interval(chaos->cluster, chaos->interval_ms * 1000ull);
 }
 
 static void do_settle(struct chaos *chaos)
 {
 	trace(chaos, "settling");
+	/* Rescans go on in ticks, and what the links can take. */
+	for (uint32_t round = 0; round < 3; round++) {
+		cluster_settle(chaos->cluster);
+		for (uint32_t core = 0; core < cluster_cores(chaos->cluster); core++)
+			cluster_tick(chaos->cluster, core);
+	}
 	cluster_settle(chaos->cluster);
 	cluster_check(chaos->cluster);
+	if (chaos->interval_ms == 0)
+		oracle_judge_prompt(cluster_oracle(chaos->cluster), cluster_moment(chaos->cluster),
+				    UINT64_MAX);
 }
 
 static void do_quiet(struct chaos *chaos)

@@ -718,8 +718,21 @@ static void check_sessions(struct cluster *cluster, uint32_t user)
 	}
 }
 
+/* The engines count as many sessions as there are devices. */
+static void check_gauges(struct cluster *cluster)
+{
+	uint64_t alive = 0, counted = 0;
+	for (uint32_t device = 0; device < cluster->config.devices_max; device++)
+		alive += oracle_is_alive(cluster->oracle, device);
+	for (uint32_t core = 0; core < cluster->cores; core++)
+		counted += counter_get(&cluster->nodes[core].counters[ENGINE_COUNTER_SESSIONS]);
+	if (counted != alive)
+		oracle_object(cluster->oracle, "%" PRIu64 " sessions counted, not %" PRIu64, counted, alive);
+}
+
 void cluster_check(struct cluster *cluster)
 {
+	check_gauges(cluster);
 	for (uint32_t core = 0; core < cluster->cores; core++)
 		engine_check(cluster->nodes[core].engine);
 	for (uint32_t user = 0; user < cluster->config.user_count; user++)

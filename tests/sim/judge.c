@@ -575,12 +575,34 @@ static void judge_bond(struct oracle *oracle, struct moment moment, uint32_t dev
 	bool does_know = bond->state != BOND_UNKNOWN;
 	uint64_t to = id_of_device(oracle, device), about = id_of(oracle, user);
 	if (must_know && !does_know)
-		oracle_object(oracle, "quiet: %" PRIu64 " (device %u) misses %" PRIu64, to, device, about);
+		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) misses %" PRIu64, to, device, about);
 	else if (!must_know && does_know)
-		oracle_object(oracle, "quiet: %" PRIu64 " (device %u) still has %" PRIu64, to, device, about);
+		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) still has %" PRIu64, to, device, about);
 	else if (must_know && !is_location_same(&bond->known, &oracle->users[user].location))
-		oracle_object(oracle, "quiet: %" PRIu64 " (device %u) has %" PRIu64 " at an old place", to,
+		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) has %" PRIu64 " at an old place", to,
 			      device, about);
+}
+
+/* Whether what the device knows of the user is due to the user, not to its own latest movement. */
+static bool is_later(const struct oracle *oracle, uint32_t device, uint32_t user)
+{
+	const struct oracle_user *viewer = &oracle->users[oracle->devices[device].user];
+	const struct oracle_user *friend = &oracle->users[user];
+	return viewer->has_location && friend->has_location &&
+	       friend->location.receipt_us > viewer->location.receipt_us;
+}
+
+void oracle_judge_prompt(struct oracle *oracle, struct moment moment, uint64_t settled_us)
+{
+	for (uint32_t device = 0; device < oracle->config.devices_max; device++) {
+		const struct oracle_device *to = &oracle->devices[device];
+		if (!to->is_alive || to->is_paused || oracle_location(oracle, moment, to->user) == NULL)
+			continue;
+		for (uint32_t user = 0; user < oracle->config.user_count; user++)
+			if (is_later(oracle, device, user) &&
+			    !is_freshly_expired(oracle, moment, user, settled_us))
+				judge_bond(oracle, moment, device, user);
+	}
 }
 
 void oracle_judge_views(struct oracle *oracle, struct moment moment, uint64_t settled_us)

@@ -113,6 +113,14 @@ void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t cor
 		       const struct entry *entries, uint32_t count, uint32_t total);
 
 /*
+ * Nothing waits at this moment, though time may bring more: whoever moved or expired later than the
+ * viewer last moved is in each view that he should be in, and in no other. What the viewer's own
+ * movement means may come up to REEVALUATE_AFTER_US later and is not judged here. Devices that are
+ * paused are left out, and expiry that may not have been seen yet, as below.
+ */
+void oracle_judge_prompt(struct oracle *oracle, struct moment moment, uint64_t settled_us);
+
+/*
  * All is quiet: no message is under way, no frame due, and `settled_us` have passed in which expired
  * locations could be swept: each device's view is the truth.
  */

@@ -35,7 +35,8 @@ struct checkin {
 struct data {
 	struct checkin *checkins;
 	uint32_t checkin_count;
-	bool are_friends[USERS][USERS];
+	uint32_t friends[USERS][USERS];
+	uint32_t friend_counts[USERS];
 };
 
 struct replay {
@@ -87,7 +88,8 @@ static bool read_friends(struct data *data)
 	uint32_t a, b, count = 0;
 	for (; fscanf(file, "%" SCNu32 " %" SCNu32, &a, &b) == 2; count++) {
 		check(a < USERS && b < USERS);
-		data->are_friends[a][b] = data->are_friends[b][a] = true;
+		data->friends[a][data->friend_counts[a]++] = b;
+		data->friends[b][data->friend_counts[b]++] = a;
 	}
 	return pclose(file) == 0 && count > 0;
 }
@@ -115,28 +117,31 @@ static void received(void *context, uint32_t device, bool is_answer, const struc
 	}
 }
 
-/* Compares whom the move went out to with all whom it should have. */
+static void compare_with(struct replay *replay, const struct checkin *move, uint32_t user)
+{
+	const struct nearby_location *location = oracle_location(
+		cluster_oracle(replay->cluster), cluster_moment(replay->cluster), user);
+	bool is_wanted = false, is_border = false;
+	if (location != NULL) {
+		long double beyond_m = globe_distance_m(move->place, location->place) -
+				       (long double)RADIUS_M;
+		is_wanted = beyond_m <= 0;
+		is_border = fabsl(beyond_m) <= 1;
+	}
+	replay->border_count += is_border;
+	if (replay->is_delivered[user] == is_wanted)
+		return;
+	replay->border_otherwise += is_border;
+	replay->wrong++;
+	printf("  at %" PRIu64 ": %u to %u was %s%s\n", move->at_s, move->user, user,
+	       is_wanted ? "missed" : "wrong", is_border ? ", within 1 m of the border" : "");
+}
+
+/* Compares whom the move went out to with all whom it should have; to others is a violation. */
 static void compare(struct replay *replay, const struct checkin *move)
 {
-	struct moment moment = cluster_moment(replay->cluster);
-	const struct oracle *oracle = cluster_oracle(replay->cluster);
-	for (uint32_t user = 0; user < USERS; user++) {
-		const struct nearby_location *location = oracle_location(oracle, moment, user);
-		bool is_wanted = false, is_border = false;
-		if (replay->data->are_friends[move->user][user] && location != NULL) {
-			long double beyond_m = globe_distance_m(move->place, location->place) -
-					       (long double)RADIUS_M;
-			is_wanted = beyond_m <= 0;
-			is_border = fabsl(beyond_m) <= 1;
-		}
-		replay->border_count += is_border;
-		if (replay->is_delivered[user] == is_wanted)
-			continue;
-		replay->border_otherwise += is_border;
-		replay->wrong++;
-		printf("  at %" PRIu64 ": %u to %u was %s%s\n", move->at_s, move->user, user,
-		       is_wanted ? "missed" : "wrong", is_border ? ", within 1 m of the border" : "");
-	}
+	for (uint32_t i = 0; i < replay->data->friend_counts[move->user]; i++)
+		compare_with(replay, move, replay->data->friends[move->user][i]);
 }
 
 static void move(struct replay *replay, const struct checkin *checkin)
@@ -181,9 +186,9 @@ static void open_replay(struct replay *replay, uint32_t cores, uint64_t ttl_us, 
 	for (uint32_t user = 0; user < USERS; user++)
 		oracle_named(cluster_oracle(replay->cluster), user, "");
 	for (uint32_t a = 0; a < USERS; a++)
-		for (uint32_t b = a + 1; b < USERS; b++)
-			if (replay->data->are_friends[a][b])
-				book_befriend(book, a, b);
+		for (uint32_t i = 0; i < replay->data->friend_counts[a]; i++)
+			if (a < replay->data->friends[a][i])
+				book_befriend(book, a, replay->data->friends[a][i]);
 	book_restart(book, cores);
 	for (uint32_t user = 0; user < USERS; user++) {
 		replay->devices[user] = cluster_join(replay->cluster, book_load(book, user));
