@@ -284,6 +284,26 @@ static uint64_t friend_count_make_known(struct lmdb_cursor *friends, struct user
 	return 0;
 }
 
+/* Notes the names of a pair that was added: two of the longest fit for each pair. */
+static void pair_note_names(struct lmdb_txn *txn, struct store_request *request, struct store_pair *pair,
+			    uint32_t *names_length)
+{
+	const struct user_id users[2] = { pair->a, pair->b };
+	uint32_t offsets[2], lengths[2];
+	for (unsigned i = 0; i < 2; i++) {
+		struct store_profile profile = { .name_length = 0 };
+		profile_get(txn, users[i], &profile);
+		memcpy(request->names + *names_length, profile.name, profile.name_length);
+		offsets[i] = *names_length;
+		lengths[i] = profile.name_length;
+		*names_length += profile.name_length;
+	}
+	pair->a_name_offset = offsets[0];
+	pair->a_name_length = lengths[0];
+	pair->b_name_offset = offsets[1];
+	pair->b_name_length = lengths[1];
+}
+
 static void pair_put(const struct users *users, struct lmdb_cursor *friends, struct store_pair *pair)
 {
 	struct lmdb_txn *txn = friends->txn;
@@ -336,12 +356,23 @@ static void user_delete(struct lmdb_txn *txn, struct store_request *request)
 static void pairs_change(struct users *users, struct lmdb_txn *txn, struct store_request *request)
 {
 	struct lmdb_cursor friends;
+	uint32_t names_length = 0;
+	if (request->op == STORE_FRIENDS_PUT)
+		request->names = malloc((size_t)request->pair_count * 2 * STORE_NAME_BYTES_MAX + 1);
+	if (request->op == STORE_FRIENDS_PUT && request->names == NULL) {
+		lmdb_fail(txn, -ENOMEM);
+		return;
+	}
 	lmdb_cursor_open(&friends, txn, TABLE_FRIENDS);
 	for (uint32_t i = 0; i < request->pair_count && txn->error == 0; i++) {
-		if (request->op == STORE_FRIENDS_PUT)
-			pair_put(users, &friends, &request->pairs[i]);
-		else
-			pair_remove(txn, &request->pairs[i]);
+		struct store_pair *pair = &request->pairs[i];
+		if (request->op == STORE_FRIENDS_DELETE) {
+			pair_remove(txn, pair);
+			continue;
+		}
+		pair_put(users, &friends, pair);
+		if (pair->result == STORE_PAIR_ADDED)
+			pair_note_names(txn, request, pair, &names_length);
 	}
 	lmdb_cursor_close(&friends);
 }
