@@ -28,7 +28,7 @@ struct route_row {
 };
 
 static const struct route_row rows[ROUTE_COUNT] = {
-#define ROUTE(name, method, pattern, where, who, handler)                                          \
+#define ROUTE(name, text, method, pattern, where, who, handler)                                          \
 	[ROUTE_##name] = { method, pattern, where, who, handler },
 #include "app/routes.tbl"
 #undef ROUTE

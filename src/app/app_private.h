@@ -158,7 +158,7 @@ void api_body(void *context, struct conn_id conn, const void *bytes, size_t leng
 void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
 
 /* Handlers named in routes.tbl. The request is lent for the call. */
-#define ROUTE(name, method, pattern, where, who, handler)                                          \
+#define ROUTE(name, text, method, pattern, where, who, handler)                                          \
 	void handler(struct exchange *exchange, const struct net_request *request);
 #include "app/routes.tbl"
 #undef ROUTE

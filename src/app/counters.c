@@ -51,12 +51,12 @@ static const struct row app_rows[] = {
 #undef COUNTER
 };
 static const struct row route_rows[] = {
-#define ROUTE(name, method, pattern, where, who, handler)                                          \
-	{ "http_request_seconds", "route=\"" method " " pattern "\"",                              \
+#define ROUTE(name, text, method, pattern, where, who, handler)                                          \
+	{ "http_request_seconds", "route=\"" text "\"",                              \
 	  "Time of HTTP requests that succeeded (for streams: all of it).", NEARBY_HISTOGRAM, 0 }, \
-		{ "http_requests_failed_total", "route=\"" method " " pattern "\"",                \
+		{ "http_requests_failed_total", "route=\"" text "\"",                \
 		  "HTTP requests answered 4xx or 5xx.", NEARBY_COUNTER, 0 },                       \
-		{ "http_requests_abandoned_total", "route=\"" method " " pattern "\"",             \
+		{ "http_requests_abandoned_total", "route=\"" text "\"",             \
 		  "HTTP requests whose client left, or timed out, before the answer was whole.",   \
 		  NEARBY_COUNTER, 0 },
 #include "app/routes.tbl"

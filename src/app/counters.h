@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum route {
-#define ROUTE(name, method, pattern, where, who, handler) ROUTE_##name,
+#define ROUTE(name, text, method, pattern, where, who, handler) ROUTE_##name,
 #include "app/routes.tbl"
 #undef ROUTE
 	ROUTE_COUNT

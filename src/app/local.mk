@@ -42,3 +42,10 @@ libapp_la_SOURCES = \
 	src/app/shared.c \
 	src/app/stream.c \
 	src/app/text.c
+
+check_PROGRAMS += tests/unit/test_app
+TESTS += tests/unit/test_app
+tests_unit_test_app_SOURCES = tests/unit/test_app.c
+tests_unit_test_app_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_app_LDADD = libapp.la libconfig.la libtoken.la libnet.la libstore.la libengine.la \
+	libproto.la libnearbyshm.la libbase.la $(CMOCKA_LIBS)

@@ -423,7 +423,7 @@ static void step(struct app *app, struct session *session, struct event *event)
 	check(engine_step(app->engine, event, &out) == 0);
 	if (out.has_record &&
 	    !store_append(app->shared->store, app->core, out.record_user, &out.record))
-		counter_add(&app->counters.app[APP_COUNTER_HISTORY_DROPPED], 1);
+		counter_add(&app->counters.store[STORE_WORD_HISTORY_DROPPED], 1);
 	if (!out.has_answer)
 		return;
 	if (out.answer.type == SERVER_ERROR)

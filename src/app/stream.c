@@ -45,7 +45,6 @@ static void pump(struct exchange *exchange)
 	}
 	while (exchange->in_flight == 0 && net_send_room(app->net, exchange->conn)) {
 		if (exchange->body_length == request->point_count) {
-			store_request_fini(request);
 			exchange->body_length = 0;
 			if (!request->more) {
 				net_respond_end(app->net, exchange->conn);

@@ -1,10 +1,14 @@
-# End-to-end tests: real processes, real sockets. They run in the build folder, wait for answers and
+# End-to-end tests: real processes, real sockets, clients that are not ours. They wait for answers and
 # counters only, and end with 77 (skipped) when a Python module that they need is missing.
-TEST_EXTENSIONS = .py
-# Debian's, which is the one that has Debian's modules.
-PY_LOG_COMPILER = /usr/bin/python3
-AM_PY_LOG_FLAGS = -W ignore
-
-e2e_tests = tests/e2e/test_echo.py
+e2e_tests = \
+	tests/e2e/test_crash.py \
+	tests/e2e/test_echo.py \
+	tests/e2e/test_http.py \
+	tests/e2e/test_sessions.py
 TESTS += $(e2e_tests)
-EXTRA_DIST += $(e2e_tests)
+EXTRA_DIST += $(e2e_tests) tests/e2e/daemon.py
+
+# Both databases of a data directory are sound.
+check_PROGRAMS += tests/e2e/store_check
+tests_e2e_store_check_SOURCES = tests/e2e/store_check.c
+tests_e2e_store_check_LDADD = libstore.la libbase.la

@@ -1,0 +1,80 @@
+/*
+ * Owns: see the header.
+ * Invariant: see the header.
+ * Thread: main.
+ * Does not know: see the header.
+ */
+#include "daemon/watch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+#include <string.h>
+
+/* A core that has not ended a turn for this long is stalled. */
+#define STALLED_US 2000000u
+/* An alert on something that happens holds for this long after the last time. */
+#define HOLD_US (60u * 1000000u)
+
+struct row {
+	const char *text, *help;
+	unsigned level;
+};
+
+static const struct row rows[ALERT_COUNT] = {
+#define ALERT(name, text, level, help) [ALERT_##name] = { text, help, level },
+#include "app/alerts.tbl"
+#undef ALERT
+};
+
+void watch_init(struct watch *watch, struct app_shared *shared, uint32_t block)
+{
+	memset(watch, 0, sizeof(*watch));
+	watch->shared = shared;
+	watch->alerts = counters_block(shared->segment, block).alerts;
+}
+
+static void set(struct watch *watch, enum alert alert, bool holds)
+{
+	bool held = counter_get(&watch->alerts[alert]) != 0;
+	if (holds == held)
+		return;
+	static const char *const levels[] = { "", "low", "medium", "high", "critical" };
+	counter_set(&watch->alerts[alert], holds ? (uint64_t)wall_ms() : 0);
+	if (holds)
+		log_warning("alert (%s) %s begins: %s", levels[rows[alert].level], rows[alert].text, rows[alert].help);
+	else
+		log_notice("alert (%s) %s ends", levels[rows[alert].level], rows[alert].text);
+}
+
+/* An alert on a counter: begins when it grows, ends when it has not for a while. */
+static void set_while_growing(struct watch *watch, enum alert alert, uint32_t row, uint64_t now_us)
+{
+	uint64_t value = nearby_segment_read(watch->shared->segment, row, 0);
+	if (value != watch->before[alert])
+		watch->hold_until_us[alert] = now_us + HOLD_US;
+	watch->before[alert] = value;
+	set(watch, alert, now_us < watch->hold_until_us[alert]);
+}
+
+static bool all_cores_beat(const struct app_shared *shared, uint64_t now_us)
+{
+	for (uint32_t core = 0; core < shared->cores; core++)
+		if (nearby_segment_last_beat(shared->segment, core) + STALLED_US < now_us)
+			return false;
+	return true;
+}
+
+bool watch_look(struct watch *watch, uint64_t now_us)
+{
+	bool beat = all_cores_beat(watch->shared, now_us);
+	set(watch, ALERT_CORE_STALLED, !beat);
+	set_while_growing(watch, ALERT_HISTORY_LOST, counters_store_row(STORE_COUNTER_HISTORY_DROPPED), now_us);
+	set_while_growing(watch, ALERT_HISTORY_FAILING, counters_store_row(STORE_COUNTER_HISTORY_FAILED), now_us);
+	set_while_growing(watch, ALERT_TABLE_FULL, counters_engine_row(ENGINE_COUNTER_LOCATIONS_FULL), now_us);
+	set_while_growing(watch, ALERT_SESSIONS_FULL, counters_app_row(APP_COUNTER_SESSIONS_REFUSED), now_us);
+	set_while_growing(watch, ALERT_MESH_BEHIND, counters_engine_row(ENGINE_COUNTER_RESCANS), now_us);
+	set(watch, ALERT_DRAINING, atomic_load_explicit(&watch->shared->draining, memory_order_relaxed));
+	return beat;
+}

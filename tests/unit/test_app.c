@@ -1,0 +1,190 @@
+/*
+ * Owns: what the small readers of src/app promise: lines, times, query strings, lines of imports.
+ * Invariant: none of its own.
+ * Thread: one.
+ * Does not know: sockets; the rest of src/app is tested through the daemon.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "app/app_private.h"
+#include "app/import.h"
+#include "app/lines.h"
+
+static struct net_text text_of(const char *text)
+{
+	return (struct net_text){ text, strlen(text) };
+}
+
+/* ---- lines ------------------------------------------------------------------------------------ */
+
+/* Feeds `stream` in pieces of `step` bytes and writes each line, or '!' for one that was too long, and
+ * a '|' after each. */
+static void cut(const char *stream, size_t length, size_t step, char *out)
+{
+	struct lines *lines = calloc(1, sizeof(*lines));
+	assert_non_null(lines);
+	for (size_t start = 0;; start += step) {
+		size_t stop = start + step < length ? start + step : length;
+		const char *at = stream + (start < length ? start : length), *line;
+		size_t line_length;
+		enum lines_result result;
+		while ((result = lines_feed(lines, &at, stream + stop, stop == length, &line, &line_length)) !=
+		       LINES_MORE) {
+			if (result == LINES_LONG)
+				out += sprintf(out, "!|");
+			else
+				out += sprintf(out, "%.*s|", (int)line_length, line);
+		}
+		if (stop == length)
+			break;
+	}
+	free(lines);
+}
+
+static void lines_are_the_same_however_the_stream_is_split(void **state)
+{
+	(void)state;
+	static const char stream[] = "one\ntwo\r\n\nfour";
+	for (size_t step = 1; step <= sizeof(stream); step++) {
+		char out[100] = "";
+		cut(stream, strlen(stream), step, out);
+		assert_string_equal(out, "one|two||four|");
+	}
+}
+
+static void a_line_over_the_bound_is_reported_once_and_skipped(void **state)
+{
+	(void)state;
+	size_t longest = LINE_BYTES_MAX_IMPORT;
+	char *stream = malloc(2 * longest + 100);
+	memset(stream, 'x', 2 * longest + 100);
+	stream[longest] = '\n';		    /* just fits */
+	stream[2 * longest + 2] = '\n';	    /* one too long */
+	memcpy(stream + 2 * longest + 3, "end", 4);
+	size_t length = 2 * longest + 6;
+	static const size_t steps[] = { 1, 7, 4096, 100000 };
+	for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+		char *out = calloc(1, 3 * longest);
+		cut(stream, length, steps[i], out);
+		assert_int_equal(strlen(out), longest + 1 + strlen("!|end|"));
+		assert_string_equal(out + longest + 1, "!|end|");
+		free(out);
+	}
+	free(stream);
+}
+
+/* ---- times ------------------------------------------------------------------------------------ */
+
+static void times_are_milliseconds_or_rfc_3339(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} good[] = {
+		{ "0", 0 },
+		{ "1700000000000", 1700000000000 },
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "2001-09-09T01:46:40Z", 1000000000000 },
+		{ "2001-09-09T03:46:40.25+02:00", 1000000000250 },
+		{ "2001-09-08t23:46:40.1239-02:00", 1000000000123 },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+		int64_t ms = -1;
+		assert_true(time_parse(text_of(good[i].text), &ms));
+		assert_int_equal(ms, good[i].ms);
+	}
+	static const char *const bad[] = { "", "-1", "yesterday", "2001-09-09", "2001-13-09T01:46:40Z",
+					   "2001-09-09T01:46:40", "2001-09-09T25:46:40Z", "2001-09-09T01:46:40+2:00",
+					   "2001-09-09T01:46:40Zx", "99999999999999999999" };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+		int64_t ms;
+		assert_false(time_parse(text_of(bad[i]), &ms));
+	}
+}
+
+/* ---- query strings ---------------------------------------------------------------------------- */
+
+static void query_values_are_found_by_whole_names_and_decoded(void **state)
+{
+	(void)state;
+	char memory[8];
+	struct net_text query = text_of("xa=1&a=2&b=%41+%2b&c=&d=123456789&e=%4&f=%zz");
+	assert_true(text_equal(query_value(query, "a", memory, sizeof(memory)), "2"));
+	assert_true(text_equal(query_value(query, "b", memory, sizeof(memory)), "A +"));
+	assert_true(text_equal(query_value(query, "c", memory, sizeof(memory)), ""));
+	static const char *const absent[] = { "d", "e", "f", "g" };
+	for (size_t i = 0; i < ARRAY_COUNT(absent); i++)
+		assert_null(query_value(query, absent[i], memory, sizeof(memory)).bytes);
+	assert_null(query_value((struct net_text){ NULL, 0 }, "a", memory, sizeof(memory)).bytes);
+}
+
+/* ---- lines of imports ------------------------------------------------------------------------- */
+
+static enum import_reason pair_of(const char *line)
+{
+	struct store_pair pair;
+	return import_read_pair(line, strlen(line), &pair);
+}
+
+static void a_pair_is_two_ids_and_a_tab(void **state)
+{
+	(void)state;
+	struct store_pair pair;
+	assert_int_equal(import_read_pair("7\t9223372036854775807", 21, &pair), IMPORT_GOOD);
+	assert_int_equal(pair.a.value, 7);
+	assert_int_equal(pair.b.value, USER_ID_MAX);
+	assert_int_equal(pair_of(""), IMPORT_IGNORED);
+	assert_int_equal(pair_of("# FromNodeId\tToNodeId"), IMPORT_IGNORED);
+	assert_int_equal(pair_of("7 8"), IMPORT_BAD_LINE);
+	assert_int_equal(pair_of("7\t8\t9"), IMPORT_BAD_LINE);
+	assert_int_equal(pair_of("7\t"), IMPORT_BAD_USER);
+	assert_int_equal(pair_of("-7\t8"), IMPORT_BAD_USER);
+	assert_int_equal(pair_of("7\t9223372036854775808"), IMPORT_BAD_USER);
+	assert_int_equal(pair_of("7\t7"), IMPORT_SELF);
+}
+
+static void a_user_line_is_an_object_with_an_id_and_a_profile(void **state)
+{
+	(void)state;
+	struct json_reader *reader;
+	struct store_user user;
+	assert_int_equal(json_reader_open(&reader), 0);
+	static const char good[] = "{\"user\":\"7\",\"name\":\"Ann\"}";
+	assert_int_equal(import_read_user(reader, good, strlen(good), &user), IMPORT_GOOD);
+	assert_int_equal(user.user.value, 7);
+	assert_true(user.has_name && !user.has_picture);
+	assert_memory_equal(user.profile.name, "Ann", 3);
+	static const struct {
+		const char *line;
+		enum import_reason reason;
+	} others[] = { { "", IMPORT_IGNORED },
+		       { "[]", IMPORT_BAD_LINE },
+		       { "{\"user\":7}", IMPORT_BAD_USER },
+		       { "{\"name\":\"x\"}", IMPORT_BAD_USER },
+		       { "{\"user\":\"7\",\"name\":1}", IMPORT_BAD_FIELD } };
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+		assert_int_equal(import_read_user(reader, others[i].line, strlen(others[i].line), &user),
+				 others[i].reason);
+	json_reader_close(&reader);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_are_the_same_however_the_stream_is_split),
+		cmocka_unit_test(a_line_over_the_bound_is_reported_once_and_skipped),
+		cmocka_unit_test(times_are_milliseconds_or_rfc_3339),
+		cmocka_unit_test(query_values_are_found_by_whole_names_and_decoded),
+		cmocka_unit_test(a_pair_is_two_ids_and_a_tab),
+		cmocka_unit_test(a_user_line_is_an_object_with_an_id_and_a_profile),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
