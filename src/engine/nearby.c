@@ -115,26 +115,13 @@ void nearby_first(struct engine *engine, uint64_t now_us, uint32_t slot, struct 
 	page_finish(engine, &page, msg);
 }
 
-/* The location of the user itself, as a place to look from. */
-static bool find_viewer(const struct engine *engine, uint64_t now_us, struct user_id user,
-			struct vantage *vantage)
-{
-	struct nearby_location location;
-	nearby_hint hint = 0;
-	if (nearby_table_get(engine->config.segment, user.value, &hint, &location) < 0 ||
-	    engine_is_expired(engine, now_us, location.receipt_us))
-		return false;
-	*vantage = (struct vantage){ geo_point(location.place), location.receipt_us };
-	return true;
-}
-
 int engine_list(struct engine *engine, uint64_t now_us, struct user_id user,
 		const struct friend_info *friends, uint32_t friend_count,
 		const struct page_cursor *after, uint32_t limit, struct server_msg *msg)
 {
 	check(limit >= 1 && limit <= PAGE_LIMIT_MAX);
 	struct vantage viewer;
-	if (!find_viewer(engine, now_us, user, &viewer))
+	if (!privacy_find_self(engine, now_us, user, &viewer))
 		return -ENOENT;
 	struct page page = { .after = after, .limit = limit };
 	for (uint32_t i = 0; i < friend_count; i++) {

@@ -57,3 +57,14 @@ bool privacy_find(const struct engine *engine, uint64_t now_us, struct channel *
 	*point = geo_point(location.place);
 	return true;
 }
+
+bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
+		       struct vantage *vantage)
+{
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	if (!read_active(engine, now_us, user.value, &hint, &location))
+		return false;
+	*vantage = (struct vantage){ geo_point(location.place), location.receipt_us };
+	return true;
+}

@@ -1,7 +1,7 @@
 /*
  * Owns: the gate. What a viewer may see of a sharer is decided here and nowhere else.
- * Invariant: no other file reads another user's location in order to send it; it is asked at the
- *   moment of sending.
+ * Invariant: no other file reads locations from the table (engine_check apart), so that none can be
+ *   sent past it; it is asked at the moment of sending.
  * Thread: as engine.h.
  * Does not know: sessions, frames, lists.
  */
@@ -26,5 +26,9 @@ bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sigh
  * only chooses whom to ask privacy_see about, so it may say more than that, never less. */
 bool privacy_find(const struct engine *engine, uint64_t now_us, struct channel *sharer,
 		  struct point *point);
+
+/* Where a user is itself, to look from; false when it has no location that counts. */
+bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
+		       struct vantage *vantage);
 
 #endif

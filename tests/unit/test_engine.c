@@ -166,7 +166,10 @@ static void a_location_from_the_past_or_the_future_is_refused(void **state)
 	then_hears(world, ann, "update 2");
 	stand_at(world, bob, (struct nearby_place){ 2, 2 }, now_ms + 60000);
 	then_hears(world, ann, "update 2");
-	/* The clock of one device binds no other. */
+	/* The clock of one device binds no other, and a first ts may be any that is past. */
+	struct device watch = join(world, 2);
+	stand_at(world, watch, (struct nearby_place){ 3, 3 }, INT64_MIN);
+	then_hears(world, ann, "update 2");
 	struct device tablet = join(world, 2);
 	stand_at(world, tablet, far, now_ms - 1000);
 	then_hears(world, ann, "gone 2 far");
@@ -487,6 +490,20 @@ static void the_last_location_of_any_device_is_where_all_look_from(void **state)
 	world_close(world);
 }
 
+static void a_device_that_leaves_takes_along_what_it_was_to_hear(void **state)
+{
+	(void)state;
+	struct world *world = one_core();
+	struct device ann, bob;
+	ann_and_bob_meet(world, &ann, &bob);
+	stand(world, bob, 200);
+	leave(world, ann);
+	struct device next = join(world, 1);
+	assert_int_equal(next.session.slot, ann.session.slot);
+	then_hears(world, next, "nothing");
+	world_close(world);
+}
+
 static void many_devices_of_one_user_come_and_go(void **state)
 {
 	(void)state;
@@ -586,6 +603,35 @@ static void a_crowd_takes_several_frames_and_nobody_is_left_out(void **state)
 	world_close(world);
 }
 
+static void a_crowd_that_never_stands_still_keeps_nobody_from_being_told(void **state)
+{
+	(void)state;
+	struct world *world = world_open((struct world_config){ .sessions_max = CROWD + 1 });
+	struct device crowd[CROWD];
+	struct device ann = ann_in_a_crowd(world, crowd);
+	bool is_told[2 + CROWD] = { false };
+	uint32_t told = 0;
+	/* A frame holds 128 of 300, and those who were just told of have moved again by the next. */
+	for (uint32_t frame = 0; frame < 3; frame++) {
+		jump_us(world, SECOND_US);
+		struct session_id session = { UINT32_MAX, 0 };
+		struct server_msg msg;
+		while (session.slot != ann.session.slot)
+			assert_true(engine_flush(world_engine(world, 0), world_now_us(world),
+						 SECOND_US, &session, &msg));
+		for (uint32_t i = 0; i < msg.update.count; i++) {
+			uint64_t user = msg.update.entries[i].user.value;
+			told += !is_told[user];
+			is_told[user] = true;
+		}
+		for (uint32_t i = 0; i < CROWD; i++)
+			if (is_told[2 + i])
+				stand(world, crowd[i], i + 1);
+	}
+	assert_int_equal(told, CROWD);
+	world_close(world);
+}
+
 static void the_gone_go_first_and_hold_up_nobody(void **state)
 {
 	(void)state;
@@ -631,9 +677,11 @@ int main(void)
 		cmocka_unit_test(a_new_name_is_told_to_those_who_are_near),
 		cmocka_unit_test(each_device_is_told_what_it_has_not_heard),
 		cmocka_unit_test(the_last_location_of_any_device_is_where_all_look_from),
+		cmocka_unit_test(a_device_that_leaves_takes_along_what_it_was_to_hear),
 		cmocka_unit_test(many_devices_of_one_user_come_and_go),
 		cmocka_unit_test(an_id_of_a_session_that_is_gone_names_nothing),
 		cmocka_unit_test(a_crowd_takes_several_frames_and_nobody_is_left_out),
+		cmocka_unit_test(a_crowd_that_never_stands_still_keeps_nobody_from_being_told),
 		cmocka_unit_test(the_gone_go_first_and_hold_up_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
