@@ -33,9 +33,9 @@ static const struct {
 
 static void usage_print(FILE *file)
 {
-	fprintf(file, "usage: nearby-bench replay --token-key FILE --locations FILE "
-		      "(--edges FILE | --map FILE) [OPTION...]\n"
-		      "       nearby-bench walk --token-key FILE [OPTION...]\n\n"
+	fprintf(file, "usage: nearby-bench replay --locations FILE (--edges FILE | --map FILE) "
+		      "[OPTION...]\n"
+		      "       nearby-bench walk [OPTION...]\n\n"
 		      "Drives real sessions of a running nearbyd and checks every push against "
 		      "brute force.\nR: for replay, W: for walk. nearby-bench(1) has more.\n\n");
 	for (unsigned i = 0; i < OPTION_COUNT; i++) {
@@ -103,6 +103,19 @@ static int parse_centre(const char *text, struct nearby_place *centre)
 	return 0;
 }
 
+/* The first of a list as nearbyd takes it, where `*` is every address and so the loopback too. */
+static int parse_address(const char *text, char address[OPTION_ADDRESS_BYTES])
+{
+	size_t length = text == NULL ? 0 : strcspn(text, ",");
+	if (length == 0 || length + sizeof("127.0.0.1") > OPTION_ADDRESS_BYTES)
+		return -EINVAL;
+	const char *host = text[0] == '*' ? "127.0.0.1" : "";
+	size_t skipped = text[0] == '*';
+	snprintf(address, OPTION_ADDRESS_BYTES, "%s%.*s", host, (int)(length - skipped),
+		 text + skipped);
+	return 0;
+}
+
 static int parse_speed(const char *text, double *speed)
 {
 	*speed = 0;
@@ -116,11 +129,9 @@ static int option_take(struct options *options, enum option_name name, const cha
 	int error = 0;
 	switch (name) {
 	case OPTION_CONNECT:
-		options->connect = text;
-		return 0;
+		return parse_address(text, options->connect);
 	case OPTION_ADMIN:
-		options->admin = text;
-		return 0;
+		return parse_address(text, options->admin);
 	case OPTION_TOKEN_KEY:
 		options->token_key = text;
 		return 0;
@@ -193,8 +204,7 @@ static void options_defaults(struct options *options, enum command command)
 	bool is_walk = command == COMMAND_WALK;
 	*options = (struct options){
 		.command = command,
-		.connect = "127.0.0.1:7600",
-		.admin = "127.0.0.1:7601",
+		.token_key = getenv("NEARBY_TOKEN_KEY"),
 		.events = UINT32_MAX,
 		.users = is_walk ? 1000 : UINT32_MAX,
 		.in_flight = 256,
@@ -209,6 +219,10 @@ static void options_defaults(struct options *options, enum command command)
 			  .centre = { .lat_e7 = 375665000, .lon_e7 = 1269780000 },
 			  .radius_km = 15 },
 	};
+	if (parse_address(getenv("NEARBY_LISTEN"), options->connect) < 0)
+		strcpy(options->connect, "127.0.0.1:7600");
+	if (parse_address(getenv("NEARBY_ADMIN_LISTEN"), options->admin) < 0)
+		strcpy(options->admin, "127.0.0.1:7601");
 }
 
 static int refuse(const char *what, const char *detail)
@@ -221,7 +235,7 @@ static int refuse(const char *what, const char *detail)
 static int options_judge(struct options *options)
 {
 	if (options->token_key == NULL)
-		return refuse("--token-key is needed: the file that nearbyd's token-key names", "");
+		return refuse("--token-key (or NEARBY_TOKEN_KEY) is needed: the file that nearbyd's token-key names", "");
 	if (options->command == COMMAND_WALK) {
 		if (options->speed == 0)
 			return refuse("--speed of a walk is a number, 0.001 to 1000000", "");

@@ -12,12 +12,16 @@
 
 #include <stdbool.h>
 
+/* Bytes of an address with its NUL. */
+#define OPTION_ADDRESS_BYTES 128
+
 enum command { COMMAND_REPLAY, COMMAND_WALK };
 
 /* The fields are named after the options, see options.tbl. Times are in µs, 0 means none. */
 struct options {
 	enum command command;
-	const char *connect, *admin, *token_key;
+	char connect[OPTION_ADDRESS_BYTES], admin[OPTION_ADDRESS_BYTES];
+	const char *token_key;
 	bool no_setup, json;
 	const char *edges, *map, *locations;
 	struct columns columns;

@@ -26,6 +26,7 @@
 #define PLAIN_US     (5u * 1000000u)
 #define BAR_COLUMNS  30
 #define FRIENDS_MAX  5000
+#define LINE_BYTES   256
 
 #define ANSI_HOME	"\033[H"
 #define ANSI_CLEAR	"\033[2J"
@@ -184,13 +185,15 @@ static const char *name_of(const struct screen *screen, uint32_t user, char text
 	return text;
 }
 
-static void counters_print(const struct screen *screen, const struct tally *sum, const char *phase)
+/* At most 79 columns with all numbers that are to be expected. */
+static void counters_format(const struct screen *screen, const struct tally *sum, const char *phase,
+			    char line[LINE_BYTES])
 {
-	printf("nearby  %" PRIu64 " sessions  %.0f locations/s  %.0f pushes/s  p50 %.1f ms  "
-	       "p99 %.1f ms  %s",
-	       sum->joined, screen->sent_per_s, screen->pushed_per_s,
-	       (double)latency_at_us(&sum->push_latency, 0.5) / 1000,
-	       (double)latency_at_us(&sum->push_latency, 0.99) / 1000, phase);
+	snprintf(line, LINE_BYTES,
+		 "%-8s  %" PRIu64 " sessions  %.0f sent/s  %.0f pushed/s  p50 %.3g ms  p99 %.3g ms",
+		 phase, sum->joined, screen->sent_per_s, screen->pushed_per_s,
+		 (double)latency_at_us(&sum->push_latency, 0.5) / 1000,
+		 (double)latency_at_us(&sum->push_latency, 0.99) / 1000);
 }
 
 static void event_print(const struct screen *screen, const struct watch_event *event,
@@ -247,25 +250,31 @@ static void news_print(const struct screen *screen, uint64_t now_us)
 	}
 }
 
+static struct winsize window_size(int fd)
+{
+	struct winsize window = { .ws_row = 0 };
+	if (ioctl(fd, TIOCGWINSZ, &window) < 0 || window.ws_row == 0 || window.ws_col == 0)
+		window = (struct winsize){ .ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT };
+	return window;
+}
+
 static void table_draw(struct screen *screen, const struct tally *sum, const char *phase,
 		       uint64_t now_us)
 {
-	char text[WORLD_NAME_BYTES];
-	struct winsize window = { .ws_row = 0 };
+	char text[WORLD_NAME_BYTES], line[LINE_BYTES];
 	const struct world *world = screen->world;
 	uint32_t user = (uint32_t)screen->control->watched;
 	uint32_t friends = world->edge_first[user + 1] - world->edge_first[user];
 	uint32_t count = rows_read(screen, now_us);
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) < 0 || window.ws_row == 0)
-		window.ws_row = ROWS_DEFAULT;
+	struct winsize window = window_size(STDOUT_FILENO);
 	/* Beside the friends: two lines at the top, the head of the table, a gap, and the news. */
 	unsigned room = window.ws_row > NEWS_LINES + 6 ? window.ws_row - NEWS_LINES - 4u : 2u;
 	printf("%s" ANSI_HOME, screen->was_drawn ? "" : ANSI_HIDE ANSI_CLEAR);
 	screen->was_drawn = true;
-	counters_print(screen, sum, phase);
-	printf(ANSI_REST "\n" ANSI_BOLD "%s" ANSI_PLAIN " sees %u of %u friends within %.2f km"
+	counters_format(screen, sum, phase, line);
+	printf("%.*s" ANSI_REST "\n" ANSI_BOLD "%s" ANSI_PLAIN " sees %u of %u friends within %.2f km"
 			 ANSI_REST "\n",
-	       name_of(screen, user, text), count, friends, sum->radius_m / 1000);
+	       window.ws_col - 1, line, name_of(screen, user, text), count, friends, sum->radius_m / 1000);
 	rows_print(screen, count, room);
 	printf(ANSI_REST "\n");
 	news_print(screen, now_us);
@@ -277,6 +286,7 @@ static void table_draw(struct screen *screen, const struct tally *sum, const cha
 static void lines_print(struct screen *screen, const struct tally *sum, const char *phase,
 			uint64_t now_us)
 {
+	char line[LINE_BYTES];
 	uint32_t count, first = news_first(screen->control, &count);
 	for (uint32_t n = screen->news_told > first ? screen->news_told : first; n < count; n++) {
 		event_print(screen, &screen->control->watch_log[n % WATCH_LOG_MAX], now_us);
@@ -285,8 +295,8 @@ static void lines_print(struct screen *screen, const struct tally *sum, const ch
 	screen->news_told = count;
 	if (now_us >= screen->counters_us + PLAIN_US) {
 		screen->counters_us = now_us;
-		counters_print(screen, sum, phase);
-		printf("\n");
+		counters_format(screen, sum, phase, line);
+		printf("%s\n", line);
 	}
 	fflush(stdout);
 }
@@ -297,14 +307,16 @@ static void progress_draw(struct screen *screen, const struct tally *sum, const 
 			  double share)
 {
 	static const char full[] = "==============================";
+	char line[LINE_BYTES];
 	int columns = share < 0 ? 0 : (int)(fmin(share, 1) * BAR_COLUMNS);
 	uint64_t findings = tally_findings(sum);
-	fprintf(stderr, "\r%-8s [%-*.*s] %" PRIu64 " sessions, %" PRIu64 " sent (%.0f/s), %.0f pushes/s",
-		phase, BAR_COLUMNS, columns, full, sum->joined, sum->sent, screen->sent_per_s,
-		screen->pushed_per_s);
+	int length = snprintf(line, sizeof(line), "%-8s [%-*.*s] ", phase, BAR_COLUMNS, columns, full);
 	if (findings > 0)
-		fprintf(stderr, ", %" PRIu64 " FINDINGS", findings);
-	fputs(ANSI_REST, stderr);
+		length += snprintf(line + length, sizeof(line) - (size_t)length, "%" PRIu64 " FINDINGS  ",
+				   findings);
+	snprintf(line + length, sizeof(line) - (size_t)length, "%.0f sent/s  %.0f pushed/s  %" PRIu64
+		 " sent", screen->sent_per_s, screen->pushed_per_s, sum->sent);
+	fprintf(stderr, "\r%.*s" ANSI_REST, window_size(STDERR_FILENO).ws_col - 1, line);
 	screen->was_drawn = true;
 }
 
