@@ -28,3 +28,15 @@ TESTS += tests/unit/test_store
 tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/store_fixture.h
 tests_unit_test_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_block
+TESTS += tests/unit/test_store_block
+tests_unit_test_store_block_SOURCES = tests/unit/test_store_block.c
+tests_unit_test_store_block_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_block_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_history
+TESTS += tests/unit/test_store_history
+tests_unit_test_store_history_SOURCES = tests/unit/test_store_history.c tests/unit/store_fixture.h
+tests_unit_test_store_history_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_history_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)

@@ -1,0 +1,502 @@
+/*
+ * Owns: what history.h promises: every point once, whatever was merged, retired or hidden.
+ * Invariant: none of its own; random choices come from a fixed seed.
+ * Thread: one.
+ * Does not know: clients and threads.
+ *
+ * Beside each history stands a plain array of all its points: the right answer is its filter.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <time.h>
+
+#include "store/history.h"
+#include "store/lmdb.h"
+#include "store/point.h"
+#include "store/run.h"
+
+#include "store_fixture.h"
+
+enum { MAP_BYTES = 1 << 30 };
+
+static struct {
+	char dir[64];
+	struct history *history;
+	struct store_point *points; /* all that was committed, in that order */
+	size_t count;
+	size_t capacity;
+	uint64_t seed;
+} world;
+
+static int setup(void **state)
+{
+	(void)state;
+	const char *reason;
+	memset(&world, 0, sizeof(world));
+	/* Thousands of commits: in memory where that can be had. */
+	strcpy(world.dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/nearby-history-XXXXXX" :
+							  "/tmp/nearby-history-XXXXXX");
+	assert_non_null(mkdtemp(world.dir));
+	return history_open(&world.history, world.dir, MAP_BYTES, &reason);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	history_close(&world.history);
+	directory_remove(world.dir);
+	free(world.points);
+	return 0;
+}
+
+static uint64_t random_below(uint64_t end)
+{
+	return hash_u64(world.seed++) % end;
+}
+
+static void reopen(void)
+{
+	const char *reason = "";
+	history_close(&world.history);
+	if (history_check(world.dir, &reason) != 0)
+		fail_msg("%s", reason);
+	assert_int_equal(history_open(&world.history, world.dir, MAP_BYTES, &reason), 0);
+}
+
+/* Commits these points as one window, received at a time. */
+static void commit_at(const struct store_point *points, size_t count, int64_t receipt_ms)
+{
+	struct store_point *sorted = malloc(2 * count * sizeof(*sorted));
+	if (world.count + count > world.capacity) {
+		world.capacity = (world.count + count) * 2;
+		world.points = realloc(world.points, world.capacity * sizeof(*points));
+	}
+	memcpy(world.points + world.count, points, count * sizeof(*points));
+	world.count += count;
+	memcpy(sorted, points, count * sizeof(*points));
+	points_sort(sorted, sorted + count, count);
+	assert_int_equal(history_commit(world.history, sorted, count, receipt_ms, receipt_ms), 0);
+	free(sorted);
+}
+
+static struct history_upkeep upkeep(uint64_t points_max)
+{
+	struct history_upkeep done;
+	assert_int_equal(history_upkeep(world.history, points_max, INT64_MIN, &done), 0);
+	return done;
+}
+
+static void upkeep_to_the_end(void)
+{
+	while (upkeep(1 << 20).more)
+		;
+}
+
+/* Some hundred windows of random users at random times. */
+static void commit_windows(unsigned windows, size_t most_points, uint64_t users)
+{
+	struct store_point *points = malloc(most_points * sizeof(*points));
+	for (unsigned window = 0; window < windows; window++) {
+		size_t count = 1 + random_below(most_points);
+		for (size_t i = 0; i < count; i++)
+			points[i] = (struct store_point){ { random_below(users) },
+							  (int64_t)(window * 1000 + random_below(5000)),
+							  { (int32_t)random_below(1000), (int32_t)i } };
+		commit_at(points, count, window * 1000);
+	}
+	free(points);
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	return point_compare(a, b);
+}
+
+static struct points read_all(struct store_request request)
+{
+	struct points points = { NULL, 0 };
+	do {
+		assert_int_equal(history_read(world.history, &request), 0);
+		assert_true(request.point_count <= STORE_PORTION_MAX);
+		points.list = realloc(points.list,
+				      (points.count + request.point_count + 1) * sizeof(*points.list));
+		if (request.point_count > 0)
+			memcpy(points.list + points.count, request.points,
+			       request.point_count * sizeof(*points.list));
+		points.count += request.point_count;
+	} while (request.more);
+	store_request_fini(&request);
+	return points;
+}
+
+/* Expects what the array holds of one user (or of all) in a range of time. */
+static void assert_history(bool all, uint64_t user, int64_t from_ms, int64_t to_ms)
+{
+	struct store_request request = { .op = all ? STORE_EXPORT : STORE_HISTORY,
+					 .user = { user },
+					 .from_ms = from_ms,
+					 .to_ms = to_ms };
+	struct points points = read_all(request);
+	struct store_point *wanted = malloc((world.count + 1) * sizeof(*wanted));
+	size_t count = 0;
+	for (size_t i = 0; i < world.count; i++)
+		if ((all || world.points[i].user.value == user) && world.points[i].ts_ms >= from_ms &&
+		    world.points[i].ts_ms < to_ms)
+			wanted[count++] = world.points[i];
+	qsort(wanted, count, sizeof(*wanted), compare_points);
+	assert_int_equal(points.count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(point_compare(&points.list[i], &wanted[i]), 0);
+	free(points.list);
+	free(wanted);
+}
+
+static void assert_everything(uint64_t users)
+{
+	assert_history(true, 0, INT64_MIN, INT64_MAX);
+	for (unsigned i = 0; i < 20; i++) {
+		int64_t from_ms = (int64_t)random_below(100000);
+		uint64_t user = random_below(users);
+		assert_history(false, user, INT64_MIN, INT64_MAX);
+		assert_history(false, user, from_ms, from_ms + (int64_t)random_below(50000));
+		assert_history(true, 0, from_ms, from_ms + (int64_t)random_below(50000));
+	}
+}
+
+/* ---- stories -------------------------------------------------------------------------------- */
+
+static void an_empty_history_answers_with_nothing(void **state)
+{
+	(void)state;
+	assert_history(true, 0, INT64_MIN, INT64_MAX);
+	assert_history(false, 7, INT64_MIN, INT64_MAX);
+	assert_false(upkeep(100).more);
+	reopen();
+}
+
+static void ranges_equal_a_filter_before_and_after_merging(void **state)
+{
+	(void)state;
+	commit_windows(200, 400, 50);
+	assert_everything(50);
+	upkeep_to_the_end();
+	assert_everything(50);
+	reopen();
+	assert_everything(50);
+}
+
+static void every_step_of_a_merge_leaves_each_point_once(void **state)
+{
+	(void)state;
+	commit_windows(RUN_FAN_IN, 300, 40);
+	unsigned steps = 0;
+	while (upkeep(200).more) {
+		assert_history(true, 0, INT64_MIN, INT64_MAX);
+		for (uint64_t user = 0; user < 40; user += 3)
+			assert_history(false, user, INT64_MIN, INT64_MAX);
+		/* A new start goes on where the last step ended. */
+		reopen();
+		steps++;
+	}
+	assert_true(steps > 10);
+}
+
+static void merging_keeps_the_number_of_runs_small(void **state)
+{
+	(void)state;
+	uint64_t merges = 0;
+	for (unsigned window = 0; window < 2 * RUN_FAN_IN * RUN_FAN_IN; window++) {
+		struct store_point point = { { window % 7 }, window, { 1, 1 } };
+		commit_at(&point, 1, window);
+		merges += upkeep(1000).merges;
+	}
+	for (struct history_upkeep done = { .more = true }; done.more; merges += done.merges)
+		done = upkeep(1000);
+	assert_int_equal(merges, 2 * RUN_FAN_IN + 2);
+	/* All in two runs of a block each. */
+	assert_int_equal(upkeep(1000).blocks, 2);
+	assert_everything(7);
+}
+
+static void an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once(void **state)
+{
+	(void)state;
+	commit_windows(RUN_FAN_IN, 6000, 500);
+	struct store_request request = { .op = STORE_EXPORT, .from_ms = INT64_MIN, .to_ms = INT64_MAX };
+	size_t count = 0;
+	do {
+		assert_int_equal(history_read(world.history, &request), 0);
+		for (uint32_t i = 1; i < request.point_count; i++)
+			assert_true(point_compare(&request.points[i - 1], &request.points[i]) <= 0);
+		count += request.point_count;
+		upkeep(7000);
+	} while (request.more);
+	assert_int_equal(count, world.count);
+	store_request_fini(&request);
+}
+
+static void a_user_with_more_than_a_portion_is_exported_whole_among_others(void **state)
+{
+	(void)state;
+	struct store_point *points = malloc(50000 * sizeof(*points));
+	for (unsigned window = 0; window < 4; window++) {
+		for (size_t i = 0; i < 50000; i++)
+			points[i] = (struct store_point){ { i % 5 == 0 ? i : 777 },
+							  (int64_t)(window * 50000 + i),
+							  { 1, (int32_t)i } };
+		commit_at(points, 50000, window);
+	}
+	free(points);
+	assert_history(true, 0, INT64_MIN, INT64_MAX);
+	assert_history(false, 777, 1000, 190000);
+}
+
+static void a_clock_that_steps_back_changes_no_order_and_loses_nothing(void **state)
+{
+	(void)state;
+	for (int64_t window = 0; window < 100; window++) {
+		struct store_point point = { { 7 }, 100000 - 1000 * window, { 1, 1 } };
+		commit_at(&point, 1, 100000 - 1000 * window);
+		upkeep(1000);
+	}
+	assert_everything(8);
+	reopen();
+	assert_everything(8);
+}
+
+static void what_is_older_than_the_retention_goes_whole_runs_at_a_time(void **state)
+{
+	(void)state;
+	commit_windows(10 * RUN_FAN_IN, 50, 20);
+	upkeep_to_the_end();
+	uint64_t before = upkeep(1000).blocks;
+	struct history_upkeep done;
+	/* The middle of the third run: two are past it whole. */
+	int64_t retain_from_ms = (int64_t)(2.5 * RUN_FAN_IN * 1000);
+	assert_int_equal(history_upkeep(world.history, 1000, retain_from_ms, &done), 0);
+	assert_true(done.retired > 0);
+	assert_int_equal(done.blocks, before - done.retired);
+	struct points points = read_all((struct store_request){ .op = STORE_EXPORT,
+								.from_ms = INT64_MIN,
+								.to_ms = INT64_MAX });
+	assert_true(points.count < world.count);
+	int64_t first_ms = INT64_MAX;
+	for (size_t i = 0; i < points.count; i++)
+		first_ms = points.list[i].ts_ms < first_ms ? points.list[i].ts_ms : first_ms;
+	assert_in_range(first_ms, 2 * RUN_FAN_IN * 1000, 2 * RUN_FAN_IN * 1000 + 5000);
+	free(points.list);
+	reopen();
+	assert_int_equal(history_upkeep(world.history, 1000, INT64_MAX, &done), 0);
+	assert_int_equal(done.blocks, 0);
+	world.count = 0;
+	assert_everything(20);
+	reopen();
+}
+
+static void forget(uint64_t user)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < world.count; i++)
+		if (world.points[i].user.value != user)
+			world.points[kept++] = world.points[i];
+	world.count = kept;
+	assert_int_equal(history_hide(world.history, &(struct user_id){ user }, 1), 0);
+}
+
+static void a_deleted_users_points_are_gone_at_once_and_later_ones_are_not(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 6; round++) {
+		commit_windows(20, 200, 10);
+		upkeep(500); /* in the middle of merges, too */
+		forget(round);
+		assert_everything(10);
+	}
+	upkeep_to_the_end();
+	assert_everything(10);
+	reopen();
+	assert_everything(10);
+}
+
+static void deleted_points_leave_the_file_when_they_are_merged(void **state)
+{
+	(void)state;
+	struct store_point *points = malloc(1000 * sizeof(*points));
+	for (unsigned window = 0; window < RUN_FAN_IN; window++) {
+		for (size_t i = 0; i < 1000; i++)
+			points[i] = (struct store_point){ { 7 }, (int64_t)random_below(1 << 30), { 1, 1 } };
+		commit_at(points, 1000, window);
+	}
+	free(points);
+	forget(7);
+	upkeep_to_the_end();
+	assert_int_equal(upkeep(1).blocks, 0);
+	struct lmdb_txn txn;
+	lmdb_begin_read(history_lmdb(world.history), &txn);
+	assert_int_equal(run_hidden_before(&txn, (struct user_id){ 7 }), 0);
+	lmdb_abort(&txn);
+	reopen();
+}
+
+static void reading_a_damaged_block_is_an_error_and_not_a_crash(void **state)
+{
+	(void)state;
+	commit_windows(1, 400, 10);
+	struct lmdb_txn txn;
+	struct lmdb_cursor cursor;
+	uint8_t block[BLOCK_BYTES_MAX], key[RUN_BLOCK_KEY_BYTES];
+	lmdb_begin_write(history_lmdb(world.history), &txn);
+	lmdb_cursor_open(&cursor, &txn, RUN_TABLE_TIER0);
+	assert_true(lmdb_first(&cursor));
+	struct bytes value = { block, cursor.value.length };
+	memcpy(block, cursor.value.at, value.length);
+	memcpy(key, cursor.key.at, sizeof(key));
+	lmdb_cursor_close(&cursor);
+	block[value.length / 2] ^= 1;
+	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key, sizeof(key) }, value, LMDB_REPLACE);
+	assert_int_equal(lmdb_commit(&txn), 0);
+
+	struct store_request request = { .op = STORE_EXPORT, .from_ms = INT64_MIN, .to_ms = INT64_MAX };
+	assert_int_equal(history_read(world.history, &request), -EBADMSG);
+	const char *reason = NULL;
+	history_close(&world.history);
+	assert_int_equal(history_check(world.dir, &reason), -EBADMSG);
+	assert_non_null(strstr(reason, "cannot be decoded"));
+}
+
+/* ---- real and lifelike data ----------------------------------------------------------------- */
+
+/* Commits windows of `window_ms` and merges beside them as the daemon does; prints what it takes. */
+static double bytes_a_location(const char *name, const struct store_point *points, size_t count,
+			       int64_t window_ms)
+{
+	struct timespec before, after;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	for (size_t start = 0, end; start < count; start = end) {
+		for (end = start; end < count && points[end].ts_ms / window_ms == points[start].ts_ms / window_ms;)
+			end++;
+		commit_at(points + start, end - start, points[start].ts_ms);
+		upkeep(2 * (end - start) + 65536);
+	}
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	upkeep_to_the_end();
+	double cpu_s = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	double bytes = (double)history_file_bytes(world.history) / (double)count;
+	print_message("%s: %zu locations, %.2f bytes each with free pages, %.2f in blocks, %.0f ns CPU each\n",
+		      name, count, bytes, (double)upkeep(1).bytes / (double)count, cpu_s * 1e9 / (double)count);
+	return bytes;
+}
+
+/* Reads `time user lat lon` lines from the project's data; NULL when it is not here. */
+static struct store_point *data_read(const char *name, size_t *count)
+{
+	char command[512];
+	const char *srcdir = getenv("srcdir");
+
+	snprintf(command, sizeof(command), "gzip -dc '%s/../shared/data/%s' 2>/dev/null",
+		 srcdir == NULL ? "." : srcdir, name);
+	FILE *file = popen(command, "r");
+	struct store_point *points = NULL;
+	size_t capacity = 0;
+	long long time_s, user;
+	double lat, lon;
+	*count = 0;
+	while (file != NULL && fscanf(file, "%lld %lld %lf %lf", &time_s, &user, &lat, &lon) == 4) {
+		if (*count == capacity) {
+			capacity = capacity * 2 + 1024;
+			points = realloc(points, capacity * sizeof(*points));
+		}
+		points[(*count)++] = (struct store_point){ { (uint64_t)user },
+							   time_s * 1000,
+							   { (int32_t)(lat * 1e7 + (lat < 0 ? -0.5 : 0.5)),
+							     (int32_t)(lon * 1e7 + (lon < 0 ? -0.5 : 0.5)) } };
+	}
+	if (file != NULL)
+		pclose(file);
+	return points;
+}
+
+static void a_day_of_real_taxis_takes_at_most_8_bytes_a_location(void **state)
+{
+	(void)state;
+	size_t count;
+	struct store_point *points = data_read("sf-cabs-day.tsv.gz", &count);
+	if (points == NULL)
+		skip();
+	/* One commit for ten seconds, to spare the test's time: that is a seventh of the windows. */
+	assert_true(bytes_a_location("taxis", points, count, 10000) <= 8);
+	uint64_t user = points[count / 2].user.value;
+	free(points);
+	assert_history(false, user, INT64_MIN, INT64_MAX);
+	assert_history(true, 0, world.points[count / 3].ts_ms, world.points[count / 2].ts_ms);
+	reopen();
+}
+
+static void years_of_real_check_ins_come_back_as_they_were(void **state)
+{
+	(void)state;
+	size_t count;
+	struct store_point *points = data_read("gowalla-1k-checkins.tsv.gz", &count);
+	if (points == NULL)
+		skip();
+	bytes_a_location("check-ins", points, count, INT64_C(86400) * 1000);
+	free(points);
+	assert_history(true, 0, INT64_MIN, INT64_MAX);
+	assert_history(false, 90, INT64_MIN, INT64_MAX);
+	reopen();
+}
+
+static void a_city_of_walkers_with_noise_takes_at_most_8_bytes_a_location(void **state)
+{
+	(void)state;
+	enum { WALKERS = 300, STEPS = 2880, PERIOD_MS = 30000, WINDOWS = 3 };
+	struct store_point *points = malloc((size_t)WALKERS * STEPS * sizeof(*points));
+	struct store_point *walker = calloc(WALKERS, sizeof(*walker));
+	size_t count = 0;
+	for (uint64_t i = 0; i < WALKERS; i++) {
+		walker[i].user.value = hash_u64(i) >> 1; /* ids from anywhere in their range */
+		walker[i].place.lat_e7 = 377000000 + (int32_t)random_below(2000000);
+		walker[i].place.lon_e7 = -1224000000 + (int32_t)random_below(2000000);
+	}
+	/* A day; a third of all report in each ten seconds; metres of noise, some 100 ms of jitter. */
+	for (unsigned turn = 0; turn < STEPS * WINDOWS; turn++)
+		for (unsigned i = turn % WINDOWS; i < WALKERS; i += WINDOWS) {
+			walker[i].ts_ms = (int64_t)turn * PERIOD_MS / WINDOWS + (int64_t)random_below(200);
+			walker[i].place.lat_e7 += (int32_t)random_below(8000) - 4000;
+			walker[i].place.lon_e7 += (int32_t)random_below(8000) - 4000;
+			points[count++] = walker[i];
+		}
+	free(walker);
+	assert_true(bytes_a_location("walkers", points, count, PERIOD_MS / WINDOWS) <= 8);
+	free(points);
+	assert_history(true, 0, 10000000, 20000000);
+	reopen();
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORY(an_empty_history_answers_with_nothing),
+		STORY(ranges_equal_a_filter_before_and_after_merging),
+		STORY(every_step_of_a_merge_leaves_each_point_once),
+		STORY(merging_keeps_the_number_of_runs_small),
+		STORY(an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once),
+		STORY(a_user_with_more_than_a_portion_is_exported_whole_among_others),
+		STORY(a_clock_that_steps_back_changes_no_order_and_loses_nothing),
+		STORY(what_is_older_than_the_retention_goes_whole_runs_at_a_time),
+		STORY(a_deleted_users_points_are_gone_at_once_and_later_ones_are_not),
+		STORY(deleted_points_leave_the_file_when_they_are_merged),
+		STORY(reading_a_damaged_block_is_an_error_and_not_a_crash),
+		STORY(a_day_of_real_taxis_takes_at_most_8_bytes_a_location),
+		STORY(years_of_real_check_ins_come_back_as_they_were),
+		STORY(a_city_of_walkers_with_noise_takes_at_most_8_bytes_a_location),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
