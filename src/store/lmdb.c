@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LMDB_MAGIC = 0x6c6d6462, FILE_MODE = 0600 };
@@ -85,6 +86,17 @@ void lmdb_fail(struct lmdb_txn *txn, int error)
 
 /* ---- environment ---------------------------------------------------------------------------- */
 
+/* So large that it is long until the map has to grow. */
+static uint64_t map_bytes_of(const struct lmdb *lmdb)
+{
+	struct stat file;
+	uint64_t bytes = lmdb->config.map_bytes;
+	if (stat(lmdb->path, &file) == 0)
+		while (bytes < 2 * (uint64_t)file.st_size)
+			bytes *= 2;
+	return bytes;
+}
+
 static int env_open(struct lmdb *lmdb)
 {
 	const struct lmdb_config *config = &lmdb->config;
@@ -97,7 +109,7 @@ static int env_open(struct lmdb *lmdb)
 		return rc;
 	rc = mdb_env_set_maxdbs(lmdb->env, LMDB_TABLES_MAX + 1);
 	if (rc == 0 && !config->read_only)
-		rc = mdb_env_set_mapsize(lmdb->env, config->map_bytes);
+		rc = mdb_env_set_mapsize(lmdb->env, map_bytes_of(lmdb));
 	if (rc == 0)
 		rc = mdb_env_open(lmdb->env, lmdb->path, flags, FILE_MODE);
 	if (rc == 0 && !config->read_only)
@@ -183,7 +195,7 @@ static int gate_init(pthread_rwlock_t *gate)
 
 int lmdb_open(struct lmdb **lmdb, const struct lmdb_config *config, const char **reason)
 {
-	check(config->table_count <= LMDB_TABLES_MAX);
+	check(config->table_count <= LMDB_TABLES_MAX && (config->map_bytes > 0 || config->read_only));
 	struct lmdb *fresh = calloc(1, sizeof(*fresh));
 	if (fresh == NULL)
 		return -ENOMEM;
@@ -318,6 +330,23 @@ static int txn_repair(struct lmdb_txn *txn)
 	return error == 0 ? -EAGAIN : error;
 }
 
+/*
+ * LMDB calls a write that was cut short an I/O error, and a full disk cuts writes short. So a page more is
+ * tried: what lies behind the last page of the file means nothing to LMDB.
+ */
+static int error_of_commit(struct lmdb *lmdb, int rc)
+{
+	static const char page[4096];
+	int fd;
+	if (rc != EIO || mdb_env_get_fd(lmdb->env, &fd) != 0)
+		return rc;
+	off_t end = lseek(fd, 0, SEEK_END);
+	ssize_t written = end < 0 ? -1 : pwrite(fd, page, sizeof(page), end);
+	if (written < 0)
+		return errno;
+	return written < (ssize_t)sizeof(page) ? ENOSPC : rc;
+}
+
 int lmdb_commit(struct lmdb_txn *txn)
 {
 	MDB_txn *handle = txn->handle;
@@ -327,7 +356,7 @@ int lmdb_commit(struct lmdb_txn *txn)
 	} else {
 		int rc = mdb_txn_commit(handle);
 		if (rc != 0)
-			keep_error(txn, rc);
+			keep_error(txn, error_of_commit(txn->lmdb, rc));
 	}
 	pthread_rwlock_unlock(&txn->lmdb->gate);
 	return txn_repair(txn);

@@ -40,7 +40,8 @@ struct lmdb_config {
 	/* The tables are named by their place in this list. Lent for the environment's life. */
 	const struct lmdb_table *tables;
 	uint32_t table_count;
-	/* First size of the map: a limit, not a reservation. It doubles whenever it is full. */
+	/* Least size of the map: a limit, not a reservation. It starts at twice the file, when that is
+	 * more, and doubles whenever it is full. */
 	uint64_t map_bytes;
 	bool read_only;
 };

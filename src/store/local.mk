@@ -40,3 +40,9 @@ TESTS += tests/unit/test_store_history
 tests_unit_test_store_history_SOURCES = tests/unit/test_store_history.c tests/unit/store_fixture.h
 tests_unit_test_store_history_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_history_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_failures
+TESTS += tests/unit/test_store_failures
+tests_unit_test_store_failures_SOURCES = tests/unit/test_store_failures.c tests/unit/store_fixture.h
+tests_unit_test_store_failures_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_failures_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)

@@ -22,8 +22,9 @@
 
 enum { STORE_MAGIC = 0x73746f72 };
 
-/* First size of a map: a limit, so that only a database larger than that ever has to grow. */
-#define MAP_BYTES_DEFAULT ((uint64_t)1 << 40)
+/* First size of a map: a limit, so that only a large database ever has to grow. (No larger, as
+ * ThreadSanitizer leaves little address space.) */
+#define MAP_BYTES_DEFAULT ((uint64_t)1 << 36)
 /* At most so many points go into one commit. */
 #define WINDOW_POINTS_MAX ((uint64_t)1 << 20)
 

@@ -53,8 +53,8 @@ struct store_config {
 	uint64_t history_retention_ms; /* 0: for ever */
 	/* Locations that may wait for a commit; over it they are dropped and counted. */
 	uint64_t history_pending_max; /* at least 1; takes up to 72 bytes each */
-	/* First size of the databases' maps, 0 for one that a usual machine never reaches (1 TiB). A
-	 * limit and not a reservation; it doubles while running when it is full. */
+	/* First size of the databases' maps, 0 for 64 GiB. A limit and not a reservation; at the start it
+	 * is made at least twice the file, and it doubles while running when it is full. */
 	uint64_t map_bytes;
 	/* STORE_WORD_COUNT words, lent for the store's life, written by store threads only (one writer a
 	 * word: each store thread has rows of its own). HISTORY_DROPPED is left to the callers of

@@ -261,6 +261,8 @@ static bool request_read(struct lmdb_txn *txn, struct store_request *request)
 static void user_put(struct lmdb_txn *txn, struct store_user *user)
 {
 	struct store_profile profile = { .name_length = 0 };
+	check(!user->has_name || user->profile.name_length <= STORE_NAME_BYTES_MAX);
+	check(!user->has_picture || user->profile.picture_length <= STORE_PICTURE_BYTES_MAX);
 	user->created = !profile_get(txn, user->user, &profile);
 	if (user->has_name) {
 		memcpy(profile.name, user->profile.name, user->profile.name_length);
