@@ -286,27 +286,39 @@ static uint64_t friend_count_make_known(struct lmdb_cursor *friends, struct user
 	return 0;
 }
 
-/* Notes the names of a pair that was added: two of the longest fit for each pair. */
-static void pair_note_names(struct lmdb_txn *txn, struct store_request *request, struct store_pair *pair,
-			    uint32_t *names_length)
+/* The names of an answer while they are gathered. */
+struct names {
+	char *text;
+	uint32_t length;
+	uint32_t capacity;
+};
+
+/* Adds the name of a user, whom the transaction knows. */
+static void names_add(struct names *names, struct lmdb_txn *txn, struct user_id user, uint32_t *offset,
+		      uint32_t *length)
 {
-	const struct user_id users[2] = { pair->a, pair->b };
-	uint32_t offsets[2], lengths[2];
-	for (unsigned i = 0; i < 2; i++) {
-		struct store_profile profile = { .name_length = 0 };
-		profile_get(txn, users[i], &profile);
-		memcpy(request->names + *names_length, profile.name, profile.name_length);
-		offsets[i] = *names_length;
-		lengths[i] = profile.name_length;
-		*names_length += profile.name_length;
+	struct store_profile profile;
+	*offset = names->length;
+	*length = 0;
+	if (!profile_get(txn, user, &profile) || profile.name_length == 0)
+		return;
+	if (names->capacity - names->length < STORE_NAME_BYTES_MAX) {
+		uint32_t capacity = names->capacity * 2 + 4 * STORE_NAME_BYTES_MAX;
+		char *text = realloc(names->text, capacity);
+		if (text == NULL) {
+			lmdb_fail(txn, -ENOMEM);
+			return;
+		}
+		names->text = text;
+		names->capacity = capacity;
 	}
-	pair->a_name_offset = offsets[0];
-	pair->a_name_length = lengths[0];
-	pair->b_name_offset = offsets[1];
-	pair->b_name_length = lengths[1];
+	memcpy(names->text + names->length, profile.name, profile.name_length);
+	names->length += profile.name_length;
+	*length = profile.name_length;
 }
 
-static void pair_put(const struct users *users, struct lmdb_cursor *friends, struct store_pair *pair)
+static void pair_put(const struct users *users, struct lmdb_cursor *friends, struct names *names,
+		     struct store_pair *pair)
 {
 	struct lmdb_txn *txn = friends->txn;
 	if (user_id_equal(pair->a, pair->b)) {
@@ -320,6 +332,8 @@ static void pair_put(const struct users *users, struct lmdb_cursor *friends, str
 		pair->result = STORE_PAIR_ADDED;
 		lmdb_put(txn, TABLE_FRIENDS, id_bytes(&pair->a), id_bytes(&pair->b), LMDB_ADD);
 		lmdb_put(txn, TABLE_FRIENDS, id_bytes(&pair->b), id_bytes(&pair->a), LMDB_ADD);
+		names_add(names, txn, pair->a, &pair->a_name_offset, &pair->a_name_length);
+		names_add(names, txn, pair->b, &pair->b_name_offset, &pair->b_name_length);
 	}
 }
 
@@ -358,25 +372,16 @@ static void user_delete(struct lmdb_txn *txn, struct store_request *request)
 static void pairs_change(struct users *users, struct lmdb_txn *txn, struct store_request *request)
 {
 	struct lmdb_cursor friends;
-	uint32_t names_length = 0;
-	if (request->op == STORE_FRIENDS_PUT)
-		request->names = malloc((size_t)request->pair_count * 2 * STORE_NAME_BYTES_MAX + 1);
-	if (request->op == STORE_FRIENDS_PUT && request->names == NULL) {
-		lmdb_fail(txn, -ENOMEM);
-		return;
-	}
+	struct names names = { .text = NULL };
 	lmdb_cursor_open(&friends, txn, TABLE_FRIENDS);
 	for (uint32_t i = 0; i < request->pair_count && txn->error == 0; i++) {
-		struct store_pair *pair = &request->pairs[i];
-		if (request->op == STORE_FRIENDS_DELETE) {
-			pair_remove(txn, pair);
-			continue;
-		}
-		pair_put(users, &friends, pair);
-		if (pair->result == STORE_PAIR_ADDED)
-			pair_note_names(txn, request, pair, &names_length);
+		if (request->op == STORE_FRIENDS_PUT)
+			pair_put(users, &friends, &names, &request->pairs[i]);
+		else
+			pair_remove(txn, &request->pairs[i]);
 	}
 	lmdb_cursor_close(&friends);
+	request->names = names.text; /* the request frees it, also when the transaction fails */
 }
 
 static void request_write(struct users *users, struct lmdb_txn *txn, struct store_request *request)

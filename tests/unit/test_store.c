@@ -117,6 +117,24 @@ static void friendship_holds_both_ways_and_creates_whom_it_needs(void **state)
 	fixture_check(&fixture);
 }
 
+static void a_new_friendship_gives_back_both_names(void **state)
+{
+	(void)state;
+	put_name(2, "Bob");
+	put_name(3, "Eva Maria");
+	struct store_pair pairs[] = { { .a = { 2 }, .b = { 3 } }, { .a = { 3 }, .b = { 4 } } };
+	struct store_request put = { .op = STORE_FRIENDS_PUT, .pairs = pairs, .pair_count = 2 };
+	assert_int_equal(fixture_ask(&fixture, &put), 0);
+	assert_int_equal(pairs[0].a_name_length, 3);
+	assert_memory_equal(put.names + pairs[0].a_name_offset, "Bob", 3);
+	assert_int_equal(pairs[0].b_name_length, 9);
+	assert_memory_equal(put.names + pairs[0].b_name_offset, "Eva Maria", 9);
+	assert_int_equal(pairs[1].a_name_length, 9);
+	assert_memory_equal(put.names + pairs[1].a_name_offset, "Eva Maria", 9);
+	assert_int_equal(pairs[1].b_name_length, 0);
+	store_request_fini(&put);
+}
+
 static void nobody_has_more_friends_than_allowed(void **state)
 {
 	(void)state;
@@ -408,6 +426,7 @@ int main(void)
 		STORY(a_user_that_is_loaded_for_the_first_time_is_created_empty),
 		STORY(a_profile_changes_only_where_it_is_told),
 		STORY(friendship_holds_both_ways_and_creates_whom_it_needs),
+		STORY(a_new_friendship_gives_back_both_names),
 		STORY(nobody_has_more_friends_than_allowed),
 		STORY(friends_come_in_pages_in_order_of_id),
 		STORY(the_greatest_and_the_least_user_are_users_like_others),
