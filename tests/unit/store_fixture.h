@@ -57,8 +57,6 @@ static inline void fixture_init(struct fixture *fixture)
 		.friends_max = 5000,
 		.history_commit_ms = 3600 * 1000,
 		.history_pending_max = 1 << 20,
-		/* ThreadSanitizer leaves no room for several of a terabyte. */
-		.map_bytes = (uint64_t)1 << 30,
 		.counters = fixture->counters,
 		.wake = fixture_woken,
 		.wake_context = fixture,
@@ -132,6 +130,7 @@ static inline enum store_pair_result fixture_befriend(struct fixture *fixture, e
 	struct store_pair pair = { .a = { a }, .b = { b } };
 	struct store_request request = { .op = op, .pairs = &pair, .pair_count = 1 };
 	assert_int_equal(fixture_ask(fixture, &request), 0);
+	store_request_fini(&request);
 	return pair.result;
 }
 
