@@ -76,15 +76,6 @@ void config_init(struct config *config)
 	}
 }
 
-/* A '#' at the start of a value or after a blank starts a comment. */
-static size_t without_comment(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (text[i] == '#' && (i == 0 || is_blank(text[i - 1])))
-			return i;
-	return length;
-}
-
 static int read_line(struct config *config, struct slice line, const char *where,
 		     unsigned line_number, unsigned *seen, struct config_error *error)
 {
@@ -93,7 +84,7 @@ static int read_line(struct config *config, struct slice line, const char *where
 		return refuse(error, "%s: a line is \"name = value\" or a comment after #", where);
 	struct slice name = slice_trim(line.at, (size_t)(equals - line.at));
 	struct slice value = { equals + 1, line.length - (size_t)(equals + 1 - line.at) };
-	value.length = without_comment(value.at, value.length);
+	value.length = slice_comment(value);
 	const struct parameter *parameter = parameter_find(name);
 	if (parameter == NULL)
 		return refuse_name(where, name, error);

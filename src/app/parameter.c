@@ -123,8 +123,10 @@ void parameter_allowed(const struct parameter *parameter, char *text, size_t byt
 		return;
 	case PATH:
 	case TEXT:
-		snprintf(text, bytes, "%.0f to %.0f bytes without control characters",
-			 parameter->min, parameter->max);
+		snprintf(
+			text, bytes,
+			"%.0f to %.0f bytes without control characters and without # after a blank",
+			parameter->min, parameter->max);
 		return;
 	case U32:
 	case REAL:
@@ -168,22 +170,39 @@ static bool read_real(const struct parameter *parameter, struct slice text, doub
 	return true;
 }
 
+size_t slice_comment(struct slice slice)
+{
+	for (size_t i = 0; i < slice.length; i++)
+		if (slice.at[i] == '#' && (i == 0 || is_blank(slice.at[i - 1])))
+			return i;
+	return slice.length;
+}
+
+/* Whether a line of a file can hold it. */
+static bool is_writable(struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if (iscntrl((unsigned char)text.at[i]))
+			return false;
+	return slice_comment(text) == text.length;
+}
+
 static bool read_text(const struct parameter *parameter, struct slice text, char *value)
 {
 	if ((double)text.length < parameter->min || (double)text.length > parameter->max)
 		return false;
-	for (size_t i = 0; i < text.length; i++)
-		if (iscntrl((unsigned char)text.at[i]))
-			return false;
+	if (!is_writable(text))
+		return false;
 	memset(value, 0, parameter->bytes);
 	memcpy(value, text.at, text.length);
 	return true;
 }
 
-static bool is_name(struct slice text)
+/* Whether it is of letters, digits and these. */
+static bool is_of(struct slice text, const char *others)
 {
 	for (size_t i = 0; i < text.length; i++)
-		if (!isalnum((unsigned char)text.at[i]) && text.at[i] != '-' && text.at[i] != '_')
+		if (!isalnum((unsigned char)text.at[i]) && strchr(others, text.at[i]) == NULL)
 			return false;
 	return true;
 }
@@ -203,10 +222,10 @@ static bool is_address(const char *text)
 	const char *colon = strrchr(text, ':');
 	if (colon == NULL || colon == text || !is_port(colon + 1))
 		return false;
-	size_t host_length = (size_t)(colon - text);
-	if (text[0] == '[')
-		return host_length > 2 && text[host_length - 1] == ']';
-	return memchr(text, ':', host_length) == NULL && strcspn(text, " \t/[]") == strlen(text);
+	struct slice host = { text, (size_t)(colon - text) };
+	if (host.at[0] == '[' && host.at[host.length - 1] == ']' && host.length > 2)
+		return is_of((struct slice){ host.at + 1, host.length - 2 }, ":.%-_");
+	return slice_is(host, "*") || is_of(host, ".-_");
 }
 
 static bool is_origin(const char *text)
@@ -214,16 +233,14 @@ static bool is_origin(const char *text)
 	const char *host = strstr(text, "://");
 	if (host == NULL || (strncmp(text, "http:", 5) != 0 && strncmp(text, "https:", 6) != 0))
 		return false;
-	return host[3] != '\0' && strcspn(host + 3, "/ \t") == strlen(host + 3);
+	struct slice place = { host + 3, strlen(host + 3) };
+	return place.length > 0 && is_of(place, ".-_:[]");
 }
 
 static bool read_item(const struct parameter *parameter, struct slice item, char *text)
 {
-	if (item.length == 0 || item.length >= CONFIG_ITEM_BYTES)
+	if (item.length == 0 || item.length >= CONFIG_ITEM_BYTES || !is_writable(item))
 		return false;
-	for (size_t i = 0; i < item.length; i++)
-		if (iscntrl((unsigned char)item.at[i]))
-			return false;
 	memcpy(text, item.at, item.length);
 	text[item.length] = '\0';
 	return parameter->kind == ADDRESSES ? is_address(text) : is_origin(text);
@@ -260,7 +277,7 @@ bool parameter_read(const struct parameter *parameter, struct slice text, struct
 	case ORIGINS:
 		return read_list(parameter, text, member);
 	case NAME:
-		return is_name(text) && read_text(parameter, text, member);
+		return is_of(text, "-_") && read_text(parameter, text, member);
 	case PATH:
 	case TEXT:
 		return read_text(parameter, text, member);

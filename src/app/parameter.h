@@ -45,6 +45,8 @@ bool slice_is(struct slice slice, const char *text);
 bool is_blank(char c);
 /* Without blanks at both ends. */
 struct slice slice_trim(const char *at, size_t length);
+/* Where a comment starts, by a '#' at the start or after a blank; or the length. */
+size_t slice_comment(struct slice slice);
 
 /* The parameter of that name, or NULL. */
 const struct parameter *parameter_find(struct slice name);

@@ -192,7 +192,8 @@ static void a_bad_value_is_refused_with_what_is_allowed(void **state)
 		{ "instance =", "instance is \"\"",
 		  ", and must be 1 to 32 letters, digits, - or _" },
 		{ "data-dir = /a\x01", "data-dir is \"/a\x01\"",
-		  ", and must be 0 to 3800 bytes without control characters" },
+		  ", and must be 0 to 3800 bytes without control characters and without # after a "
+		  "blank" },
 		{ "listen =", "listen is \"\"", addresses },
 		{ "listen = 7600", "listen is \"7600\"", addresses },
 		{ "listen = localhost:", "listen is \"localhost:\"", addresses },
@@ -200,6 +201,9 @@ static void a_bad_value_is_refused_with_what_is_allowed(void **state)
 		{ "listen = ::1:7600", "listen is \"::1:7600\"", addresses },
 		{ "listen = *:1,", "listen is \"*:1,\"", addresses },
 		{ "listen = *:1,,*:2", "listen is \"*:1,,*:2\"", addresses },
+		{ "listen = *:1,#a:2", "listen is \"*:1,#a:2\"", addresses },
+		{ "listen = a\"b:2", "listen is \"a\"b:2\"", addresses },
+		{ "listen = []:2", "listen is \"[]:2\"", addresses },
 		{ "listen = unix:run/x", "listen is \"unix:run/x\"", addresses },
 		{ "allowed-origins = example.org", "allowed-origins is \"example.org\"",
 		  ", and must be 0 to 16 origins separated by commas: http://host or https://host, "
@@ -302,6 +306,17 @@ static void data_goes_where_the_customs_of_unix_say(void **state)
 	assert_string_equal(config.data_dir, "d");
 }
 
+/* From elsewhere than a file it could be said, and would then be lost in a printed one. */
+static void what_no_file_could_hold_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(load(ARGUMENTS("--token-key=/a #b"), ENVIRONMENT(NULL)), -EINVAL);
+	assert_int_equal(load(ARGUMENTS("--token-key", "#b"), ENVIRONMENT(NULL)), -EINVAL);
+	assert_int_equal(load(ARGUMENTS("--listen=unix:/a #b"), ENVIRONMENT(NULL)), -EINVAL);
+	assert_int_equal(load(ARGUMENTS("--token-key=/a\nb"), ENVIRONMENT(NULL)), -EINVAL);
+	assert_int_equal(load(ARGUMENTS("--token-key=/a#b"), ENVIRONMENT(NULL)), 0);
+}
+
 static void wishes_are_told(void **state)
 {
 	(void)state;
@@ -368,6 +383,7 @@ int main(void)
 		cmocka_unit_test(a_parameter_stands_once_in_a_file),
 		cmocka_unit_test(parameters_that_contradict_each_other_are_refused),
 		cmocka_unit_test(data_goes_where_the_customs_of_unix_say),
+		cmocka_unit_test(what_no_file_could_hold_is_refused),
 		cmocka_unit_test(wishes_are_told),
 		cmocka_unit_test(help_names_every_parameter_in_lines_that_fit),
 		cmocka_unit_test(a_reload_takes_what_may_change_and_names_what_must_wait),
