@@ -39,18 +39,36 @@ static void doubles_kill(const struct span *span)
 	}
 }
 
+static uint64_t live_count(const struct span *span, bool *has_holes)
+{
+	uint64_t count = 0;
+	*has_holes = false;
+	for (uint32_t at = 0; at < span->count; at++) {
+		if (slot_is_live(&span->slots[at]))
+			count++;
+		else if (word_load(&span->slots[at].key) != 0)
+			*has_holes = true;
+	}
+	return count;
+}
+
+static void holes_close(const struct span *span)
+{
+	for (uint32_t at = 0; at < span->count; at++) {
+		if (word_load(&span->slots[at].key) != 0 && !slot_is_live(&span->slots[at]))
+			span_close_hole(span, at);
+	}
+}
+
 void table_repair(struct nearby_segment *segment, uint32_t partition)
 {
+	bool has_holes;
 	struct span span = span_of(segment, partition);
 	if (word_load(&span.partition->moves) % 2 == 1)
 		doubles_kill(&span);
-	for (uint32_t at = 0; at < span.count; at++) {
-		if (word_load(&span.slots[at].key) != 0 && !slot_is_live(&span.slots[at]))
-			span_close_hole(&span, at);
-	}
-	uint64_t count = 0;
-	for (uint32_t at = 0; at < span.count; at++)
-		count += slot_is_live(&span.slots[at]);
+	uint64_t count = live_count(&span, &has_holes);
+	if (has_holes)
+		holes_close(&span);
 	uint64_t moves = word_load(&span.partition->moves);
 	if (moves % 2 == 1)
 		word_store(&span.partition->moves, moves + 1);
