@@ -93,7 +93,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 }
 
 /*
- * Each session 96 bytes, its vantage 32, its place in the heap 16; each channel 56 bytes and 6 of
+ * Each session 104 bytes, its vantage 32, its place in the heap 16; each channel 56 bytes and 6 of
  * the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the arena, see
  * arena_capacity_words: about 11 bytes a subscription and 140 a channel. That is address space: a
  * page that no session, channel or list ever needed is never touched.

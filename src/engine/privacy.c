@@ -6,6 +6,8 @@
  */
 #include "engine/privacy.h"
 
+#include "base/check.h"
+
 static bool read_active(const struct engine *engine, uint64_t now_us, uint64_t user,
 			nearby_hint *hint, struct nearby_location *location)
 {
@@ -67,4 +69,18 @@ bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user
 		return false;
 	*vantage = (struct vantage){ geo_point(location.place), location.receipt_us };
 	return true;
+}
+
+void privacy_check_self(const struct engine *engine, struct user_id user,
+			const struct vantage *vantage)
+{
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	if (nearby_table_get(engine->config.segment, user.value, &hint, &location) < 0) {
+		check(vantage->point.x == VANTAGE_NOWHERE.x);
+		return;
+	}
+	struct point point = geo_point(location.place);
+	check(vantage->receipt_us == location.receipt_us);
+	check(geo_chord2(&vantage->point, &point) == 0);
 }

@@ -1,7 +1,7 @@
 /*
  * Owns: the gate. What a viewer may see of a sharer is decided here and nowhere else.
- * Invariant: no other file reads locations from the table (engine_check apart), so that none can be
- *   sent past it; it is asked at the moment of sending.
+ * Invariant: no other file of the daemon reads locations from the table, so that none can be sent
+ *   past it; it is asked at the moment of sending.
  * Thread: as engine.h.
  * Does not know: sessions, frames, lists.
  */
@@ -30,5 +30,9 @@ bool privacy_find(const struct engine *engine, uint64_t now_us, struct channel *
 /* Where a user is itself, to look from; false when it has no location that counts. */
 bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
 		       struct vantage *vantage);
+
+/* The vantage is where the table has the user, or nowhere when it has not; for engine_check. */
+void privacy_check_self(const struct engine *engine, struct user_id user,
+			const struct vantage *vantage);
 
 #endif

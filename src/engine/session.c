@@ -10,6 +10,7 @@
 #include "engine/channel.h"
 #include "engine/evaluate.h"
 #include "engine/pace.h"
+#include "engine/privacy.h"
 #include "engine/subscription.h"
 
 #include <errno.h>
@@ -147,24 +148,14 @@ void session_unplace(struct engine *engine, uint32_t slot)
 			subscription_mark(engine, slot, &items[i]);
 }
 
-/* A session that is initialised looks from where the table has its user, or from nowhere. */
 static void check_vantage(const struct engine *engine, uint32_t slot)
 {
 	const struct session *session = &engine->sessions[slot];
 	const struct vantage *vantage = &engine->vantages[slot];
+	struct user_id user = { engine->channels[session->channel].user };
 	check((vantage->point.x == VANTAGE_NOWHERE.x) == !session->is_located);
-	if (!session->is_initialised)
-		return;
-	struct nearby_location location;
-	nearby_hint hint = 0;
-	uint64_t user = engine->channels[session->channel].user;
-	bool is_stored = nearby_table_get(engine->config.segment, user, &hint, &location) == 0;
-	check(is_stored == session->is_located);
-	if (!is_stored)
-		return;
-	struct point point = geo_point(location.place);
-	check(vantage->receipt_us == location.receipt_us);
-	check(geo_chord2(&vantage->point, &point) == 0);
+	if (session->is_initialised)
+		privacy_check_self(engine, user, vantage);
 }
 
 static void check_session(const struct engine *engine, uint32_t slot)

@@ -29,6 +29,9 @@ FOREIGN = ("liburing.h", "ck_ring.h", "lmdb.h", "wslay/wslay.h", "http_parser.h"
 DOMAIN_WORDS = re.compile(r"(?<![a-z])(friend|radius|ttl)s?(?![a-z])", re.I)
 # Files of src/net and src/daemon that may all the same, and why: none.
 DOMAIN_WORDS_ALLOWED = {}
+# Where the daemon may read locations: the gate that decides who sees them.
+GATE = "src/engine/privacy.c"
+READS_LOCATIONS = re.compile(r"\bnearby_table_(get|next)\b")
 HEAD = ("Owns:", "Invariant:", "Thread:", "Does not know:")
 CONFIGURE_LINES_MAX = 149
 # Split, so that this file does not find itself.
@@ -119,6 +122,12 @@ def the_engine_has_no_clock_thread_or_socket(root):
             for finding in matches(root, path, ENGINE_FORBIDDEN, "not for the engine")]
 
 
+def only_the_gate_reads_locations(root):
+    return [finding for path in files(root, CODE) if path.startswith("src/") and path != GATE
+            for finding in matches(root, path, READS_LOCATIONS, "reads past the gate",
+                                   without_comments(text(root, path)))]
+
+
 def each_foreign_library_has_one_includer(root):
     found = []
     sources = [p for p in files(root, CODE) if not p.startswith("tests/")]
@@ -198,6 +207,7 @@ RULES = (
     net_and_daemon_name_no_friend_radius_or_ttl,
     folders_include_only_what_stands_above_them,
     the_engine_has_no_clock_thread_or_socket,
+    only_the_gate_reads_locations,
     each_foreign_library_has_one_includer,
     every_public_function_has_a_comment,
     every_source_file_begins_with_its_four_lines,

@@ -38,6 +38,10 @@ CASES = {
         ({"src/engine/geo.c": HEAD + "#include <pthread.h>\n"}, "src/engine/geo.c"),
         ({"src/engine/geo.c": HEAD + '#include "base/clock.h"\n', "src/base/clock.h": HEAD}, "src/engine/geo.c"),
     ],
+    "only_the_gate_reads_locations": [
+        ({"src/engine/nearby.c": HEAD + "int x = nearby_table_get();\n"}, "src/engine/nearby.c:7: reads past"),
+        ({"src/app/me.c": HEAD + "int x = nearby_table_next();\n"}, "src/app/me.c:7"),
+    ],
     "each_foreign_library_has_one_includer": [
         ({"src/net/more.c": HEAD + "#include <liburing.h>\n"}, "liburing.h is included by"),
         ({"tools/more.c": HEAD + "# include <liburing.h>\n"}, "liburing.h is included by"),
