@@ -36,7 +36,8 @@ struct book {
 	struct load loads[BOOK_LOADS_MAX];
 };
 
-struct book *book_open(struct oracle *oracle, uint32_t user_count, const uint64_t *ids, uint32_t cores)
+struct book *book_open(struct oracle *oracle, uint32_t user_count, const uint64_t *ids,
+		       uint32_t cores)
 {
 	struct book *book = calloc(1, sizeof(*book));
 	check(book != NULL);
@@ -108,7 +109,8 @@ void book_unfriend(struct book *book, uint32_t a, uint32_t b)
 
 void book_rename(struct book *book, uint32_t user, const char *name)
 {
-	struct change change = { CHANGE_RENAME, user, user, oracle_named(book->oracle, user, name) };
+	struct change change = { CHANGE_RENAME, user, user,
+				 oracle_named(book->oracle, user, name) };
 	for (uint32_t core = 0; core < book->cores; core++)
 		queue_put(&book->queues[core], change);
 }
@@ -161,9 +163,9 @@ uint32_t book_load(struct book *book, uint32_t user)
 	load->is_used = true;
 	load->user = user;
 	for (uint32_t with = 0; with < book->user_count; with++)
-		load->name_versions[with] = book_are_friends(book, user, with) ?
-						    oracle_name_version(book->oracle, with) :
-						    NOT_FRIEND;
+		load->name_versions[with] = book_are_friends(book, user, with)
+						    ? oracle_name_version(book->oracle, with)
+						    : NOT_FRIEND;
 	return number;
 }
 
@@ -180,9 +182,8 @@ uint32_t book_enter(struct book *book, uint32_t load, struct book_friend *friend
 	book->loads[load].is_used = false;
 	for (uint32_t with = 0; with < book->user_count; with++)
 		if (book->loads[load].name_versions[with] != NOT_FRIEND)
-			friends[count++] = (struct book_friend){
-				with, book->loads[load].name_versions[with]
-			};
+			friends[count++] =
+				(struct book_friend){ with, book->loads[load].name_versions[with] };
 	return count;
 }
 

@@ -41,7 +41,8 @@ struct book_friend {
 struct book;
 
 /* `oracle` keeps the names and the ids; both it and the book are the caller's to close. */
-struct book *book_open(struct oracle *oracle, uint32_t user_count, const uint64_t *ids, uint32_t cores);
+struct book *book_open(struct oracle *oracle, uint32_t user_count, const uint64_t *ids,
+		       uint32_t cores);
 void book_close(struct book **book);
 
 bool book_are_friends(const struct book *book, uint32_t a, uint32_t b);

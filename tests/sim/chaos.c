@@ -23,11 +23,12 @@
 #include <unistd.h>
 
 #define CITIES_MAX 3
-/* Between two frames to one device. */
-static const uint32_t intervals_ms[] = { 0, 0, 100, 1000 };
-#define SECOND_US  1000000u
+#define SECOND_US 1000000u
 /* A list is evaluated again 10 s after a small movement; sweeps and timers get a few more. */
 #define QUIET_US (13u * SECOND_US)
+
+/* Between two frames to one device. */
+static const uint32_t intervals_ms[] = { 0, 0, 100, 1000 };
 
 /* ACTION(name, weight when frequent) */
 #define ACTIONS(ACTION)                                                                            \
@@ -115,8 +116,8 @@ static void received(void *context, uint32_t device, bool is_answer, const struc
 	if (to == NULL)
 		return;
 	char name[32];
-	snprintf(name, sizeof(name), "%s/d%u", chaos->labels[cluster_device_user(chaos->cluster, device)],
-		 device);
+	snprintf(name, sizeof(name), "%s/d%u",
+		 chaos->labels[cluster_device_user(chaos->cluster, device)], device);
 	fprintf(to, "%14s%s ", "", is_answer ? "=>" : "->");
 	tell_message(to, cluster_oracle(chaos->cluster), chaos->labels, name, msg);
 	fputc('\n', to);
@@ -145,9 +146,9 @@ static void throw_ids(struct chaos *chaos, uint32_t count)
 	bool is_dense = dice_chance(&chaos->dice, 50);
 	uint32_t partition = dice_below(&chaos->dice, NEARBYSHM_PARTITIONS);
 	for (uint32_t i = 0; i < count; i++)
-		chaos->ids[i] = chaos->is_crowded ? throw_id_in(chaos, partition) :
-				is_dense	  ? i :
-						    dice_throw(&chaos->dice) >> 1;
+		chaos->ids[i] = chaos->is_crowded ? throw_id_in(chaos, partition)
+				: is_dense	  ? i
+						  : dice_throw(&chaos->dice) >> 1;
 	if (!is_dense && !chaos->is_crowded) {
 		chaos->ids[0] = USER_ID_MAX;
 		chaos->ids[1] = 0;
@@ -210,10 +211,11 @@ static void throw_machine(struct chaos *chaos, uint32_t user_count)
 	config->friends_max = user_count;
 	/* Room for all, or seldom for fewer. */
 	config->sessions_max = dice_chance(dice, 3) ? dice_from(dice, 2, 8) : config->devices_max;
-	config->channels_max = dice_chance(dice, 10) ? dice_from(dice, user_count / 2 + 1, user_count) :
-						       user_count + 8;
-	config->subscriptions_max = dice_chance(dice, 3) ? dice_from(dice, 8, 4 * user_count + 8) :
-							   config->devices_max * user_count + 8;
+	config->channels_max = dice_chance(dice, 10)
+				       ? dice_from(dice, user_count / 2 + 1, user_count)
+				       : user_count + 8;
+	config->subscriptions_max = dice_chance(dice, 3) ? dice_from(dice, 8, 4 * user_count + 8)
+							 : config->devices_max * user_count + 8;
 	/* The least that a partition takes is 51 users. */
 	config->table_users_max = 1;
 	config->may_be_full = chaos->is_crowded;
@@ -238,10 +240,10 @@ static void throw_weights(struct chaos *chaos)
 	};
 	for (uint32_t i = 0; i < ACTION_COUNT; i++) {
 		uint32_t kind = dice_below(&chaos->dice, 10);
-		chaos->weights[i] = kind == 0 ? (usual[i] + 19) / 20 :
-				    kind == 1 ? usual[i] * 4 :
-				    kind == 2 ? usual[i] / 4 :
-						usual[i];
+		chaos->weights[i] = kind == 0	? (usual[i] + 19) / 20
+				    : kind == 1 ? usual[i] * 4
+				    : kind == 2 ? usual[i] / 4
+						: usual[i];
 	}
 	uint32_t kind = dice_below(&chaos->dice, 10);
 	if (kind < 5)
@@ -309,15 +311,16 @@ static void open_world(struct chaos *chaos)
 	throw_weights(chaos);
 	chaos->pages_at_once = dice_chance(&chaos->dice, 60);
 	chaos->pause_max_us = dice_chance(&chaos->dice, 50) ? 20000 : 2 * SECOND_US;
-	chaos->steps_max = chaos->options->is_small ? dice_from(&chaos->dice, 10, 80) :
-						      dice_from(&chaos->dice, 200, 2000);
+	chaos->steps_max = chaos->options->is_small ? dice_from(&chaos->dice, 10, 80)
+						    : dice_from(&chaos->dice, 200, 2000);
 	chaos->cluster = cluster_open(&chaos->config);
 	throw_friends(chaos);
 	throw_places(chaos);
-	trace(chaos, "%u users, %u cores, radius %.2f m, ttl %" PRIu64 " s, interval %" PRIu64 " ms, "
-	      "links of %u, %u steps", count, chaos->config.cores, chaos->config.radius_m,
-	      chaos->config.ttl_us / SECOND_US, chaos->config.interval_us / 1000,
-	      chaos->config.link_room, chaos->steps_max);
+	trace(chaos,
+	      "%u users, %u cores, radius %.2f m, ttl %" PRIu64 " s, interval %" PRIu64 " ms, "
+	      "links of %u, %u steps",
+	      count, chaos->config.cores, chaos->config.radius_m, chaos->config.ttl_us / SECOND_US,
+	      chaos->config.interval_us / 1000, chaos->config.link_room, chaos->steps_max);
 }
 
 static void close_world(struct chaos *chaos)
@@ -413,7 +416,9 @@ static int64_t throw_ts(struct chaos *chaos, uint32_t device)
 {
 	int64_t now_ms = cluster_moment(chaos->cluster).wall_ms;
 	int64_t last_ms = oracle_last_ts(cluster_oracle(chaos->cluster), device);
-	return last_ms > now_ms && last_ms <= now_ms + 60000 && dice_chance(&chaos->dice, 80) ? last_ms : now_ms;
+	return last_ms > now_ms && last_ms <= now_ms + 60000 && dice_chance(&chaos->dice, 80)
+		       ? last_ms
+		       : now_ms;
 }
 
 static void do_walk(struct chaos *chaos)
@@ -435,7 +440,8 @@ static void do_jump(struct chaos *chaos)
 		chaos->places[user] = other;
 		break;
 	case 1:
-		chaos->places[user] = globe_travel(other, throw_bearing(chaos), chaos->config.radius_m);
+		chaos->places[user] =
+			globe_travel(other, throw_bearing(chaos), chaos->config.radius_m);
 		break;
 	case 2:
 		chaos->places[user] = globe_place(-other.lat_e7 * 1e-7, other.lon_e7 * 1e-7 + 180);
@@ -464,14 +470,15 @@ static void do_odd_time(struct chaos *chaos)
 	static const int64_t offsets_ms[] = { 60000, 60001, 3600000, -1, -30000, -3600000, 30000 };
 	int64_t offset_ms = offsets_ms[dice_below(&chaos->dice, ARRAY_COUNT(offsets_ms))];
 	uint32_t device = throw_device(chaos);
-	trace(chaos, "%s/d%u has a clock off by %" PRId64 " ms", label_of_device(chaos, device), device,
-	      offset_ms);
+	trace(chaos, "%s/d%u has a clock off by %" PRId64 " ms", label_of_device(chaos, device),
+	      device, offset_ms);
 	locate(chaos, device, cluster_moment(chaos->cluster).wall_ms + offset_ms);
 }
 
 static void do_page(struct chaos *chaos)
 {
-	struct page_cursor cursor = { dice_below(&chaos->dice, (uint32_t)chaos->config.radius_m) * 1000ull,
+	struct page_cursor cursor = { dice_below(&chaos->dice, (uint32_t)chaos->config.radius_m) *
+					      1000ull,
 				      { chaos->ids[throw_user(chaos)] } };
 	uint32_t device = throw_device(chaos), limit = dice_from(&chaos->dice, 1, PAGE_LIMIT_MAX);
 	bool has_cursor = dice_chance(&chaos->dice, 50);
@@ -495,15 +502,16 @@ static void do_list(struct chaos *chaos)
 
 static struct user_id throw_id(struct chaos *chaos)
 {
-	return (struct user_id){ dice_chance(&chaos->dice, 3) ? dice_throw(&chaos->dice) >> 1 :
-								chaos->ids[throw_user(chaos)] };
+	return (struct user_id){ dice_chance(&chaos->dice, 3) ? dice_throw(&chaos->dice) >> 1
+							      : chaos->ids[throw_user(chaos)] };
 }
 
 static void do_subscribe(struct chaos *chaos)
 {
 	uint32_t device = throw_device(chaos);
 	struct user_id with = throw_id(chaos);
-	trace(chaos, "%s/d%u subscribes to %" PRIu64, label_of_device(chaos, device), device, with.value);
+	trace(chaos, "%s/d%u subscribes to %" PRIu64, label_of_device(chaos, device), device,
+	      with.value);
 	cluster_subscribe(chaos->cluster, device, with);
 }
 
@@ -541,8 +549,11 @@ static void do_unfriend(struct chaos *chaos)
 
 static void do_rename(struct chaos *chaos)
 {
-	static const char *const names[] = { "", "Ann", "Zo\xc3\xab", "two words", "\"quoted\"",
-					     "a name that has exactly the sixty-four bytes that are kept, ok!" };
+	static const char *const names[] = {
+		"",	      "Ann",
+		"Zo\xc3\xab", "two words",
+		"\"quoted\"", "a name that has exactly the sixty-four bytes that are kept, ok!"
+	};
 	struct oracle *oracle = cluster_oracle(chaos->cluster);
 	uint32_t user = throw_user(chaos);
 	if (oracle_name_version(oracle, user) + 1 == ORACLE_NAMES_MAX)
@@ -685,7 +696,8 @@ static void do_quiet(struct chaos *chaos)
 	oracle_judge_views(oracle, cluster_moment(chaos->cluster), QUIET_US);
 	for (uint32_t device = 0; device < chaos->config.devices_max; device++)
 		if (oracle_is_alive(oracle, device) && dice_chance(&chaos->dice, 50))
-			cluster_pages(chaos->cluster, device, dice_from(&chaos->dice, 1, PAGE_LIMIT_MAX));
+			cluster_pages(chaos->cluster, device,
+				      dice_from(&chaos->dice, 1, PAGE_LIMIT_MAX));
 }
 
 static void do_restart(struct chaos *chaos)
@@ -706,7 +718,8 @@ static void throw_devices(struct chaos *chaos)
 		enter(chaos, load);
 	}
 	for (uint32_t device = 0; device < chaos->config.devices_max; device++)
-		if (oracle_is_alive(cluster_oracle(chaos->cluster), device) && dice_chance(&chaos->dice, 80))
+		if (oracle_is_alive(cluster_oracle(chaos->cluster), device) &&
+		    dice_chance(&chaos->dice, 80))
 			locate(chaos, device, chaos->config.start_ms);
 }
 
@@ -739,7 +752,8 @@ void chaos_run(uint64_t seed, const struct chaos_options *options, struct chaos_
 	if (oracle_violation(oracle) == NULL)
 		do_quiet(&chaos);
 	if (oracle_violation(oracle) != NULL)
-		snprintf(report->violation, sizeof(report->violation), "%s", oracle_violation(oracle));
+		snprintf(report->violation, sizeof(report->violation), "%s",
+			 oracle_violation(oracle));
 	for (uint32_t i = 0; i < ENGINE_COUNTER_COUNT; i++)
 		report->counters[i] = cluster_counter(chaos.cluster, i);
 	close_world(&chaos);

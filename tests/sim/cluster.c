@@ -283,7 +283,8 @@ static bool step_device(struct cluster *cluster, uint32_t device, struct event *
 		return false;
 	int status = step(cluster, cluster->devices[device].core, event, out);
 	bool is_alive = oracle_is_alive(cluster->oracle, device);
-	if (status != (is_alive ? 0 : -ESTALE) || (!is_alive && (out->has_answer || out->has_record)))
+	if (status != (is_alive ? 0 : -ESTALE) ||
+	    (!is_alive && (out->has_answer || out->has_record)))
 		oracle_object(cluster->oracle, "an event of %s device %u: status %d",
 			      is_alive ? "a living" : "a dead", device, status);
 	return is_alive && status == 0;
@@ -294,13 +295,15 @@ static const struct server_msg *answer_in(const struct engine_out *out)
 	return out->has_answer ? &out->answer : NULL;
 }
 
-static void receive(struct cluster *cluster, uint32_t device, bool is_answer, const struct server_msg *msg)
+static void receive(struct cluster *cluster, uint32_t device, bool is_answer,
+		    const struct server_msg *msg)
 {
 	if (msg != NULL && cluster->config.received != NULL)
 		cluster->config.received(cluster->config.context, device, is_answer, msg);
 }
 
-static struct friend_info info_of(const struct cluster *cluster, uint32_t user, uint32_t name_version)
+static struct friend_info info_of(const struct cluster *cluster, uint32_t user,
+				  uint32_t name_version)
 {
 	const char *name = oracle_name(cluster->oracle, user, name_version);
 	return (struct friend_info){ { cluster->config.ids[user] }, name, (uint32_t)strlen(name) };
@@ -330,12 +333,14 @@ static uint32_t free_device(struct cluster *cluster)
 	return ORACLE_NOBODY;
 }
 
-static void note_slot(struct cluster *cluster, uint32_t core, uint32_t device, struct session_id session)
+static void note_slot(struct cluster *cluster, uint32_t core, uint32_t device,
+		      struct session_id session)
 {
 	uint32_t *place = &cluster->nodes[core].devices[session.slot];
 	uint32_t before = *place;
 	if (before != ORACLE_NOBODY && oracle_is_alive(cluster->oracle, before) &&
-	    cluster->devices[before].core == core && cluster->devices[before].session.slot == session.slot)
+	    cluster->devices[before].core == core &&
+	    cluster->devices[before].session.slot == session.slot)
 		oracle_object(cluster->oracle, "a join was given the slot of device %u", before);
 	*place = device;
 }
@@ -391,7 +396,8 @@ void cluster_resume(struct cluster *cluster, uint32_t device)
 	set_paused(cluster, device, EVENT_RESUME);
 }
 
-void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_place place, int64_t ts_ms)
+void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_place place,
+		    int64_t ts_ms)
 {
 	struct engine_out out;
 	struct event event = { .type = EVENT_LOCATION };
@@ -402,13 +408,15 @@ void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_plac
 		return;
 	uint64_t id = cluster->config.ids[cluster->devices[device].user];
 	if (out.has_record && out.record_user.value != id)
-		oracle_object(cluster->oracle, "a record of %" PRIu64 " by %" PRIu64, out.record_user.value, id);
+		oracle_object(cluster->oracle, "a record of %" PRIu64 " by %" PRIu64,
+			      out.record_user.value, id);
 	oracle_judge_location(cluster->oracle, cluster_moment(cluster), device, place, ts_ms,
 			      out.has_record ? &out.record : NULL, answer_in(&out));
 	receive(cluster, device, true, answer_in(&out));
 }
 
-static void subscription(struct cluster *cluster, uint32_t device, struct user_id with, enum event_type type)
+static void subscription(struct cluster *cluster, uint32_t device, struct user_id with,
+			 enum event_type type)
 {
 	struct engine_out out;
 	struct event event = { .type = type };
@@ -465,11 +473,12 @@ bool cluster_hear(struct cluster *cluster, uint32_t core)
 		event.friendship.with = info_of(cluster, change.with, change.name_version);
 	}
 	int status = step(cluster, core, &event, &out);
-	/* No room is a right answer, and then nothing has changed; to end a friendship none is needed. */
+	/* No room is a right answer, and nothing has changed; an end needs no room. */
 	if (status == 0)
 		note_change(cluster, core, &change);
 	else if (change.type == CHANGE_UNFRIEND || status != -ENOSPC)
-		oracle_object(cluster->oracle, "a change of type %d: status %d", (int)change.type, status);
+		oracle_object(cluster->oracle, "a change of type %d: status %d", (int)change.type,
+			      status);
 	return true;
 }
 
@@ -526,14 +535,15 @@ uint32_t cluster_pages(struct cluster *cluster, uint32_t device, uint32_t limit)
 		if (!ask_page(cluster, device, limit, &cursor, &out))
 			break;
 	}
-	oracle_judge_pages(cluster->oracle, cluster_moment(cluster), device, cluster->entries, count,
-			   out.answer.nearby.total);
+	oracle_judge_pages(cluster->oracle, cluster_moment(cluster), device, cluster->entries,
+			   count, out.answer.nearby.total);
 	return count;
 }
 
 uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit)
 {
-	uint32_t load = book_load(cluster->book, user), core = cluster_home(cluster, user), count = 0;
+	uint32_t load = book_load(cluster->book, user), core = cluster_home(cluster, user),
+		 count = 0;
 	if (load == ORACLE_NOBODY)
 		return 0;
 	uint32_t friend_count = enter_load(cluster, load);
@@ -541,12 +551,12 @@ uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit)
 	struct user_id id = { cluster->config.ids[user] };
 	struct page_cursor cursor;
 	struct server_msg page = { .type = SERVER_NEARBY };
-	int status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count, NULL, limit,
-				 &page);
+	int status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count, NULL,
+				 limit, &page);
 	while (status == 0 && keep_page(cluster, &page, &count) && page.nearby.has_next) {
 		cursor = page.nearby.next;
-		status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count, &cursor,
-				     limit, &page);
+		status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count,
+				     &cursor, limit, &page);
 	}
 	oracle_judge_list(cluster->oracle, cluster_moment(cluster), core, user, cluster->users,
 			  friend_count, status == 0, cluster->entries, count, page.nearby.total);
@@ -677,7 +687,8 @@ static uint64_t next_us(const struct cluster *cluster)
 {
 	uint64_t next = UINT64_MAX;
 	for (uint32_t core = 0; core < cluster->cores; core++) {
-		uint64_t of_core = engine_next_us(cluster->nodes[core].engine, cluster->config.interval_us);
+		uint64_t of_core =
+			engine_next_us(cluster->nodes[core].engine, cluster->config.interval_us);
 		next = of_core < next ? of_core : next;
 	}
 	return next;
@@ -693,8 +704,8 @@ void cluster_run(struct cluster *cluster, uint64_t us)
 			next = cluster->now_us + SLEEP_MIN_US;
 		cluster_advance(cluster, (next < until ? next : until) - cluster->now_us, 0);
 		for (uint32_t core = 0; core < cluster->cores; core++)
-			if (engine_next_us(cluster->nodes[core].engine, cluster->config.interval_us) <=
-			    cluster->now_us)
+			if (engine_next_us(cluster->nodes[core].engine,
+					   cluster->config.interval_us) <= cluster->now_us)
 				cluster_tick(cluster, core);
 		cluster_settle(cluster);
 	}
@@ -707,13 +718,16 @@ static void check_sessions(struct cluster *cluster, uint32_t user)
 	struct user_id id = { cluster->config.ids[user] };
 	uint32_t alive = 0, given = engine_sessions(engine, id, sessions, 16);
 	for (uint32_t device = 0; device < cluster->config.devices_max; device++)
-		alive += oracle_is_alive(cluster->oracle, device) && cluster->devices[device].user == user;
+		alive += oracle_is_alive(cluster->oracle, device) &&
+			 cluster->devices[device].user == user;
 	if (engine_session_count(engine, id) != alive || given != (alive < 16 ? alive : 16))
-		oracle_object(cluster->oracle, "%" PRIu64 " has %u devices, not %u", id.value, alive, given);
+		oracle_object(cluster->oracle, "%" PRIu64 " has %u devices, not %u", id.value,
+			      alive, given);
 	for (uint32_t i = 0; i < given; i++) {
 		uint32_t device = device_of(cluster, cluster_home(cluster, user), sessions[i]);
 		if (device == ORACLE_NOBODY || cluster->devices[device].user != user)
-			oracle_object(cluster->oracle, "%" PRIu64 " is given a session that is not its own",
+			oracle_object(cluster->oracle,
+				      "%" PRIu64 " is given a session that is not its own",
 				      id.value);
 	}
 }
@@ -727,7 +741,8 @@ static void check_gauges(struct cluster *cluster)
 	for (uint32_t core = 0; core < cluster->cores; core++)
 		counted += counter_get(&cluster->nodes[core].counters[ENGINE_COUNTER_SESSIONS]);
 	if (counted != alive)
-		oracle_object(cluster->oracle, "%" PRIu64 " sessions counted, not %" PRIu64, counted, alive);
+		oracle_object(cluster->oracle, "%" PRIu64 " sessions counted, not %" PRIu64,
+			      counted, alive);
 }
 
 void cluster_check(struct cluster *cluster)

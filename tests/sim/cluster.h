@@ -35,7 +35,8 @@ struct cluster_config {
 	uint64_t start_us;
 	int64_t start_ms;
 	/* Called with every message that a client receives, after the oracle; may be NULL. */
-	void (*received)(void *context, uint32_t device, bool is_answer, const struct server_msg *msg);
+	void (*received)(void *context, uint32_t device, bool is_answer,
+			 const struct server_msg *msg);
 	void *context;
 };
 
@@ -66,7 +67,8 @@ void cluster_interval(struct cluster *cluster, uint64_t interval_us);
 uint32_t cluster_join(struct cluster *cluster, uint32_t load);
 /* Those below do nothing but see that nothing happens when the device is gone. */
 void cluster_leave(struct cluster *cluster, uint32_t device);
-void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_place place, int64_t ts_ms);
+void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_place place,
+		    int64_t ts_ms);
 /* A page; `cursor` may be NULL. */
 void cluster_nearby(struct cluster *cluster, uint32_t device, uint32_t limit,
 		    const struct page_cursor *cursor);

@@ -38,7 +38,8 @@ struct nearby_place globe_travel(struct nearby_place from, double bearing, doubl
 {
 	double lat = (double)radians(from.lat_e7), lon = (double)radians(from.lon_e7);
 	double angle = distance_m / (double)GLOBE_RADIUS_M, degree = acos(-1) / 180;
-	double to = asin(fmin(1, fmax(-1, sin(lat) * cos(angle) + cos(lat) * sin(angle) * cos(bearing))));
+	double to = asin(
+		fmin(1, fmax(-1, sin(lat) * cos(angle) + cos(lat) * sin(angle) * cos(bearing))));
 	double east = atan2(sin(bearing) * sin(angle) * cos(lat), cos(angle) - sin(lat) * sin(to));
 	return globe_place(to / degree, (lon + east) / degree);
 }

@@ -43,15 +43,19 @@ static uint64_t id_of_device(const struct oracle *oracle, uint32_t device)
 
 static long double distance_mm(const struct oracle *oracle, uint32_t a, uint32_t b)
 {
-	return 1000 * globe_distance_m(oracle->users[a].location.place, oracle->users[b].location.place);
+	return 1000 *
+	       globe_distance_m(oracle->users[a].location.place, oracle->users[b].location.place);
 }
 
 /* Of two users, whether they are friends or not. */
-static enum range range_of(const struct oracle *oracle, struct moment moment, uint32_t a, uint32_t b)
+static enum range range_of(const struct oracle *oracle, struct moment moment, uint32_t a,
+			   uint32_t b)
 {
-	if (oracle_location(oracle, moment, a) == NULL || oracle_location(oracle, moment, b) == NULL)
+	if (oracle_location(oracle, moment, a) == NULL ||
+	    oracle_location(oracle, moment, b) == NULL)
 		return RANGE_IDLE;
-	long double beyond_m = distance_mm(oracle, a, b) / 1000 - (long double)oracle->config.radius_m;
+	long double beyond_m =
+		distance_mm(oracle, a, b) / 1000 - (long double)oracle->config.radius_m;
 	if (fabsl(beyond_m) <= BORDER_M)
 		return RANGE_BORDER;
 	return beyond_m > 0 ? RANGE_OUT : RANGE_IN;
@@ -65,7 +69,8 @@ static bool is_name_right(const struct oracle *oracle, uint32_t core, uint32_t u
 	uint32_t oldest = oracle->heard[core * oracle->config.user_count + user];
 	for (uint32_t version = oldest; version < oracle->users[user].name_count; version++) {
 		const char *name = oracle_name(oracle, user, version);
-		if (strlen(name) == entry->name_length && memcmp(name, entry->name, entry->name_length) == 0)
+		if (strlen(name) == entry->name_length &&
+		    memcmp(name, entry->name, entry->name_length) == 0)
 			return true;
 	}
 	return false;
@@ -87,21 +92,23 @@ static void judge_content(struct oracle *oracle, uint32_t core, uint32_t viewer,
 		oracle_object(oracle, "to %" PRIu64 ": an old location of %" PRIu64, to, about);
 	long double right_mm = distance_mm(oracle, viewer, user);
 	if (fabsl((long double)entry->distance_mm - right_mm) > DISTANCE_ERROR_MM)
-		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " at %" PRIu64 " mm, but it is %.3Lf mm",
+		oracle_object(oracle,
+			      "to %" PRIu64 ": %" PRIu64 " at %" PRIu64 " mm, but it is %.3Lf mm",
 			      to, about, entry->distance_mm, right_mm);
 	if (!is_name_right(oracle, core, user, entry))
-		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " with the wrong name '%.*s'", to, about,
-			      (int)entry->name_length, entry->name);
+		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " with the wrong name '%.*s'", to,
+			      about, (int)entry->name_length, entry->name);
 }
 
 /* The user whom an entry tells of, or ORACLE_NOBODY when it may not be told. */
-static uint32_t judge_entry(struct oracle *oracle, struct moment moment, uint32_t core, uint32_t viewer,
-			    const struct entry *entry)
+static uint32_t judge_entry(struct oracle *oracle, struct moment moment, uint32_t core,
+			    uint32_t viewer, const struct entry *entry)
 {
 	uint64_t to = id_of(oracle, viewer);
 	uint32_t user = oracle_user(oracle, entry->user);
 	if (user == ORACLE_NOBODY) {
-		oracle_object(oracle, "to %" PRIu64 ": an entry of nobody: %" PRIu64, to, entry->user.value);
+		oracle_object(oracle, "to %" PRIu64 ": an entry of nobody: %" PRIu64, to,
+			      entry->user.value);
 		return user;
 	}
 	switch (range_of(oracle, moment, viewer, user)) {
@@ -199,18 +206,20 @@ static bool is_listed(const struct oracle *oracle, uint32_t user, const struct e
 	return false;
 }
 
-/* Nobody is missing who stands between `after` and the end of the entries, or any end when `is_last`. */
+/* Nobody is missing who stands between `after` and the last entry, or behind it when `is_last`. */
 static void judge_missing(const struct list *list, const struct entry *entries, uint32_t count,
 			  const struct page_cursor *after, bool is_last)
 {
 	struct oracle *oracle = list->oracle;
 	for (uint32_t user = 0; user < oracle->config.user_count; user++) {
-		if (range_in_list(list, user) != RANGE_IN || is_listed(oracle, user, entries, count))
+		if (range_in_list(list, user) != RANGE_IN ||
+		    is_listed(oracle, user, entries, count))
 			continue;
 		long double mm = distance_mm(oracle, list->user, user);
 		if (after != NULL && mm <= (long double)after->distance_mm + DISTANCE_ERROR_MM)
 			continue;
-		if (!is_last && mm >= (long double)entries[count - 1].distance_mm - DISTANCE_ERROR_MM)
+		if (!is_last &&
+		    mm >= (long double)entries[count - 1].distance_mm - DISTANCE_ERROR_MM)
 			continue;
 		oracle_object(oracle, "list of %" PRIu64 ": %" PRIu64 " at %.3Lf m is missing",
 			      id_of(oracle, list->user), id_of(oracle, user), mm / 1000);
@@ -225,13 +234,15 @@ static void judge_page(const struct list *list, uint32_t limit, const struct pag
 	uint32_t count = page->nearby.count;
 	const struct entry *entries = page->nearby.entries;
 	if (count > limit)
-		oracle_object(oracle, "list of %" PRIu64 ": %u entries, limit %u", whose, count, limit);
+		oracle_object(oracle, "list of %" PRIu64 ": %u entries, limit %u", whose, count,
+			      limit);
 	if (page->nearby.has_next && count < limit) {
 		oracle_object(oracle, "list of %" PRIu64 ": a next page after a short one", whose);
 		return;
 	}
-	if (page->nearby.has_next && (page->nearby.next.distance_mm != entries[count - 1].distance_mm ||
-				      page->nearby.next.user.value != entries[count - 1].user.value))
+	if (page->nearby.has_next &&
+	    (page->nearby.next.distance_mm != entries[count - 1].distance_mm ||
+	     page->nearby.next.user.value != entries[count - 1].user.value))
 		oracle_object(oracle, "list of %" PRIu64 ": next is not the last entry", whose);
 	for (uint32_t i = 0; i < count; i++)
 		judge_entry_to(oracle, list->moment, list->device, &entries[i]);
@@ -247,7 +258,8 @@ static void judge_whole_list(const struct list *list, const struct entry *entrie
 	judge_missing(list, entries, count, NULL, true);
 	judge_total(list, total);
 	if (count != total)
-		oracle_object(list->oracle, "list of %" PRIu64 ": %u entries on all pages, total %u",
+		oracle_object(list->oracle,
+			      "list of %" PRIu64 ": %u entries on all pages, total %u",
 			      id_of(list->oracle, list->user), count, total);
 }
 
@@ -270,7 +282,8 @@ void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t cor
 {
 	if (is_there != (oracle_location(oracle, moment, user) != NULL)) {
 		oracle_object(oracle, "list of %" PRIu64 ": %s", id_of(oracle, user),
-			      is_there ? "its location has expired" : "refused, but it has a location");
+			      is_there ? "its location has expired"
+				       : "refused, but it has a location");
 		return;
 	}
 	if (!is_there)
@@ -329,7 +342,8 @@ static void judge_first_answer(struct oracle *oracle, struct moment moment, uint
 			       const struct server_msg *answer)
 {
 	if (answer == NULL || answer->type != SERVER_NEARBY) {
-		oracle_object(oracle, "to %" PRIu64 ": the first location was not answered by the list",
+		oracle_object(oracle,
+			      "to %" PRIu64 ": the first location was not answered by the list",
 			      id_of_device(oracle, device));
 		return;
 	}
@@ -353,7 +367,9 @@ void oracle_judge_location(struct oracle *oracle, struct moment moment, uint32_t
 	if (is_future || is_stale || !is_location_same(record, &right))
 		oracle_object(oracle, "a location of %" PRIu64 " was taken that is %s",
 			      id_of_device(oracle, device),
-			      is_future ? "in the future" : is_stale ? "stale" : "not what was sent");
+			      is_future	 ? "in the future"
+			      : is_stale ? "stale"
+					 : "not what was sent");
 	oracle->users[from->user].location = right;
 	oracle->users[from->user].has_location = true;
 	from->last_ts_ms = ts_ms;
@@ -373,17 +389,20 @@ static bool judge_without_location(struct oracle *oracle, struct moment moment, 
 	bool has_location = from->is_started && oracle_location(oracle, moment, from->user) != NULL;
 	if (is_error(answer, ERROR_NO_LOCATION) == has_location)
 		oracle_object(oracle, "to %" PRIu64 ": %s", id_of_device(oracle, device),
-			      has_location ? "no_location, but it has one" : "has no location, and no error");
+			      has_location ? "no_location, but it has one"
+					   : "has no location, and no error");
 	return !has_location;
 }
 
-void oracle_judge_nearby(struct oracle *oracle, struct moment moment, uint32_t device, uint32_t limit,
-			 const struct page_cursor *cursor, const struct server_msg *answer)
+void oracle_judge_nearby(struct oracle *oracle, struct moment moment, uint32_t device,
+			 uint32_t limit, const struct page_cursor *cursor,
+			 const struct server_msg *answer)
 {
 	if (judge_without_location(oracle, moment, device, answer))
 		return;
 	if (answer == NULL || answer->type != SERVER_NEARBY) {
-		oracle_object(oracle, "to %" PRIu64 ": nearby was not answered", id_of_device(oracle, device));
+		oracle_object(oracle, "to %" PRIu64 ": nearby was not answered",
+			      id_of_device(oracle, device));
 		return;
 	}
 	struct list list = list_of(oracle, moment, device);
@@ -391,8 +410,8 @@ void oracle_judge_nearby(struct oracle *oracle, struct moment moment, uint32_t d
 }
 
 /* The answer to a subscription of a friend, by a device that has a location. */
-static void judge_subscribed(struct oracle *oracle, struct moment moment, uint32_t device, uint32_t with,
-			     const struct server_msg *answer)
+static void judge_subscribed(struct oracle *oracle, struct moment moment, uint32_t device,
+			     uint32_t with, const struct server_msg *answer)
 {
 	uint64_t to = id_of_device(oracle, device), about = id_of(oracle, with);
 	struct bond *bond = oracle_bond(oracle, device, with);
@@ -405,12 +424,16 @@ static void judge_subscribed(struct oracle *oracle, struct moment moment, uint32
 			judge_entry_to(oracle, moment, device, &answer->update.entries[0]);
 	} else if (answer != NULL && answer->type == SERVER_GONE) {
 		enum gone_why why = range == RANGE_IDLE ? GONE_IDLE : GONE_FAR;
-		if (range == RANGE_IN || answer->gone.count != 1 || answer->gone.friends[0].why != why ||
+		if (range == RANGE_IN || answer->gone.count != 1 ||
+		    answer->gone.friends[0].why != why ||
 		    answer->gone.friends[0].user.value != about)
-			oracle_object(oracle, "to %" PRIu64 ": subscribe to %" PRIu64 ": wrong gone", to, about);
+			oracle_object(oracle,
+				      "to %" PRIu64 ": subscribe to %" PRIu64 ": wrong gone", to,
+				      about);
 		bond->state = BOND_UNKNOWN;
 	} else {
-		oracle_object(oracle, "to %" PRIu64 ": subscribe to %" PRIu64 " not answered", to, about);
+		oracle_object(oracle, "to %" PRIu64 ": subscribe to %" PRIu64 " not answered", to,
+			      about);
 	}
 }
 
@@ -458,8 +481,8 @@ void oracle_judge_unsubscribe(struct oracle *oracle, struct moment moment, uint3
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static bool is_why_right(struct oracle *oracle, struct moment moment, uint32_t device, uint32_t user,
-			 enum gone_why why)
+static bool is_why_right(struct oracle *oracle, struct moment moment, uint32_t device,
+			 uint32_t user, enum gone_why why)
 {
 	const struct bond *bond = oracle_bond(oracle, device, user);
 	enum range range = range_of(oracle, moment, oracle->devices[device].user, user);
@@ -487,8 +510,8 @@ static void judge_gone(struct oracle *oracle, struct moment moment, uint32_t dev
 		return;
 	}
 	if (!is_why_right(oracle, moment, device, user, gone->why))
-		oracle_object(oracle, "to %" PRIu64 ": gone %" PRIu64 " for the wrong reason %d", to,
-			      gone->user.value, (int)gone->why);
+		oracle_object(oracle, "to %" PRIu64 ": gone %" PRIu64 " for the wrong reason %d",
+			      to, gone->user.value, (int)gone->why);
 	oracle_bond(oracle, device, user)->state = BOND_UNKNOWN;
 	oracle_bond(oracle, device, user)->was_unfriended = false;
 }
@@ -508,12 +531,13 @@ static void judge_once(struct oracle *oracle, uint32_t device, struct user_id id
 static void judge_size(struct oracle *oracle, uint32_t device, uint32_t count)
 {
 	if (count == 0 || count > FRAME_ENTRIES_MAX)
-		oracle_object(oracle, "to %" PRIu64 ": a frame of %u entries", id_of_device(oracle, device),
-			      count);
+		oracle_object(oracle, "to %" PRIu64 ": a frame of %u entries",
+			      id_of_device(oracle, device), count);
 }
 
 /* A turn ends with an update at the latest; how it goes on before that is the engine's affair. */
-static bool may_have_frame(const struct oracle_device *device, struct moment moment, uint64_t interval_us)
+static bool may_have_frame(const struct oracle_device *device, struct moment moment,
+			   uint64_t interval_us)
 {
 	return device->is_alive && !device->is_paused && device->is_started &&
 	       (!device->had_update || moment.now_us - device->last_update_us >= interval_us);
@@ -525,10 +549,10 @@ void oracle_judge_frame(struct oracle *oracle, struct moment moment, uint32_t de
 	struct oracle_device *to = device == ORACLE_NOBODY ? NULL : &oracle->devices[device];
 	if (to == NULL || !may_have_frame(to, moment, interval_us)) {
 		oracle_object(oracle, "a frame to a device that is %s",
-			      to == NULL || !to->is_alive ? "gone" :
-			      to->is_paused		  ? "paused" :
-			      !to->is_started		  ? "without a location" :
-							    "not due");
+			      to == NULL || !to->is_alive ? "gone"
+			      : to->is_paused		  ? "paused"
+			      : !to->is_started		  ? "without a location"
+							  : "not due");
 		return;
 	}
 	if (msg->type == SERVER_UPDATE) {
@@ -575,12 +599,15 @@ static void judge_bond(struct oracle *oracle, struct moment moment, uint32_t dev
 	bool does_know = bond->state != BOND_UNKNOWN;
 	uint64_t to = id_of_device(oracle, device), about = id_of(oracle, user);
 	if (must_know && !does_know)
-		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) misses %" PRIu64, to, device, about);
-	else if (!must_know && does_know)
-		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) still has %" PRIu64, to, device, about);
-	else if (must_know && !is_location_same(&bond->known, &oracle->users[user].location))
-		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) has %" PRIu64 " at an old place", to,
+		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) misses %" PRIu64, to,
 			      device, about);
+	else if (!must_know && does_know)
+		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) still has %" PRIu64, to,
+			      device, about);
+	else if (must_know && !is_location_same(&bond->known, &oracle->users[user].location))
+		oracle_object(oracle,
+			      "at rest: %" PRIu64 " (device %u) has %" PRIu64 " at an old place",
+			      to, device, about);
 }
 
 /* Whether what the device knows of the user is due to the user, not to its own latest movement. */
@@ -596,7 +623,8 @@ void oracle_judge_prompt(struct oracle *oracle, struct moment moment, uint64_t s
 {
 	for (uint32_t device = 0; device < oracle->config.devices_max; device++) {
 		const struct oracle_device *to = &oracle->devices[device];
-		if (!to->is_alive || to->is_paused || oracle_location(oracle, moment, to->user) == NULL)
+		if (!to->is_alive || to->is_paused ||
+		    oracle_location(oracle, moment, to->user) == NULL)
 			continue;
 		for (uint32_t user = 0; user < oracle->config.user_count; user++)
 			if (is_later(oracle, device, user) &&

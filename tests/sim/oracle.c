@@ -26,10 +26,13 @@ struct oracle *oracle_open(const struct oracle_config *config)
 	struct oracle *oracle = zeroed(1, sizeof(*oracle));
 	oracle->config = *config;
 	oracle->users = zeroed(config->user_count, sizeof(*oracle->users));
-	oracle->names = zeroed((size_t)config->user_count * ORACLE_NAMES_MAX, sizeof(*oracle->names));
-	oracle->heard = zeroed((size_t)config->user_count * config->cores_max, sizeof(*oracle->heard));
+	oracle->names =
+		zeroed((size_t)config->user_count * ORACLE_NAMES_MAX, sizeof(*oracle->names));
+	oracle->heard =
+		zeroed((size_t)config->user_count * config->cores_max, sizeof(*oracle->heard));
 	oracle->devices = zeroed(config->devices_max, sizeof(*oracle->devices));
-	oracle->bonds = zeroed((size_t)config->devices_max * config->user_count, sizeof(*oracle->bonds));
+	oracle->bonds =
+		zeroed((size_t)config->devices_max * config->user_count, sizeof(*oracle->bonds));
 	return oracle;
 }
 
@@ -69,7 +72,9 @@ uint32_t oracle_user(const struct oracle *oracle, struct user_id id)
 		else
 			high = middle;
 	}
-	return low < oracle->config.user_count && oracle->config.ids[low] == id.value ? low : ORACLE_NOBODY;
+	return low < oracle->config.user_count && oracle->config.ids[low] == id.value
+		       ? low
+		       : ORACLE_NOBODY;
 }
 
 uint32_t oracle_named(struct oracle *oracle, uint32_t user, const char *name)
@@ -148,7 +153,8 @@ void oracle_restarted(struct oracle *oracle)
 	for (uint32_t device = 0; device < oracle->config.devices_max; device++)
 		oracle->devices[device].is_alive = false;
 	memset(oracle->heard, 0,
-	       (size_t)oracle->config.user_count * oracle->config.cores_max * sizeof(*oracle->heard));
+	       (size_t)oracle->config.user_count * oracle->config.cores_max *
+		       sizeof(*oracle->heard));
 }
 
 bool oracle_is_alive(const struct oracle *oracle, uint32_t device)
@@ -170,7 +176,8 @@ const struct nearby_location *oracle_location(const struct oracle *oracle, struc
 					      uint32_t user)
 {
 	const struct oracle_user *whom = &oracle->users[user];
-	if (!whom->has_location || moment.now_us - whom->location.receipt_us > oracle->config.ttl_us)
+	if (!whom->has_location ||
+	    moment.now_us - whom->location.receipt_us > oracle->config.ttl_us)
 		return NULL;
 	return &whom->location;
 }

@@ -53,7 +53,8 @@ void oracle_close(struct oracle **oracle);
 /* What was wrong first, or NULL. */
 const char *oracle_violation(const struct oracle *oracle);
 /* Reports something wrong that is found elsewhere. */
-void oracle_object(struct oracle *oracle, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void oracle_object(struct oracle *oracle, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* The user of an id, or ORACLE_NOBODY. */
 uint32_t oracle_user(const struct oracle *oracle, struct user_id id);
@@ -94,8 +95,9 @@ int64_t oracle_last_ts(const struct oracle *oracle, uint32_t device);
 void oracle_judge_location(struct oracle *oracle, struct moment moment, uint32_t device,
 			   struct nearby_place place, int64_t ts_ms,
 			   const struct nearby_location *record, const struct server_msg *answer);
-void oracle_judge_nearby(struct oracle *oracle, struct moment moment, uint32_t device, uint32_t limit,
-			 const struct page_cursor *cursor, const struct server_msg *answer);
+void oracle_judge_nearby(struct oracle *oracle, struct moment moment, uint32_t device,
+			 uint32_t limit, const struct page_cursor *cursor,
+			 const struct server_msg *answer);
 void oracle_judge_subscribe(struct oracle *oracle, struct moment moment, uint32_t device,
 			    struct user_id with, const struct server_msg *answer);
 void oracle_judge_unsubscribe(struct oracle *oracle, struct moment moment, uint32_t device,
@@ -121,8 +123,8 @@ void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t cor
 void oracle_judge_prompt(struct oracle *oracle, struct moment moment, uint64_t settled_us);
 
 /*
- * All is quiet: no message is under way, no frame due, and `settled_us` have passed in which expired
- * locations could be swept: each device's view is the truth.
+ * All is quiet: no message is under way, no frame due, and `settled_us` have passed in which
+ * expired locations could be swept: each device's view is the truth.
  */
 void oracle_judge_views(struct oracle *oracle, struct moment moment, uint64_t settled_us);
 

@@ -14,9 +14,9 @@
 /* What a device's client knows of a user. */
 enum bond_state {
 	BOND_UNKNOWN,
-	BOND_LISTED, /* in range when the first list was made, which gave the number of them */
+	BOND_LISTED,   /* in range when the first list was made, which gave the number of them */
 	BOND_DOUBTFUL, /* so close to the border then, that the list may have counted it or not */
-	BOND_TOLD,   /* an entry came, and no gone after it */
+	BOND_TOLD,     /* an entry came, and no gone after it */
 };
 
 struct bond {

@@ -20,11 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USERS	     1000
-#define RADIUS_M     8046.72
-#define SECOND_US    1000000ull
+#define USERS 1000
+#define RADIUS_M 8046.72
+#define SECOND_US 1000000ull
 #define NO_EXPIRY_US (1000000000 * SECOND_US)
-#define SKIPPED	     77
+#define SKIPPED 77
 
 struct checkin {
 	uint64_t at_s;
@@ -57,7 +57,8 @@ static FILE *open_data(const char *command, const char *name)
 	const char *data = getenv("NEARBY_DATA"), *source = getenv("srcdir");
 	char near[512];
 	snprintf(near, sizeof(near), "%s/../shared/data", source != NULL ? source : ".");
-	snprintf(line, sizeof(line), "%s '%s/%s' 2>/dev/null", command, data != NULL ? data : near, name);
+	snprintf(line, sizeof(line), "%s '%s/%s' 2>/dev/null", command, data != NULL ? data : near,
+		 name);
 	FILE *file = popen(line, "r");
 	check(file != NULL);
 	return file;
@@ -123,8 +124,8 @@ static void compare_with(struct replay *replay, const struct checkin *move, uint
 		cluster_oracle(replay->cluster), cluster_moment(replay->cluster), user);
 	bool is_wanted = false, is_border = false;
 	if (location != NULL) {
-		long double beyond_m = globe_distance_m(move->place, location->place) -
-				       (long double)RADIUS_M;
+		long double beyond_m =
+			globe_distance_m(move->place, location->place) - (long double)RADIUS_M;
 		is_wanted = beyond_m <= 0;
 		is_border = fabsl(beyond_m) <= 1;
 	}
@@ -206,8 +207,8 @@ static uint64_t count_pairs(struct replay *replay)
 	return entries / 2;
 }
 
-static bool replay_all(const struct data *data, uint32_t cores, uint64_t ttl_us, uint64_t deliveries,
-		       uint64_t pairs)
+static bool replay_all(const struct data *data, uint32_t cores, uint64_t ttl_us,
+		       uint64_t deliveries, uint64_t pairs)
 {
 	static uint64_t ids[USERS];
 	for (uint32_t user = 0; user < USERS; user++)
@@ -220,16 +221,18 @@ static bool replay_all(const struct data *data, uint32_t cores, uint64_t ttl_us,
 	struct oracle *oracle = cluster_oracle(replay->cluster);
 	for (uint32_t i = 0; i < data->checkin_count && oracle_violation(oracle) == NULL; i++)
 		move(replay, &data->checkins[i]);
-	uint64_t moves_out = replay->deliveries, own = replay->own_movement, lists = replay->first_lists;
+	uint64_t moves_out = replay->deliveries, own = replay->own_movement,
+		 lists = replay->first_lists;
 	cluster_run(replay->cluster, 13 * SECOND_US);
 	oracle_judge_views(oracle, cluster_moment(replay->cluster), ttl_us);
 	uint64_t pairs_found = pairs > 0 ? count_pairs(replay) : 0;
 	cluster_check(replay->cluster);
-	printf("%u cores, %s: %" PRIu64 " deliveries (%" PRIu64 " wanted), apart from these %" PRIu64
-	       " by own movement and %" PRIu64 " in first lists; %u checks within 1 m of the border, "
+	printf("%u cores, %s: %" PRIu64 " deliveries (%" PRIu64
+	       " wanted), apart from these %" PRIu64 " by own movement and %" PRIu64
+	       " in first lists; %u checks within 1 m of the border, "
 	       "%u decided otherwise",
-	       cores, ttl_us == NO_EXPIRY_US ? "no expiry" : "expiry after 600 s", moves_out, deliveries, own,
-	       lists, replay->border_count, replay->border_otherwise);
+	       cores, ttl_us == NO_EXPIRY_US ? "no expiry" : "expiry after 600 s", moves_out,
+	       deliveries, own, lists, replay->border_count, replay->border_otherwise);
 	if (pairs > 0)
 		printf("; %" PRIu64 " pairs in range (%" PRIu64 " wanted)", pairs_found, pairs);
 	printf("\n");

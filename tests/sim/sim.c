@@ -14,10 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *program;
+/* How it is called; without the folder in which libtool hides the program behind its script. */
+static char program[512];
 static bool is_small;
 /* Made before each run, for the handler of a crash. */
-static char replay[256];
+static char replay[1200];
 
 static void say_replay(int signal_number)
 {
@@ -29,8 +30,9 @@ static void say_replay(int signal_number)
 
 static void note_seed(uint64_t seed)
 {
-	snprintf(replay, sizeof(replay), "seed %" PRIu64 " failed; replay: %s --seed %" PRIu64 " --trace%s\n",
-		 seed, program, seed, is_small ? " --small" : "");
+	snprintf(replay, sizeof(replay),
+		 "seed %" PRIu64 " failed; replay: %s --seed %" PRIu64 " --trace%s\n", seed,
+		 program, seed, is_small ? " --small" : "");
 }
 
 static bool run(uint64_t seed, const struct chaos_options *options, struct chaos_report *report)
@@ -58,7 +60,8 @@ static int run_many(uint64_t first, uint64_t count, bool keep_going)
 {
 	struct chaos_options options = { .is_small = is_small };
 	struct chaos_report report;
-	uint64_t counters[ENGINE_COUNTER_COUNT] = { 0 }, failed = 0, messages = 0, steps = 0, done = 0;
+	uint64_t counters[ENGINE_COUNTER_COUNT] = { 0 }, failed = 0, messages = 0, steps = 0,
+		 done = 0;
 	while (done < count && (failed == 0 || keep_going)) {
 		failed += !run(first + done, &options, &report);
 		messages += report.messages;
@@ -68,7 +71,8 @@ static int run_many(uint64_t first, uint64_t count, bool keep_going)
 		if (++done % 1000 == 0)
 			fprintf(stderr, "%" PRIu64 " seeds, %" PRIu64 " failed\n", done, failed);
 	}
-	printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " messages judged, "
+	printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " steps, %" PRIu64
+	       " messages judged, "
 	       "%" PRIu64 " failed\n",
 	       done, first, steps, messages, failed);
 	print_counters(counters);
@@ -87,13 +91,23 @@ static int run_stories(char **paths, int count)
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static void set_program(const char *path)
+{
+	static const char hidden[] = ".libs/";
+	const char *at = strstr(path, hidden);
+	int before = at != NULL ? (int)(at - path) : 0;
+	snprintf(program, sizeof(program), "%.*s%s", before, path,
+		 at != NULL ? at + strlen(hidden) : path);
+}
+
 static int usage(void)
 {
 	fprintf(stderr,
 		"usage: %s --seeds N [--first S] [--small] [--keep-going]   N random runs\n"
 		"       %s --seed S [--trace] [--small]                     one of them, in words\n"
 		"       %s --story FILE...                                  stories, compared\n"
-		"       %s --tell FILE                                      a story as it really goes\n",
+		"       %s --tell FILE                                      a story as it really "
+		"goes\n",
 		program, program, program, program);
 	return 2;
 }
@@ -101,15 +115,19 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "seeds", required_argument, NULL, 'n' }, { "first", required_argument, NULL, 'f' },
-		{ "seed", required_argument, NULL, 's' },  { "trace", no_argument, NULL, 't' },
-		{ "small", no_argument, NULL, 'm' },	   { "keep-going", no_argument, NULL, 'k' },
-		{ "story", no_argument, NULL, 'y' },	   { "tell", no_argument, NULL, 'l' },
+		{ "seeds", required_argument, NULL, 'n' },
+		{ "first", required_argument, NULL, 'f' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "trace", no_argument, NULL, 't' },
+		{ "small", no_argument, NULL, 'm' },
+		{ "keep-going", no_argument, NULL, 'k' },
+		{ "story", no_argument, NULL, 'y' },
+		{ "tell", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t count = 0, first = 0;
 	bool is_story = false, is_tell = false, keep_going = false, is_traced = false;
-	program = argv[0];
+	set_program(argv[0]);
 	signal(SIGABRT, say_replay);
 	signal(SIGSEGV, say_replay);
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {

@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USERS_MAX  160
+#define USERS_MAX 160
 #define DEVICES_MAX 200
-#define WORDS_MAX  (USERS_MAX + 2)
+#define WORDS_MAX (USERS_MAX + 2)
 #define LINE_BYTES 4096
-#define LINES_MAX  1000
-#define TURNS_MAX  8
-#define SECOND_US  1000000u
+#define LINES_MAX 1000
+#define TURNS_MAX 8
+#define SECOND_US 1000000u
 
 struct device_name {
 	char text[40];
@@ -42,7 +42,7 @@ struct story {
 	uint32_t homes[USERS_MAX]; /* wanted core, or ORACLE_NOBODY */
 	uint64_t ids[USERS_MAX];
 	uint32_t user_count;
-	uint32_t crowd_first; /* the crowd is the last users */
+	uint32_t crowd_first;	   /* the crowd is the last users */
 	uint32_t crowd[USERS_MAX]; /* their devices */
 	uint32_t turns[TURNS_MAX];
 	uint32_t turn_count;
@@ -58,7 +58,8 @@ struct story {
 	FILE *tell_to;
 };
 
-static void wrong(struct story *story, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void wrong(struct story *story, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void wrong(struct story *story, const char *format, ...)
 {
@@ -190,8 +191,8 @@ static void do_leave(struct story *story, char **words, uint32_t count)
 static void do_at(struct story *story, char **words, uint32_t count)
 {
 	double east_m = number(story, words[2]), north_m = number(story, words[3]);
-	struct nearby_place place = globe_travel(story->origin, atan2(east_m, north_m),
-						 hypot(east_m, north_m));
+	struct nearby_place place =
+		globe_travel(story->origin, atan2(east_m, north_m), hypot(east_m, north_m));
 	int64_t age_ms = count > 4 ? (int64_t)number(story, words[4]) : 0;
 	cluster_locate(story->cluster, device_of(story, words[1])->device, place,
 		       cluster_moment(story->cluster).wall_ms - age_ms);
@@ -235,25 +236,29 @@ static void do_list(struct story *story, char **words, uint32_t count)
 static void do_subscribe(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
-	cluster_subscribe(story->cluster, device_of(story, words[1])->device, id_of(story, words[2]));
+	cluster_subscribe(story->cluster, device_of(story, words[1])->device,
+			  id_of(story, words[2]));
 }
 
 static void do_unsubscribe(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
-	cluster_unsubscribe(story->cluster, device_of(story, words[1])->device, id_of(story, words[2]));
+	cluster_unsubscribe(story->cluster, device_of(story, words[1])->device,
+			    id_of(story, words[2]));
 }
 
 static void do_befriend(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
-	book_befriend(cluster_book(story->cluster), user_of(story, words[1]), user_of(story, words[2]));
+	book_befriend(cluster_book(story->cluster), user_of(story, words[1]),
+		      user_of(story, words[2]));
 }
 
 static void do_unfriend(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
-	book_unfriend(cluster_book(story->cluster), user_of(story, words[1]), user_of(story, words[2]));
+	book_unfriend(cluster_book(story->cluster), user_of(story, words[1]),
+		      user_of(story, words[2]));
 }
 
 static void do_rename(struct story *story, char **words, uint32_t count)
@@ -304,7 +309,8 @@ static void do_hold(struct story *story, char **words, uint32_t count)
 static void do_release(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
-	cluster_hold_link(story->cluster, core_of(story, words[1]), core_of(story, words[2]), false);
+	cluster_hold_link(story->cluster, core_of(story, words[1]), core_of(story, words[2]),
+			  false);
 }
 
 static void do_deaf(struct story *story, char **words, uint32_t count)
@@ -502,9 +508,11 @@ static void happen(struct story *story, char **words, uint32_t count)
 		happenings[i].run(story, words, count);
 		cluster_settle(story->cluster);
 		cluster_check(story->cluster);
-		qsort(story->received, story->received_count, sizeof(*story->received), compare_lines);
+		qsort(story->received, story->received_count, sizeof(*story->received),
+		      compare_lines);
 		if (oracle_violation(cluster_oracle(story->cluster)) != NULL)
-			wrong(story, "violation: %s", oracle_violation(cluster_oracle(story->cluster)));
+			wrong(story, "violation: %s",
+			      oracle_violation(cluster_oracle(story->cluster)));
 		return;
 	}
 	wrong(story, "'%s' is not understood", words[0]);

@@ -10,7 +10,7 @@
  * machine runs until nothing more can be done at that moment.
  *
  * Before it begins:
- *   users ann bob@1 ...      who lives in it; '@1': homed at core 1 (with the first number of cores)
+ *   users ann bob@1 ...      who lives in it; '@1': homed at core 1 of the first number of cores
  *   crowd 30                 last, further users c0 .. c29, all friends of the first one; what they
  *                            receive themselves is not shown
  *   cores 1 2 8              the story is told once for each; 1, 2 and 8 when not said

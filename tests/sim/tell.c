@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static const char *label_of(const struct oracle *oracle, const char *const *labels, struct user_id id)
+static const char *label_of(const struct oracle *oracle, const char *const *labels,
+			    struct user_id id)
 {
 	uint32_t user = oracle_user(oracle, id);
 	return user == ORACLE_NOBODY ? "nobody" : labels[user];
@@ -37,8 +38,8 @@ static void tell_gone(FILE *to, const struct oracle *oracle, const char *const *
 			gone_why_text(msg->gone.friends[i].why));
 }
 
-void tell_message(FILE *to, const struct oracle *oracle, const char *const *labels, const char *device,
-		  const struct server_msg *msg)
+void tell_message(FILE *to, const struct oracle *oracle, const char *const *labels,
+		  const char *device, const struct server_msg *msg)
 {
 	switch (msg->type) {
 	case SERVER_NEARBY:

@@ -13,7 +13,7 @@
 
 /* Writes `msg` as received by the device called `device`; users are called by `labels`. A name is
  * shown beside the label where the two differ. */
-void tell_message(FILE *to, const struct oracle *oracle, const char *const *labels, const char *device,
-		  const struct server_msg *msg);
+void tell_message(FILE *to, const struct oracle *oracle, const char *const *labels,
+		  const char *device, const struct server_msg *msg);
 
 #endif
