@@ -7,67 +7,19 @@
 #include "cluster.h"
 
 #include "base/check.h"
+#include "cluster_state.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define CORES_MAX NEARBYSHM_CORES_MAX
 /* What can be done at one moment ends; an engine that never gets there has a bug. */
 #define SETTLE_ROUNDS_MAX 100000
 /* cluster_run sleeps at least that long, so that its turns are bounded. */
 #define SLEEP_MIN_US 1000
 /* One pull or delivery at most. */
 #define BATCH_MAX 64
-
-struct device {
-	uint32_t user;
-	uint32_t core; /* ORACLE_NOBODY: never joined, or before a restart */
-	struct session_id session;
-};
-
-struct link {
-	struct mesh_msg *msgs; /* room of them, used as a ring */
-	uint32_t head, count;
-	bool is_held;
-};
-
-struct node {
-	struct engine *engine;
-	void *memory;
-	size_t memory_bytes;
-	counter_word counters[ENGINE_COUNTER_COUNT];
-	uint32_t *devices; /* by slot of the session */
-	bool is_deaf;	   /* its changes are held */
-};
-
-struct cluster {
-	struct cluster_config config;
-	struct oracle *oracle;
-	struct book *book;
-	struct nearby_segment *segment;
-	uint32_t cores;
-	uint64_t now_us;
-	int64_t wall_ms;
-	struct node nodes[CORES_MAX];
-	struct link links[CORES_MAX][CORES_MAX];
-	struct device *devices;
-	uint32_t next_device;
-	uint64_t counters[ENGINE_COUNTER_COUNT]; /* of engines that are gone */
-	struct book_friend *friends;		 /* scratch, as are all below */
-	struct friend_info *infos;
-	uint32_t *users;
-	struct entry *entries;
-	char (*names)[NAME_BYTES_MAX];
-};
-
-/* Entries on all pages of a list, at most: more is a list without end. */
-static uint32_t entries_max(const struct cluster *cluster)
-{
-	return cluster->config.user_count + PAGE_LIMIT_MAX;
-}
 
 static void *zeroed(size_t count, size_t bytes)
 {
@@ -168,8 +120,8 @@ struct cluster *cluster_open(const struct cluster_config *config)
 	cluster->friends = zeroed(config->user_count, sizeof(*cluster->friends));
 	cluster->infos = zeroed(config->user_count, sizeof(*cluster->infos));
 	cluster->users = zeroed(config->user_count, sizeof(*cluster->users));
-	cluster->entries = zeroed(entries_max(cluster), sizeof(*cluster->entries));
-	cluster->names = zeroed(entries_max(cluster), sizeof(*cluster->names));
+	cluster->entries = zeroed(cluster_entries_max(cluster), sizeof(*cluster->entries));
+	cluster->names = zeroed(cluster_entries_max(cluster), sizeof(*cluster->names));
 	open_segment(cluster, NEARBY_SEGMENT_FRESH);
 	for (uint32_t core = 0; core < cluster->cores; core++)
 		open_node(cluster, core);
@@ -266,310 +218,28 @@ void cluster_interval(struct cluster *cluster, uint64_t interval_us)
 	cluster->config.interval_us = interval_us;
 }
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
-static int step(struct cluster *cluster, uint32_t core, struct event *event, struct engine_out *out)
+int cluster_step(struct cluster *cluster, uint32_t core, struct event *event,
+		 struct engine_out *out)
 {
 	event->now_us = cluster->now_us;
 	event->wall_ms = cluster->wall_ms;
 	return engine_step(cluster->nodes[core].engine, event, out);
 }
 
-/* An event of a device. False, when the device is gone: then the engine must say so too. */
-static bool step_device(struct cluster *cluster, uint32_t device, struct event *event,
-			struct engine_out *out)
-{
-	if (cluster->devices[device].core == ORACLE_NOBODY)
-		return false;
-	int status = step(cluster, cluster->devices[device].core, event, out);
-	bool is_alive = oracle_is_alive(cluster->oracle, device);
-	if (status != (is_alive ? 0 : -ESTALE) ||
-	    (!is_alive && (out->has_answer || out->has_record)))
-		oracle_object(cluster->oracle, "an event of %s device %u: status %d",
-			      is_alive ? "a living" : "a dead", device, status);
-	return is_alive && status == 0;
-}
-
-static const struct server_msg *answer_in(const struct engine_out *out)
-{
-	return out->has_answer ? &out->answer : NULL;
-}
-
-static void receive(struct cluster *cluster, uint32_t device, bool is_answer,
-		    const struct server_msg *msg)
+void cluster_receive(struct cluster *cluster, uint32_t device, bool is_answer,
+		     const struct server_msg *msg)
 {
 	if (msg != NULL && cluster->config.received != NULL)
 		cluster->config.received(cluster->config.context, device, is_answer, msg);
 }
 
-static struct friend_info info_of(const struct cluster *cluster, uint32_t user,
-				  uint32_t name_version)
-{
-	const char *name = oracle_name(cluster->oracle, user, name_version);
-	return (struct friend_info){ { cluster->config.ids[user] }, name, (uint32_t)strlen(name) };
-}
-
-/* Ends the load; fills `infos` and `users`. */
-static uint32_t enter_load(struct cluster *cluster, uint32_t load)
-{
-	uint32_t count = book_enter(cluster->book, load, cluster->friends);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct book_friend *with = &cluster->friends[i];
-		cluster->infos[i] = info_of(cluster, with->user, with->name_version);
-		cluster->users[i] = with->user;
-	}
-	return count;
-}
-
-static uint32_t free_device(struct cluster *cluster)
-{
-	for (uint32_t i = 0; i < cluster->config.devices_max; i++) {
-		uint32_t device = (cluster->next_device + i) % cluster->config.devices_max;
-		if (oracle_is_alive(cluster->oracle, device))
-			continue;
-		cluster->next_device = device + 1;
-		return device;
-	}
-	return ORACLE_NOBODY;
-}
-
-static void note_slot(struct cluster *cluster, uint32_t core, uint32_t device,
-		      struct session_id session)
-{
-	uint32_t *place = &cluster->nodes[core].devices[session.slot];
-	uint32_t before = *place;
-	if (before != ORACLE_NOBODY && oracle_is_alive(cluster->oracle, before) &&
-	    cluster->devices[before].core == core &&
-	    cluster->devices[before].session.slot == session.slot)
-		oracle_object(cluster->oracle, "a join was given the slot of device %u", before);
-	*place = device;
-}
-
-uint32_t cluster_join(struct cluster *cluster, uint32_t load)
-{
-	uint32_t user, device = free_device(cluster);
-	check(book_is_loaded(cluster->book, load, &user));
-	uint32_t count = enter_load(cluster, load), core = cluster_home(cluster, user);
-	if (device == ORACLE_NOBODY)
-		return ORACLE_NOBODY;
-	struct engine_out out;
-	struct event event = { .type = EVENT_JOIN };
-	event.join.user.value = cluster->config.ids[user];
-	event.join.friends = cluster->infos;
-	event.join.friend_count = count;
-	int status = step(cluster, core, &event, &out);
-	if (status != 0) {
-		if (status != -ENOSPC)
-			oracle_object(cluster->oracle, "a join: status %d", status);
-		return ORACLE_NOBODY;
-	}
-	check(out.joined.slot < cluster->config.sessions_max);
-	note_slot(cluster, core, device, out.joined);
-	cluster->devices[device] = (struct device){ user, core, out.joined };
-	oracle_joined(cluster->oracle, device, user, core, cluster->users, count);
-	return device;
-}
-
-void cluster_leave(struct cluster *cluster, uint32_t device)
-{
-	struct engine_out out;
-	struct event event = { .type = EVENT_LEAVE, .session = cluster->devices[device].session };
-	if (step_device(cluster, device, &event, &out))
-		oracle_left(cluster->oracle, device);
-}
-
-static void set_paused(struct cluster *cluster, uint32_t device, enum event_type type)
-{
-	struct engine_out out;
-	struct event event = { .type = type, .session = cluster->devices[device].session };
-	if (step_device(cluster, device, &event, &out))
-		oracle_paused(cluster->oracle, device, type == EVENT_PAUSE);
-}
-
-void cluster_pause(struct cluster *cluster, uint32_t device)
-{
-	set_paused(cluster, device, EVENT_PAUSE);
-}
-
-void cluster_resume(struct cluster *cluster, uint32_t device)
-{
-	set_paused(cluster, device, EVENT_RESUME);
-}
-
-void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_place place,
-		    int64_t ts_ms)
-{
-	struct engine_out out;
-	struct event event = { .type = EVENT_LOCATION };
-	event.location.session = cluster->devices[device].session;
-	event.location.place = place;
-	event.location.ts_ms = ts_ms;
-	if (!step_device(cluster, device, &event, &out))
-		return;
-	uint64_t id = cluster->config.ids[cluster->devices[device].user];
-	if (out.has_record && out.record_user.value != id)
-		oracle_object(cluster->oracle, "a record of %" PRIu64 " by %" PRIu64,
-			      out.record_user.value, id);
-	oracle_judge_location(cluster->oracle, cluster_moment(cluster), device, place, ts_ms,
-			      out.has_record ? &out.record : NULL, answer_in(&out));
-	receive(cluster, device, true, answer_in(&out));
-}
-
-static void subscription(struct cluster *cluster, uint32_t device, struct user_id with,
-			 enum event_type type)
-{
-	struct engine_out out;
-	struct event event = { .type = type };
-	event.subscribe.session = cluster->devices[device].session;
-	event.subscribe.user = with;
-	if (!step_device(cluster, device, &event, &out))
-		return;
-	if (type == EVENT_SUBSCRIBE)
-		oracle_judge_subscribe(cluster->oracle, cluster_moment(cluster), device, with,
-				       answer_in(&out));
-	else
-		oracle_judge_unsubscribe(cluster->oracle, cluster_moment(cluster), device, with,
-					 answer_in(&out));
-	receive(cluster, device, true, answer_in(&out));
-}
-
-void cluster_subscribe(struct cluster *cluster, uint32_t device, struct user_id with)
-{
-	subscription(cluster, device, with, EVENT_SUBSCRIBE);
-}
-
-void cluster_unsubscribe(struct cluster *cluster, uint32_t device, struct user_id with)
-{
-	subscription(cluster, device, with, EVENT_UNSUBSCRIBE);
-}
-
-static void note_change(struct cluster *cluster, uint32_t core, const struct change *change)
-{
-	switch (change->type) {
-	case CHANGE_BEFRIEND:
-		oracle_befriended(cluster->oracle, change->user, change->with);
-		break;
-	case CHANGE_UNFRIEND:
-		oracle_unfriended(cluster->oracle, change->user, change->with);
-		break;
-	case CHANGE_RENAME:
-		oracle_name_heard(cluster->oracle, core, change->user, change->name_version);
-		break;
-	}
-}
-
-bool cluster_hear(struct cluster *cluster, uint32_t core)
-{
-	struct change change;
-	if (!book_take(cluster->book, core, &change))
-		return false;
-	struct engine_out out;
-	struct event event = { .type = EVENT_RENAME };
-	if (change.type == CHANGE_RENAME) {
-		event.rename = info_of(cluster, change.user, change.name_version);
-	} else {
-		event.type = change.type == CHANGE_BEFRIEND ? EVENT_BEFRIEND : EVENT_UNFRIEND;
-		event.friendship.user.value = cluster->config.ids[change.user];
-		event.friendship.with = info_of(cluster, change.with, change.name_version);
-	}
-	int status = step(cluster, core, &event, &out);
-	/* No room is a right answer, and nothing has changed; an end needs no room. */
-	if (status == 0)
-		note_change(cluster, core, &change);
-	else if (change.type == CHANGE_UNFRIEND || status != -ENOSPC)
-		oracle_object(cluster->oracle, "a change of type %d: status %d", (int)change.type,
-			      status);
-	return true;
-}
-
-/* ---- lists ----------------------------------------------------------------------------------- */
-
-static bool ask_page(struct cluster *cluster, uint32_t device, uint32_t limit,
-		     const struct page_cursor *cursor, struct engine_out *out)
-{
-	struct event event = { .type = EVENT_NEARBY };
-	event.nearby.session = cluster->devices[device].session;
-	event.nearby.limit = limit;
-	event.nearby.has_cursor = cursor != NULL;
-	if (cursor != NULL)
-		event.nearby.cursor = *cursor;
-	if (!step_device(cluster, device, &event, out))
-		return false;
-	oracle_judge_nearby(cluster->oracle, cluster_moment(cluster), device, limit, cursor,
-			    answer_in(out));
-	receive(cluster, device, true, answer_in(out));
-	return out->has_answer && out->answer.type == SERVER_NEARBY;
-}
-
-void cluster_nearby(struct cluster *cluster, uint32_t device, uint32_t limit,
-		    const struct page_cursor *cursor)
-{
-	struct engine_out out;
-	ask_page(cluster, device, limit, cursor, &out);
-}
-
-/* Adds a page to the entries, with names that last. False when the list is too long to be true. */
-static bool keep_page(struct cluster *cluster, const struct server_msg *page, uint32_t *count)
-{
-	for (uint32_t i = 0; i < page->nearby.count; i++, (*count)++) {
-		if (*count == entries_max(cluster))
-			return false;
-		struct entry *entry = &cluster->entries[*count];
-		*entry = page->nearby.entries[i];
-		memcpy(cluster->names[*count], entry->name, entry->name_length);
-		entry->name = cluster->names[*count];
-	}
-	return true;
-}
-
-uint32_t cluster_pages(struct cluster *cluster, uint32_t device, uint32_t limit)
-{
-	uint32_t count = 0;
-	struct page_cursor cursor;
-	struct engine_out out;
-	bool is_there = ask_page(cluster, device, limit, NULL, &out);
-	if (!is_there)
-		return 0;
-	while (keep_page(cluster, &out.answer, &count) && out.answer.nearby.has_next) {
-		cursor = out.answer.nearby.next;
-		if (!ask_page(cluster, device, limit, &cursor, &out))
-			break;
-	}
-	oracle_judge_pages(cluster->oracle, cluster_moment(cluster), device, cluster->entries,
-			   count, out.answer.nearby.total);
-	return count;
-}
-
-uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit)
-{
-	uint32_t load = book_load(cluster->book, user), core = cluster_home(cluster, user),
-		 count = 0;
-	if (load == ORACLE_NOBODY)
-		return 0;
-	uint32_t friend_count = enter_load(cluster, load);
-	struct engine *engine = cluster->nodes[core].engine;
-	struct user_id id = { cluster->config.ids[user] };
-	struct page_cursor cursor;
-	struct server_msg page = { .type = SERVER_NEARBY };
-	int status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count, NULL,
-				 limit, &page);
-	while (status == 0 && keep_page(cluster, &page, &count) && page.nearby.has_next) {
-		cursor = page.nearby.next;
-		status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count,
-				     &cursor, limit, &page);
-	}
-	oracle_judge_list(cluster->oracle, cluster_moment(cluster), core, user, cluster->users,
-			  friend_count, status == 0, cluster->entries, count, page.nearby.total);
-	return count;
-}
-
-/* ---- the machine ----------------------------------------------------------------------------- */
-
 void cluster_tick(struct cluster *cluster, uint32_t core)
 {
 	struct engine_out out;
 	struct event event = { .type = EVENT_TICK };
-	int status = step(cluster, core, &event, &out);
+	int status = cluster_step(cluster, core, &event, &out);
 	if (status != 0 || out.has_answer || out.has_record)
 		oracle_object(cluster->oracle, "a tick: status %d", status);
 }
@@ -602,7 +272,7 @@ uint32_t cluster_deliver(struct cluster *cluster, uint32_t from, uint32_t to, ui
 		link->head = (link->head + 1) % cluster->config.link_room;
 		link->count--;
 		count++;
-		int status = step(cluster, to, &event, &out);
+		int status = cluster_step(cluster, to, &event, &out);
 		if (status != 0 || out.has_answer || out.has_record)
 			oracle_object(cluster->oracle, "a peer's message: status %d", status);
 	}
@@ -641,7 +311,7 @@ uint32_t cluster_flush(struct cluster *cluster, uint32_t core, uint32_t max)
 		count++;
 		if (device == ORACLE_NOBODY)
 			break;
-		receive(cluster, device, false, &msg);
+		cluster_receive(cluster, device, false, &msg);
 	}
 	return count;
 }

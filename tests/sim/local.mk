@@ -2,7 +2,8 @@
 noinst_LTLIBRARIES += libcluster.la
 libcluster_la_SOURCES = \
 	tests/sim/book.c tests/sim/book.h \
-	tests/sim/cluster.c tests/sim/cluster.h \
+	tests/sim/clients.c \
+	tests/sim/cluster.c tests/sim/cluster.h tests/sim/cluster_state.h \
 	tests/sim/globe.c tests/sim/globe.h \
 	tests/sim/judge.c \
 	tests/sim/oracle.c tests/sim/oracle.h tests/sim/oracle_state.h
@@ -14,7 +15,8 @@ tests_sim_sim_SOURCES = \
 	tests/sim/dice.h \
 	tests/sim/sim.c \
 	tests/sim/story.c tests/sim/story.h \
-	tests/sim/tell.c tests/sim/tell.h
+	tests/sim/tell.c tests/sim/tell.h \
+	tests/sim/world.c tests/sim/world.h
 tests_sim_sim_LDADD = libcluster.la
 tests_sim_replay_gowalla_SOURCES = tests/sim/replay_gowalla.c
 tests_sim_replay_gowalla_LDADD = libcluster.la
@@ -41,4 +43,5 @@ EXTRA_DIST += \
 	tests/sim/stories/17-unfriended-while-a-move-is-under-way.story \
 	tests/sim/stories/18-poles-and-the-antimeridian.story \
 	tests/sim/stories/19-the-pole.story \
-	tests/sim/stories/20-a-full-core.story
+	tests/sim/stories/20-a-full-core.story \
+	tests/sim/stories/21-friendships-change-during-a-join.story

@@ -43,6 +43,7 @@ struct story {
 	uint64_t ids[USERS_MAX];
 	uint32_t user_count;
 	uint32_t crowd_first;	   /* the crowd is the last users */
+	uint32_t loads[USERS_MAX]; /* lists of friends that have not entered, or ORACLE_NOBODY */
 	uint32_t crowd[USERS_MAX]; /* their devices */
 	uint32_t turns[TURNS_MAX];
 	uint32_t turn_count;
@@ -166,6 +167,20 @@ static void end_of_comparison(struct story *story)
 
 /* ---- what happens ---------------------------------------------------------------------------- */
 
+static uint32_t load_of(struct story *story, uint32_t user)
+{
+	uint32_t load = story->loads[user];
+	story->loads[user] = ORACLE_NOBODY;
+	return load != ORACLE_NOBODY ? load : book_load(cluster_book(story->cluster), user);
+}
+
+static void do_load(struct story *story, char **words, uint32_t count)
+{
+	(void)count;
+	uint32_t user = user_of(story, words[1]);
+	story->loads[user] = book_load(cluster_book(story->cluster), user);
+}
+
 static void do_join(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
@@ -175,8 +190,7 @@ static void do_join(struct story *story, char **words, uint32_t count)
 	snprintf(device->text, sizeof(device->text), "%s", words[1]);
 	snprintf(label, sizeof(label), "%s", words[1]);
 	label[strcspn(label, ".")] = '\0';
-	uint32_t load = book_load(cluster_book(story->cluster), user_of(story, label));
-	device->device = cluster_join(story->cluster, load);
+	device->device = cluster_join(story->cluster, load_of(story, user_of(story, label)));
 	story->device_count++;
 	if (device->device == ORACLE_NOBODY)
 		wrong(story, "no room to join");
@@ -361,6 +375,7 @@ static const struct {
 	uint32_t count_min, count_max; /* words in all */
 	void (*run)(struct story *story, char **words, uint32_t count);
 } happenings[] = {
+	{ "load", 2, 2, do_load },
 	{ "join", 2, 2, do_join },
 	{ "leave", 2, 2, do_leave },
 	{ "at", 4, 5, do_at },
@@ -562,6 +577,7 @@ static bool play(const char *path, uint32_t turn, uint32_t *turn_count, FILE *te
 	story->turn_count = 3;
 	story->crowd_first = USERS_MAX;
 	memset(story->crowd, 0xff, sizeof(story->crowd));
+	memset(story->loads, 0xff, sizeof(story->loads));
 	story->origin = globe_place(52.52, 13.405);
 	story->config.radius_m = 8046.72;
 	story->config.channels_max = 2 * USERS_MAX;

@@ -22,6 +22,7 @@
  *   friends ann bob          are friends from the start
  * Then:
  *   join ann[.phone]         a device connects; it is called ann, or ann.phone
+ *   load ann                 its list of friends is read now; the next join of ann enters with it
  *   leave DEVICE
  *   at DEVICE EAST NORTH [AGE_MS]   it sends a location, in metres from the origin, with its
  *                            clock at now minus AGE_MS
