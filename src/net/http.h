@@ -27,7 +27,9 @@ enum http_news_kind {
 
 struct http_news {
 	enum http_news_kind kind;
-	size_t used; /* bytes that were taken; feed what is left for the next news */
+	/* Bytes that were taken; feed what is left for the next news. The last byte of a body is left
+	 * although BODY has shown it: fed again, it is the END. */
+	size_t used;
 	const char *body; /* lent: points into what was fed */
 	size_t body_bytes;
 	unsigned status;

@@ -139,7 +139,7 @@ class Peer:
 
     def answer(self, to_head=False):
         head = self.take_until(b"\r\n\r\n")
-        answer = Answer(head, b"")
+        answer = Answer(head, bytearray())
         if to_head or answer.status in (100, 101, 204):
             return answer
         if answer.headers.get("transfer-encoding") == "chunked":

@@ -11,7 +11,9 @@
 fuzz_targets = \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_config \
-	tests/fuzz/fuzz_token
+	tests/fuzz/fuzz_token \
+	tests/fuzz/fuzz_http \
+	tests/fuzz/fuzz_websocket
 
 if FUZZ
 FUZZ_MAIN = tests/fuzz/fuzz.h
@@ -38,3 +40,11 @@ tests_fuzz_fuzz_config_LDADD = libconfig.la libbase.la
 tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_token_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_token_LDADD = libtoken.la libproto.la libbase.la
+
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_http_LDADD = libnet.la libbase.la
+
+tests_fuzz_fuzz_websocket_SOURCES = tests/fuzz/fuzz_websocket.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_websocket_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_websocket_LDADD = libnet.la libbase.la
