@@ -1,6 +1,7 @@
 /*
  * Owns: the counters, histograms, alerts and heartbeats of a segment.
- * Invariant: a counter's words lie inside its block, also for a reader whose rows are being replaced.
+ * Invariant: a counter's words lie inside its block, also for a reader whose rows are being
+ *   replaced.
  * Thread: a block and a core's beat have one writing thread; rows are laid before any of them runs.
  * Does not know: what is counted.
  *

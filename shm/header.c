@@ -87,12 +87,13 @@ int header_judge(struct header *header, uint64_t bytes, const char *boot_id,
 	uint64_t slots = header->partition_slots;
 	if (slots == 0 || slots > layout_partition_slots(USERS_MAX_MAX) ||
 	    header->layout_hash != layout_hash(slots))
-		return refuse(reason, -EPROTO, "the segment has another layout (hash %016" PRIx64 ")",
+		return refuse(reason, -EPROTO,
+			      "the segment has another layout (hash %016" PRIx64 ")",
 			      header->layout_hash);
 	if (header->bytes != layout_bytes(slots) || bytes < header->bytes)
 		return refuse(reason, -EPROTO,
-			      "the segment is truncated: %" PRIu64 " bytes where %" PRIu64 " belong",
-			      bytes, layout_bytes(slots));
+			      "the segment is truncated: %" PRIu64 " bytes where %" PRIu64
+			      " belong", bytes, layout_bytes(slots));
 	if (strncmp(header->boot_id, boot_id, sizeof(header->boot_id)) != 0)
 		return refuse(reason, -EPROTO, "the segment is of another boot");
 	*partition_slots = (uint32_t)slots;

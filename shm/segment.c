@@ -26,6 +26,9 @@
 /* "/nearby." and the instance and a NUL. */
 enum { NAME_BYTES = 8 + NEARBYSHM_INSTANCE_BYTES + 1 };
 
+/* ... with a '+' behind. */
+enum { MAKING_BYTES = NAME_BYTES + 1 };
+
 /* The path of a shared memory object on Linux. */
 enum { PATH_BYTES = NAME_BYTES + 16 };
 
@@ -42,6 +45,12 @@ static bool instance_name(const char *instance, char name[NAME_BYTES])
 		return false;
 	snprintf(name, NAME_BYTES, "/nearby.%s", instance);
 	return true;
+}
+
+/* What a segment is called that is being made in another's place: no instance has such a name. */
+static void making_name(const char *instance, char name[MAKING_BYTES])
+{
+	snprintf(name, MAKING_BYTES, "/nearby.%s+", instance);
 }
 
 static void segment_aim(struct nearby_segment *segment, void *memory, uint32_t partition_slots)
@@ -90,7 +99,8 @@ static int descriptor_judge(int fd, uint32_t *partition_slots, const char **reas
 	if (fstat(fd, &status) != 0)
 		return refuse(reason, -errno, "fstat: %s", strerror(errno));
 	if (status.st_size < TABLE_OFFSET)
-		return refuse(reason, -EPROTO, "the segment has %jd bytes: half made, or none of nearby",
+		return refuse(reason, -EPROTO,
+			      "the segment has %jd bytes: half made, or none of nearby",
 			      (intmax_t)status.st_size);
 	int result = boot_id_read(boot_id);
 	if (result != 0)
@@ -158,15 +168,16 @@ static int config_judge(const struct nearby_segment_config *config, const char *
 			      config->users_max, USERS_MAX_MAX);
 	if (!counters_fit(config, &words))
 		return refuse(reason, -EINVAL,
-			      "%" PRIu32 " counters of %" PRIu64 " words; there is room for %d of %d",
+			      "%" PRIu32 " counters of %" PRIu64
+			      " words; there is room for %d of %d",
 			      config->counter_count, words, COUNTERS_MAX, BLOCK_WORDS);
 	return 0;
 }
 
 /*
  * Gives a new object its size and all its memory at once: a daemon that cannot have it must learn
- * that now and not by SIGBUS in the third hour. (A hash table uses nearly every page once a fiftieth
- * of it is filled, so leaving pages out would save nothing.)
+ * that now and not by SIGBUS in the third hour. (A hash table uses nearly every page once a tenth of
+ * it is filled, so leaving pages out would save nothing.)
  */
 static int memory_reserve(int fd, uint64_t bytes, const char **reason)
 {
@@ -307,16 +318,15 @@ static int segment_replace(struct nearby_segment *segment,
 static int segment_move(struct nearby_segment *segment, const struct nearby_segment_config *config,
 			const struct nearby_segment *old, const char **reason)
 {
-	char making[NAME_BYTES + 1], from[PATH_BYTES], to[PATH_BYTES];
-	snprintf(making, sizeof(making), "/nearby.%s+", config->instance);
+	char making[MAKING_BYTES], from[PATH_BYTES], to[PATH_BYTES];
+	making_name(config->instance, making);
 	snprintf(from, sizeof(from), "/dev/shm%s", making);
 	snprintf(to, sizeof(to), "/dev/shm/nearby.%s", config->instance);
 	int result = name_take(making, &segment->fd, reason);
 	if (result != 0)
 		return result;
-	/* One left behind by a death in the midst of this. */
-	if (!descriptor_is_ours(segment->fd) || ftruncate(segment->fd, 0) != 0)
-		return refuse(reason, -EACCES, "%s is in the way", from);
+	if (!descriptor_is_ours(segment->fd))
+		return refuse(reason, -EACCES, "%s belongs to another user", from);
 	result = name_fill(segment, config, making, reason);
 	if (result != 0)
 		return result;
@@ -373,9 +383,13 @@ static int segment_decide(struct nearby_segment *segment, const struct nearby_se
 static int segment_take(struct nearby_segment *segment, const struct nearby_segment_config *config,
 			enum nearby_segment_birth *birth, const char **reason)
 {
-	char name[NAME_BYTES];
+	char name[NAME_BYTES], making[MAKING_BYTES];
 	shm_check(instance_name(config->instance, name));
 	int result = name_take(name, &segment->fd, reason);
+	/* One may be left by an owner who died in resizing; only the owner of the name makes it. */
+	making_name(config->instance, making);
+	if (result == 0)
+		shm_unlink(making);
 	return result == 0 ? segment_decide(segment, config, name, birth, reason) : result;
 }
 

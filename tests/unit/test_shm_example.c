@@ -125,11 +125,13 @@ static void an_instance_that_never_was_is_said_to_be_none(void **state)
 	assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+#define filled_test(test) cmocka_unit_test_setup_teardown(test, fill, leave)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_program_with_the_library_reads_owner_counters_and_locations, fill, leave),
-		cmocka_unit_test_setup_teardown(the_program_without_it_reads_the_same_locations_from_the_bytes, fill, leave),
+		filled_test(the_program_with_the_library_reads_owner_counters_and_locations),
+		filled_test(the_program_without_it_reads_the_same_locations_from_the_bytes),
 		cmocka_unit_test(an_instance_that_never_was_is_said_to_be_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,12 +66,20 @@ static int drop_name(void **state)
 	return 0;
 }
 
+static struct nearby_segment *own_for(uint64_t users_max, enum nearby_segment_birth *birth)
+{
+	struct nearby_segment_config config = {
+		.instance = instance, .cores = 1, .blocks = 1, .users_max = users_max,
+	};
+	struct nearby_segment *segment = NULL;
+	check(nearby_segment_create(&segment, &config, birth, NULL) == 0);
+	return segment;
+}
+
 static struct nearby_segment *own(void)
 {
-	struct nearby_segment_config config = { .instance = instance, .cores = 1, .blocks = 1, .users_max = 1 };
-	struct nearby_segment *segment = NULL;
 	enum nearby_segment_birth birth;
-	check(nearby_segment_create(&segment, &config, &birth, NULL) == 0);
+	struct nearby_segment *segment = own_for(1, &birth);
 	check(birth != NEARBY_SEGMENT_REPLACED);
 	return segment;
 }
@@ -180,6 +188,27 @@ static struct operation operation_choose(const struct content *content, uint64_t
 	return (struct operation){ user_idx, removes ? 0 : number };
 }
 
+static bool child_was_killed(pid_t child)
+{
+	int status = 0;
+	check(waitpid(child, &status, 0) == child);
+	check(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
+	return WIFSIGNALED(status);
+}
+
+/* A child makes or resizes the segment, and dies in that. False: it was done before. */
+static bool child_dies_making_at(long step, uint64_t users_max)
+{
+	pid_t child = child_fork();
+	if (child == 0) {
+		enum nearby_segment_birth birth;
+		stores_left = step;
+		own_for(users_max, &birth);
+		_exit(0);
+	}
+	return child_was_killed(child);
+}
+
 /* A child owns the segment, then dies before store number `step` of what it does. False: it had
  * done all before. With `operation` NULL it dies in adopting. */
 static bool child_dies_at(long step, const struct operation *operation)
@@ -194,10 +223,7 @@ static bool child_dies_at(long step, const struct operation *operation)
 			operate(segment, operation);
 		_exit(0);
 	}
-	int status = 0;
-	check(waitpid(child, &status, 0) == child);
-	check(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
-	return WIFSIGNALED(status);
+	return child_was_killed(child);
 }
 
 /* ---- tests ---------------------------------------------------------------------------------- */
@@ -332,6 +358,64 @@ static void an_owner_killed_at_any_step_of_adopting_loses_and_hides_nothing(void
 	nearby_segment_close(&reader);
 }
 
+static void a_segment_whose_maker_was_killed_is_refused_and_made_anew(void **state)
+{
+	(void)state;
+	long step = 0;
+	for (; child_dies_making_at(step, 1); step++) {
+		struct nearby_segment *segment = NULL;
+		enum nearby_segment_birth birth;
+		assert_int_equal(nearby_segment_open(&segment, instance, NULL), -EPROTO);
+		segment = own_for(1, &birth);
+		assert_int_equal(birth, NEARBY_SEGMENT_REPLACED);
+		nearby_segment_close(&segment);
+		assert_int_equal(nearby_segment_unlink(instance), 0);
+	}
+	assert_true(step > 5);
+}
+
+/* Whether the segment that was being made in the place of ours is still there. */
+static bool is_left_over(void)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/dev/shm/nearby.%s+", instance);
+	return access(path, F_OK) == 0;
+}
+
+static void a_daemon_killed_while_it_resizes_leaves_the_old_segment_or_the_new(void **state)
+{
+	(void)state;
+	enum { USERS_MAX = 20000 };
+	uint64_t random = seed_of_run();
+	enum nearby_segment_birth birth;
+	struct content before, found;
+	long step = 0;
+	fill(&before, &random);
+	/* What such a death leaves is cleared away by the next owner, also by one who does not resize. */
+	assert_true(child_dies_making_at(80, USERS_MAX));
+	assert_true(is_left_over());
+	struct nearby_segment *segment = own();
+	assert_false(is_left_over());
+	nearby_segment_close(&segment);
+	for (; child_dies_making_at(step, USERS_MAX); step++) {
+		struct nearby_segment *reader = reader_open();
+		content_read(reader, &found);
+		assert_memory_equal(&found, &before, sizeof(found));
+		/* The last stores come after the new one has taken the name. */
+		bool is_new = reader->partition_slots != 64;
+		nearby_segment_close(&reader);
+		if (is_new)
+			break;
+	}
+	assert_true(step > 100);
+	segment = own_for(USERS_MAX, &birth);
+	assert_int_equal(birth, NEARBY_SEGMENT_ADOPTED);
+	content_read(segment, &found);
+	assert_memory_equal(&found, &before, sizeof(found));
+	assert_at_rest(segment, &found);
+	nearby_segment_close(&segment);
+}
+
 /* Written by the child, read by the parent: which number of a user is surely in, or may be. */
 struct progress {
 	_Atomic uint64_t begun[USERS];
@@ -422,6 +506,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		named_test(a_writer_killed_at_any_step_of_an_operation_loses_and_hides_nothing),
 		named_test(an_owner_killed_at_any_step_of_adopting_loses_and_hides_nothing),
+		named_test(a_segment_whose_maker_was_killed_is_refused_and_made_anew),
+		named_test(a_daemon_killed_while_it_resizes_leaves_the_old_segment_or_the_new),
 		named_test(a_writer_killed_at_random_moments_loses_nothing_that_was_done),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
