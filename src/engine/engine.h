@@ -49,6 +49,9 @@ struct engine_config {
 #define REEVALUATE_FRACTION 0.05
 /* ... and a smaller one, after this time. */
 #define REEVALUATE_AFTER_US (10u * 1000000u)
+/* Sessions of one user. A location is evaluated for each, so this times friends_max bounds what one
+ * frame of a client can cost: 64 x 5,000 looks into the table are some 15 ms. */
+#define USER_SESSIONS_MAX 64
 /* How far in the future a client's ts may lie. */
 #define CLIENT_FUTURE_MAX_MS 60000
 
@@ -158,8 +161,9 @@ int engine_init(struct engine **engine, const struct engine_config *config, void
 /*
  * Handles one event to its end. *out is overwritten.
  * 0, or: -ENOSPC no room for this session, channel, subscription or name (join, befriend, rename;
- * nothing changed); -E2BIG more than friends_max; -ESTALE a session that is gone (the event did
- * nothing). Befriending who is a friend already changes nothing, nor does unfriending who is none.
+ * nothing changed); -E2BIG more than friends_max; -EUSERS a join beyond USER_SESSIONS_MAX; -ESTALE
+ * a session that is gone (the event did nothing). Befriending who is a friend already changes
+ * nothing, nor does unfriending who is none.
  * What a client did wrong is no error here but an answer of SERVER_ERROR.
  */
 int engine_step(struct engine *engine, const struct event *event, struct engine_out *out);

@@ -80,6 +80,8 @@ int session_open(struct engine *engine, struct user_id user, const struct friend
 	check(nearby_home_core(user.value, engine->config.cores) == engine->config.core);
 	if (count > engine->config.friends_max)
 		return -E2BIG;
+	if (engine_session_count(engine, user) >= USER_SESSIONS_MAX)
+		return -EUSERS;
 	uint32_t slot = slot_take(engine);
 	if (slot == NONE)
 		return -ENOSPC;

@@ -14,7 +14,7 @@
 uint32_t session_find(const struct engine *engine, struct session_id id);
 struct session_id session_id(const struct engine *engine, uint32_t slot);
 
-/* A device joins. 0; -E2BIG, -ENOSPC and nothing changed. */
+/* A device joins. 0; -E2BIG, -EUSERS, -ENOSPC and nothing changed. */
 int session_open(struct engine *engine, struct user_id user, const struct friend_info *friends,
 		 uint32_t count, struct session_id *id);
 void session_close(struct engine *engine, uint32_t slot);

@@ -55,6 +55,20 @@ static void a_session_too_many_is_refused(void **state)
 	world_close(world);
 }
 
+static void one_user_cannot_have_any_number_of_sessions(void **state)
+{
+	(void)state;
+	struct world *world = world_open((struct world_config){ 0 });
+	struct device first = join(world, 1);
+	for (uint32_t i = 1; i < USER_SESSIONS_MAX; i++)
+		join(world, 1);
+	is_refused(world, 1, -EUSERS);
+	join(world, 2);
+	leave(world, first);
+	join(world, 1);
+	world_close(world);
+}
+
 static void a_channel_too_many_is_refused(void **state)
 {
 	(void)state;
@@ -253,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_too_many_is_refused),
+		cmocka_unit_test(one_user_cannot_have_any_number_of_sessions),
 		cmocka_unit_test(a_channel_too_many_is_refused),
 		cmocka_unit_test(a_subscription_too_many_is_refused),
 		cmocka_unit_test(more_friends_than_allowed_are_refused),
