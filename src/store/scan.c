@@ -18,35 +18,27 @@ struct scan_input {
 	struct store_point points[BLOCK_POINTS_MAX];
 };
 
-static uint64_t user_at(const struct scan *scan, uint32_t input)
-{
-	const struct run_reader *reader = &scan->inputs[input].reader;
-	return reader->points[reader->at].user.value;
-}
-
 /* Inputs of the same user come in the order of their windows, so that their points nearly do. */
-static bool comes_before(const struct scan *scan, uint32_t a, uint32_t b)
+static inline bool comes_before(struct scan_top a, struct scan_top b)
 {
-	uint64_t user_a = user_at(scan, a), user_b = user_at(scan, b);
-	return user_a < user_b || (user_a == user_b && a < b);
+	return a.user < b.user || (a.user == b.user && a.input < b.input);
 }
 
 static void heap_sink(struct scan *scan, uint32_t at)
 {
-	uint32_t input = scan->heap[at];
+	struct scan_top *heap = scan->heap, top = heap[at];
 	for (;;) {
 		uint32_t child = 2 * at + 1;
 		if (child >= scan->heap_count)
 			break;
-		if (child + 1 < scan->heap_count &&
-		    comes_before(scan, scan->heap[child + 1], scan->heap[child]))
+		if (child + 1 < scan->heap_count && comes_before(heap[child + 1], heap[child]))
 			child++;
-		if (!comes_before(scan, scan->heap[child], input))
+		if (!comes_before(heap[child], top))
 			break;
-		scan->heap[at] = scan->heap[child];
+		heap[at] = heap[child];
 		at = child;
 	}
-	scan->heap[at] = input;
+	heap[at] = top;
 }
 
 static bool input_is_over(const struct run_reader *reader)
@@ -87,7 +79,8 @@ void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const 
 		uint64_t from = runs[i]->user_from > user_from ? runs[i]->user_from : user_from;
 		run_reader_open(&input->reader, txn, runs[i], from, input->points);
 		if (!input_is_over(&input->reader))
-			scan->heap[scan->heap_count++] = i;
+			scan->heap[scan->heap_count++] =
+				(struct scan_top){ input->points[input->reader.at].user.value, i };
 	}
 	for (uint32_t i = scan->heap_count / 2; i > 0; i--)
 		heap_sink(scan, i - 1);
@@ -142,21 +135,28 @@ static uint64_t hidden_before(struct scan *scan, uint64_t user)
 	return scan->hidden_user == user ? scan->hidden_before : 0;
 }
 
+/* Takes the points of the user on top from the input there, and finds its new place. */
+static void take_top(struct scan *scan, uint64_t before)
+{
+	struct scan_top *top = &scan->heap[0];
+	struct run_reader *reader = &scan->inputs[top->input].reader;
+	take_user(scan, reader, top->user, reader->run->record.last_window < before);
+	if (input_is_over(reader))
+		*top = scan->heap[--scan->heap_count];
+	else
+		top->user = reader->points[reader->at].user.value;
+	if (scan->heap_count > 1)
+		heap_sink(scan, 0);
+}
+
 bool scan_next(struct scan *scan)
 {
 	scan->count = 0;
 	while (scan->count == 0 && scan->heap_count > 0 && scan->txn->error == 0) {
-		uint64_t user = user_at(scan, scan->heap[0]);
+		uint64_t user = scan->heap[0].user;
 		uint64_t before = hidden_before(scan, user);
-		while (scan->heap_count > 0 && user_at(scan, scan->heap[0]) == user &&
-		       scan->txn->error == 0) {
-			struct run_reader *reader = &scan->inputs[scan->heap[0]].reader;
-			take_user(scan, reader, user, reader->run->record.last_window < before);
-			if (input_is_over(reader))
-				scan->heap[0] = scan->heap[--scan->heap_count];
-			if (scan->heap_count > 0)
-				heap_sink(scan, 0);
-		}
+		while (scan->heap_count > 0 && scan->heap[0].user == user && scan->txn->error == 0)
+			take_top(scan, before);
 	}
 	points_sort_by_time(scan->points, scan->count);
 	return scan->count > 0 && scan->txn->error == 0;

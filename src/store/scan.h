@@ -11,10 +11,16 @@
 
 struct scan_input;
 
+/* An input that has points left, and the user of the next. */
+struct scan_top {
+	uint64_t user;
+	uint32_t input;
+};
+
 struct scan {
 	struct lmdb_txn *txn;
 	struct scan_input *inputs;
-	uint32_t *heap; /* inputs that have points left, the least user on top */
+	struct scan_top *heap; /* the least user on top */
 	uint32_t heap_count;
 	uint32_t input_count;
 	struct lmdb_cursor hidden;

@@ -258,6 +258,79 @@ static void the_buffer_of_history_has_the_size_it_was_given(void **state)
 	assert_int_equal(counter_get(&fixture.counters[STORE_WORD_HISTORY_LOCATIONS]), taken);
 }
 
+/* ---- broken --------------------------------------------------------------------------------- */
+
+/* The later of the two descriptors that LMDB has of a file: the one for its header. */
+static int header_fd(const char *path)
+{
+	char name[64], target[256];
+	int found = -1;
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		ssize_t length = readlink(name, target, sizeof(target) - 1);
+		if (length > 0 && (size_t)length == strlen(path) && memcmp(target, path, (size_t)length) == 0)
+			found = fd;
+	}
+	return found;
+}
+
+static void a_disk_that_failed_once_does_not_end_the_store(void **state)
+{
+	(void)state;
+	char path[128];
+	snprintf(path, sizeof(path), "%s/users.mdb", fixture.dir);
+	fixture_open(&fixture);
+	fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1, 2);
+
+	/* LMDB gives up for good when its header cannot be written: here, as it may only be read. */
+	int fd = header_fd(path);
+	assert_true(fd >= 0);
+	int broken = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(dup2(broken, fd), fd);
+	close(broken);
+	struct store_pair pair = { .a = { 3 }, .b = { 4 } };
+	struct store_request put = { .op = STORE_FRIENDS_PUT, .pairs = &pair, .pair_count = 1 };
+	assert_int_not_equal(fixture_ask(&fixture, &put), 0);
+	for (unsigned tries = 0; fixture_ask(&fixture, &put) != 0; tries++)
+		assert_true(tries < 3);
+	assert_int_equal(pair.result, STORE_PAIR_ADDED);
+	store_request_fini(&put);
+	fixture_check(&fixture);
+}
+
+/* ---- beside --------------------------------------------------------------------------------- */
+
+enum { CHECKS = 20 };
+
+static void a_check_in_another_process_works_while_the_store_writes(void **state)
+{
+	(void)state;
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		char byte;
+		const char *reason;
+		check(read(ends[0], &byte, 1) == 1);
+		for (unsigned i = 0; i < CHECKS; i++)
+			check(store_check(fixture.dir, &reason) == 0);
+		_exit(0);
+	}
+	fixture.config.history_commit_ms = 1;
+	fixture_open(&fixture);
+	fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1, 2);
+	assert_int_equal(write(ends[1], "g", 1), 1);
+	int status = -1;
+	for (uint64_t i = 0; waitpid(child, &status, WNOHANG) == 0; i++) {
+		fixture_append(&fixture, i % 100, (int64_t)i, 1, 2);
+		fixture_befriend(&fixture, STORE_FRIENDS_PUT, i % 50, 100 + i);
+	}
+	assert_int_equal(status, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* ---- growing -------------------------------------------------------------------------------- */
 
 static void a_tiny_map_grows_while_others_read(void **state)
@@ -456,6 +529,8 @@ int main(void)
 		FULL_STORY(a_full_disk_makes_history_wait_then_drop_and_then_go_on),
 		FULL_STORY(history_goes_on_by_itself_when_there_is_room_again),
 		FULL_STORY(the_buffer_of_history_has_the_size_it_was_given),
+		STORY(a_disk_that_failed_once_does_not_end_the_store),
+		STORY(a_check_in_another_process_works_while_the_store_writes),
 		STORY(a_tiny_map_grows_while_others_read),
 		STORY(a_backup_made_while_writing_is_a_sound_store),
 		STORY(an_unknown_format_is_refused_and_named),
