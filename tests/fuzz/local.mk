@@ -13,7 +13,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_token \
 	tests/fuzz/fuzz_http \
-	tests/fuzz/fuzz_websocket
+	tests/fuzz/fuzz_websocket \
+	tests/fuzz/fuzz_block
 
 if FUZZ
 FUZZ_MAIN = tests/fuzz/fuzz.h
@@ -48,3 +49,7 @@ tests_fuzz_fuzz_http_LDADD = libnet.la libbase.la
 tests_fuzz_fuzz_websocket_SOURCES = tests/fuzz/fuzz_websocket.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_websocket_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_websocket_LDADD = libnet.la libbase.la
+
+tests_fuzz_fuzz_block_SOURCES = tests/fuzz/fuzz_block.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_block_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_block_LDADD = libstore.la libbase.la
