@@ -1,4 +1,12 @@
-EXTRA_DIST += tools/packages.list tools/install-packages tools/test .ci/run
+EXTRA_DIST += tools/packages.list tools/install-packages tools/quickstart tools/test .ci/run \
+	tools/nearbyd.service.in
+
+systemdunitdir = $(prefix)/lib/systemd/system
+systemdunit_DATA = tools/nearbyd.service
+CLEANFILES += tools/nearbyd.service
+tools/nearbyd.service: $(srcdir)/tools/nearbyd.service.in Makefile
+	$(AM_V_GEN)$(SED) -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' \
+		$(srcdir)/tools/nearbyd.service.in >$@.tmp && mv $@.tmp $@
 
 # The tests of what threads share; tools/test runs them under ThreadSanitizer. The simulation and
 # the engine are left out: they have one thread by design.
