@@ -4,9 +4,12 @@ e2e_tests = \
 	tests/e2e/test_crash.py \
 	tests/e2e/test_echo.py \
 	tests/e2e/test_http.py \
+	tests/e2e/test_man_examples.py \
+	tests/e2e/test_nearbyctl.py \
 	tests/e2e/test_sessions.py
 TESTS += $(e2e_tests)
-EXTRA_DIST += $(e2e_tests) tests/e2e/daemon.py
+EXTRA_DIST += $(e2e_tests) tests/e2e/daemon.py \
+	tests/e2e/test_install.py tests/e2e/test_quickstart.py
 
 # Both databases of a data directory are sound.
 check_PROGRAMS += tests/e2e/store_check
