@@ -327,11 +327,15 @@ static void adapt_interval(struct app *app, uint64_t now_us)
 
 static void tick(struct app *app, uint64_t now_us)
 {
-	if (now_us < app->next_tick_us)
+	bool is_due = now_us >= app->next_tick_us;
+	/* In between only when the engine had more to do than fits into one tick. */
+	if (!is_due && engine_next_us(app->engine, app->interval_us) > now_us)
 		return;
 	struct event event = { .type = EVENT_TICK, .now_us = now_us, .wall_ms = wall_ms() };
 	struct engine_out out;
 	engine_step(app->engine, &event, &out);
+	if (!is_due)
+		return;
 	session_tick(app, now_us);
 	app->next_tick_us = now_us + TICK_US;
 }
