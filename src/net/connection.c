@@ -197,6 +197,12 @@ static void received_end(struct net *net, struct connection *c)
 	}
 }
 
+/* The kernel gives up on a peer that takes nothing (TCP_USER_TIMEOUT) at about the time that we do. */
+static enum close_reason reason_of_error(int32_t error)
+{
+	return error == -ETIMEDOUT ? CLOSE_SEND_TIMEOUT : CLOSE_RESET;
+}
+
 void connection_received(struct net *net, struct connection *c, int32_t result, const void *bytes,
 			 bool more)
 {
@@ -213,7 +219,7 @@ void connection_received(struct net *net, struct connection *c, int32_t result, 
 	else if (result == -ENOBUFS)
 		net_count(net, NET_COUNTER_BUFFERS_EMPTY, 1);
 	else if (result != -EINTR && result != -EAGAIN)
-		connection_end(net, c, CLOSE_RESET);
+		connection_end(net, c, reason_of_error(result));
 	connection_ready(net, c);
 }
 
@@ -313,7 +319,7 @@ void connection_sent(struct net *net, struct connection *c, int32_t result)
 	else if (result == -EINTR || result == -EAGAIN)
 		send_more(net, c);
 	else if (result <= 0)
-		connection_end(net, c, CLOSE_RESET);
+		connection_end(net, c, reason_of_error(result));
 	else
 		sent_bytes(net, c, (uint32_t)result);
 }

@@ -7,8 +7,8 @@
  *
  * The descriptor goes by a message between rings, whose tag is the address of the passage. The
  * kernel orders the two cores, as one enters it before the message and the other leaves it after;
- * `is_sealed` says the same in C: stored with release as the last thing before the submit, read with
- * acquire at arrival.
+ * `is_sealed` says the same in C: stored with release before the submit, read with acquire at
+ * arrival.
  */
 #include "net/state.h"
 
@@ -71,6 +71,7 @@ static struct passage *passage_make(const struct net *net, const struct connecti
 	memcpy(passage->accept, http_request_manner(c->http)->accept, sizeof(passage->accept));
 	if (rest_bytes > 0)
 		memcpy(passage->rest, c->rest->bytes + c->rest->start, rest_bytes);
+	atomic_store_explicit(&passage->is_sealed, true, memory_order_release);
 	return passage;
 }
 
@@ -87,13 +88,11 @@ static void fail(struct net *net, struct connection *c)
 
 static void pass(struct net *net, struct connection *c)
 {
-	struct passage *passage = c->passage;
-	const struct net *peer = net->peers[passage->to].net;
+	const struct net *peer = net->peers[c->passage->to].net;
 	int intake = atomic_load_explicit(&peer->intake, memory_order_relaxed);
 	c->is_sending = true;
-	atomic_store_explicit(&passage->is_sealed, true, memory_order_release);
 	uring_pass_file(net_uring(net, c), c->file, intake,
-			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)passage),
+			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)c->passage),
 			uring_tag_make(EVENT_PASSED, c->slot));
 }
 
