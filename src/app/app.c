@@ -305,15 +305,23 @@ static bool exchange_moves(struct app *app, uint64_t now_us)
 
 /* ---- the turn --------------------------------------------------------------------------------- */
 
+/* CPU time of this thread, the kernel's for it included: what it sleeps does not count. */
+static uint64_t thread_cpu_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
 /*
- * While turns are short the interval is push-interval-ms. When a turn's work grows past 2 ms the core
+ * While turns are short the interval is push-interval-ms. When a turn takes more than 2 ms of CPU the core
  * is busy: eight turns' time between two frames to a session lets moves merge instead of queueing,
  * up to push-interval-max-ms.
  */
-static void adapt_interval(struct app *app, uint64_t now_us)
+static void adapt_interval(struct app *app)
 {
-	uint64_t work_us = now_us - app->turn_began_us;
-	/* The turn began when net came back from its wait. */
+	uint64_t cpu_us = thread_cpu_us(), work_us = cpu_us - app->cpu_us;
+	app->cpu_us = cpu_us;
 	app->work_us = (7 * app->work_us + work_us) / 8;
 	uint64_t interval_us = app->work_us > 2000 ? 8 * app->work_us : 0;
 	uint64_t least_us = (uint64_t)app->config->push_interval_ms * 1000u;
@@ -351,8 +359,8 @@ uint64_t app_turn(struct app *app)
 	session_flush(app);
 	is_behind |= exchange_moves(app, now_us);
 
+	adapt_interval(app);
 	now_us = boot_us();
-	adapt_interval(app, now_us);
 	uint64_t until_us = engine_next_us(app->engine, app->interval_us);
 	if (until_us > app->next_tick_us)
 		until_us = app->next_tick_us;

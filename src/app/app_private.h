@@ -74,7 +74,7 @@ struct app {
 	uint32_t waiting_count, waiting_capacity;
 	struct control_queue control[NEARBYSHM_CORES_MAX];
 	uint64_t next_tick_us;
-	uint64_t turn_began_us;
+	uint64_t cpu_us;      /* of this thread at the end of the last turn */
 	uint64_t work_us;     /* smoothed time of a turn's work */
 	uint64_t interval_us; /* between two frames to one session, now */
 	/* Drain: when it began, and the next slot to be told. */
