@@ -20,7 +20,8 @@ uint32_t bell_seen(const struct bell *bell)
 
 void bell_wait(struct bell *bell, uint32_t seen, uint64_t timeout_us)
 {
-	struct timespec timeout = { (time_t)(timeout_us / 1000000u), (long)(timeout_us % 1000000u) * 1000 };
+	struct timespec timeout = { (time_t)(timeout_us / 1000000u),
+				    (long)(timeout_us % 1000000u) * 1000 };
 	atomic_store(&bell->asleep, 1);
 	if (atomic_load(&bell->count) == seen)
 		syscall(SYS_futex, &bell->count, FUTEX_WAIT_PRIVATE, seen,

@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Most bits that one put or take can move. */
-#define BITS_MAX	 56
+#define BITS_MAX 56
 #define BITS_LENGTH_BITS 7
 /* Longest row of ones of a Rice code; with parameter and stop it stays below BITS_MAX. */
 #define RICE_ESCAPE 24
@@ -68,7 +68,8 @@ static inline void bits_put_number(struct bits_out *out, uint64_t value)
 static inline unsigned bits_rice_cost(uint64_t value, unsigned parameter)
 {
 	uint64_t ones = value >> parameter;
-	return ones < RICE_ESCAPE ? (unsigned)ones + 1 + parameter : RICE_ESCAPE + bits_number_cost(value);
+	return ones < RICE_ESCAPE ? (unsigned)ones + 1 + parameter
+				  : RICE_ESCAPE + bits_number_cost(value);
 }
 
 static inline void bits_put_rice(struct bits_out *out, uint64_t value, unsigned parameter)
@@ -137,7 +138,8 @@ static inline uint64_t bits_take_rice(struct bits_in *in, unsigned parameter)
 		return bits_take_number(in);
 	}
 	in->bit += ones + 1 + parameter;
-	return (uint64_t)ones << parameter | (window >> (ones + 1) & (((uint64_t)1 << parameter) - 1));
+	return (uint64_t)ones << parameter |
+	       (window >> (ones + 1) & (((uint64_t)1 << parameter) - 1));
 }
 
 #endif

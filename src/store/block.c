@@ -16,7 +16,7 @@ enum { BLOCK_FORM = 1, SUM_BYTES = 4, COUNT_AT = SUM_BYTES + 1, HEAD_BYTES = COU
 enum { UNIT_BITS = 3, PARAMETER_BITS = 5, PARAMETER_MAX = (1 << PARAMETER_BITS) - 1 };
 enum { STEP_SAMPLES_MAX = 15 };
 
-static const int64_t place_units[1 << UNIT_BITS] = { 1,	    10,	     100,     1000,
+static const int64_t place_units[1 << UNIT_BITS] = { 1,	    10,	    100,     1000,
 						     10000, 100000, 1000000, 10000000 };
 static const int64_t time_units[2] = { 1, 1000 };
 
@@ -85,7 +85,8 @@ static bool all_divide(const struct store_point *points, uint32_t count, int64_t
 static unsigned place_unit_of(const struct store_point *points, uint32_t count)
 {
 	unsigned unit = 0;
-	while (unit + 1 < ARRAY_COUNT(place_units) && all_divide(points, count, place_units[unit + 1]))
+	while (unit + 1 < ARRAY_COUNT(place_units) &&
+	       all_divide(points, count, place_units[unit + 1]))
 		unit++;
 	return unit;
 }
@@ -136,7 +137,8 @@ static void columns_fit(struct columns *columns, const struct store_point *point
 {
 	columns->place_unit = place_unit_of(points, count);
 	columns->time_unit = time_unit_of(points, count);
-	int64_t place_unit = place_units[columns->place_unit], time_unit = time_units[columns->time_unit];
+	int64_t place_unit = place_units[columns->place_unit],
+		time_unit = time_units[columns->time_unit];
 	columns->usual_step = in_units(usual_step_of(points, count), time_unit);
 	for (uint32_t i = 1; i < count; i++) {
 		const struct store_point *a = &points[i - 1], *b = &points[i];
@@ -165,8 +167,8 @@ static uint32_t head_cost(const struct run_head *head)
 
 static uint32_t columns_cost(const struct columns *columns, uint32_t further)
 {
-	return bits_number_cost(further) + UNIT_BITS + 1 + bits_number_cost(fold(columns->usual_step)) +
-	       3 * PARAMETER_BITS;
+	return bits_number_cost(further) + UNIT_BITS + 1 +
+	       bits_number_cost(fold(columns->usual_step)) + 3 * PARAMETER_BITS;
 }
 
 /* How many of `further` points fit into so many bits. */
@@ -175,15 +177,16 @@ static uint32_t further_that_fit(const struct columns *columns, uint32_t further
 	uint32_t cost = columns_cost(columns, further);
 	for (uint32_t i = 0; i < further; i++) {
 		for (unsigned column = 0; column < 3; column++)
-			cost += bits_rice_cost(columns->values[i][column], columns->parameters[column]);
+			cost += bits_rice_cost(columns->values[i][column],
+					       columns->parameters[column]);
 		if (cost > room)
 			return i;
 	}
 	return further;
 }
 
-static void put_head(struct bits_out *out, const struct run_head *head, const struct store_point *first,
-		     bool has_further)
+static void put_head(struct bits_out *out, const struct run_head *head,
+		     const struct store_point *first, bool has_further)
 {
 	bits_put_number(out, head->user_step);
 	bits_put(out, has_further, 1);
@@ -223,7 +226,8 @@ struct encoder {
 };
 
 /* Writes as many points of one user as fit, and returns how many. */
-static uint32_t run_encode(struct encoder *encoder, const struct store_point *points, uint32_t count)
+static uint32_t run_encode(struct encoder *encoder, const struct store_point *points,
+			   uint32_t count)
 {
 	struct run_head head = { .user_step = points[0].user.value - encoder->user,
 				 .time_step = fold(difference(points[0].ts_ms, encoder->ts_ms)) };
@@ -286,7 +290,8 @@ static int32_t take_place(struct bits_in *in)
 static bool place_step(int32_t *at, int64_t units, int64_t unit)
 {
 	int64_t step;
-	if (__builtin_mul_overflow(units, unit, &step) || step > UINT32_MAX || step < -(int64_t)UINT32_MAX)
+	if (__builtin_mul_overflow(units, unit, &step) || step > UINT32_MAX ||
+	    step < -(int64_t)UINT32_MAX)
 		return false;
 	int64_t next = *at + step;
 	if (next < INT32_MIN || next > INT32_MAX)
@@ -309,10 +314,12 @@ static bool take_further(struct bits_in *in, struct store_point *points, uint64_
 {
 	struct columns columns;
 	take_columns(in, &columns);
-	int64_t place_unit = place_units[columns.place_unit], time_unit = time_units[columns.time_unit];
+	int64_t place_unit = place_units[columns.place_unit],
+		time_unit = time_units[columns.time_unit];
 	for (uint64_t i = 0; i < further; i++) {
 		struct store_point point = points[i];
-		int64_t step = sum(unfold(bits_take_rice(in, columns.parameters[0])), columns.usual_step);
+		int64_t step =
+			sum(unfold(bits_take_rice(in, columns.parameters[0])), columns.usual_step);
 		int64_t north = unfold(bits_take_rice(in, columns.parameters[1]));
 		int64_t east = unfold(bits_take_rice(in, columns.parameters[2]));
 		point.ts_ms = sum(point.ts_ms, (int64_t)((uint64_t)step * (uint64_t)time_unit));

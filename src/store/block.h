@@ -28,7 +28,7 @@
 #include "store/store.h"
 
 /* With LMDB's heads and a key of 20 bytes half a page: (4096 - 16) / 2 - 2 - 8 - 20. */
-#define BLOCK_BYTES_MAX	 2010
+#define BLOCK_BYTES_MAX 2010
 #define BLOCK_POINTS_MAX 1024
 /* What the encoder needs to write one: it stores whole words. */
 #define BLOCK_BUFFER_BYTES (BLOCK_BYTES_MAX + 8)

@@ -19,9 +19,9 @@
 enum { HISTORY_MAGIC = 0x68697374, HISTORY_FORMAT = 1 };
 
 static const struct lmdb_table tables[RUN_TABLE_COUNT] = {
-	[RUN_TABLE_META] = { .name = "meta" },	      [RUN_TABLE_RUNS] = { .name = "runs" },
-	[RUN_TABLE_HIDDEN] = { .name = "hidden" },    [RUN_TABLE_TIER0 + 0] = { .name = "tier0" },
-	[RUN_TABLE_TIER0 + 1] = { .name = "tier1" },  [RUN_TABLE_TIER0 + 2] = { .name = "tier2" },
+	[RUN_TABLE_META] = { .name = "meta" },	     [RUN_TABLE_RUNS] = { .name = "runs" },
+	[RUN_TABLE_HIDDEN] = { .name = "hidden" },   [RUN_TABLE_TIER0 + 0] = { .name = "tier0" },
+	[RUN_TABLE_TIER0 + 1] = { .name = "tier1" }, [RUN_TABLE_TIER0 + 2] = { .name = "tier2" },
 	[RUN_TABLE_TIER0 + 3] = { .name = "tier3" },
 };
 
@@ -30,8 +30,8 @@ struct history {
 	struct lmdb *lmdb;
 };
 
-int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes, bool read_only,
-			  const char **reason)
+int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
+			  bool read_only, const char **reason)
 {
 	char path[PATH_MAX];
 	if (snprintf(path, sizeof(path), "%s/history.mdb", data_dir) >= (int)sizeof(path)) {
@@ -49,7 +49,8 @@ int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map
 	return lmdb_open(lmdb, &config, reason);
 }
 
-int history_open(struct history **history, const char *data_dir, uint64_t map_bytes, const char **reason)
+int history_open(struct history **history, const char *data_dir, uint64_t map_bytes,
+		 const char **reason)
 {
 	struct history *fresh = calloc(1, sizeof(*fresh));
 	if (fresh == NULL)

@@ -20,7 +20,8 @@ struct walk {
 	int64_t last_ts_ms;
 };
 
-static const char *block_fault(struct walk *walk, const struct run *run, const struct lmdb_cursor *cursor)
+static const char *block_fault(struct walk *walk, const struct run *run,
+			       const struct lmdb_cursor *cursor)
 {
 	struct store_point points[BLOCK_POINTS_MAX];
 	uint32_t count;
@@ -77,9 +78,9 @@ static const char *order_fault(const struct run_list *list, uint32_t i)
 {
 	if (i == 0 || list->runs[i - 1].tier != list->runs[i].tier)
 		return NULL;
-	return list->runs[i - 1].record.last_window < list->runs[i].first_window ?
-		       NULL :
-		       "its windows overlap those of the run before";
+	return list->runs[i - 1].record.last_window < list->runs[i].first_window
+		       ? NULL
+		       : "its windows overlap those of the run before";
 }
 
 static int runs_check(struct lmdb_txn *txn, const struct run_list *list, const char **reason)
@@ -93,7 +94,8 @@ static int runs_check(struct lmdb_txn *txn, const struct run_list *list, const c
 			fault = run_fault(txn, run, next_window);
 		if (fault != NULL) {
 			*reason = reason_format("history.mdb: run %llu of tier %u: %s",
-						(unsigned long long)run->first_window, run->tier, fault);
+						(unsigned long long)run->first_window, run->tier,
+						fault);
 			return -EBADMSG;
 		}
 		blocks[run->tier] += run->record.blocks;
@@ -101,7 +103,8 @@ static int runs_check(struct lmdb_txn *txn, const struct run_list *list, const c
 	for (uint32_t tier = 0; tier < RUN_TIERS; tier++) {
 		if (lmdb_count(txn, RUN_TABLE_TIER0 + tier) == blocks[tier])
 			continue;
-		*reason = reason_format("history.mdb: tier %u has blocks that belong to no run", tier);
+		*reason = reason_format("history.mdb: tier %u has blocks that belong to no run",
+					tier);
 		return -EBADMSG;
 	}
 	return 0;

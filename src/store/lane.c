@@ -59,7 +59,8 @@ struct store_request *lane_poll(struct lane *lane, uint32_t client)
 	return ring_drain(lane->answers[client], &request, 1) == 1 ? request : NULL;
 }
 
-uint32_t lane_take(struct lane *lane, uint32_t poster, struct store_request **requests, uint32_t max)
+uint32_t lane_take(struct lane *lane, uint32_t poster, struct store_request **requests,
+		   uint32_t max)
 {
 	return ring_drain(lane->requests[poster], requests, max);
 }

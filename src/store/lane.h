@@ -37,7 +37,8 @@ bool lane_post(struct lane *lane, uint32_t poster, struct store_request *request
 struct store_request *lane_poll(struct lane *lane, uint32_t client);
 
 /* The store thread's side: takes up to `max` requests of one poster. */
-uint32_t lane_take(struct lane *lane, uint32_t poster, struct store_request **requests, uint32_t max);
+uint32_t lane_take(struct lane *lane, uint32_t poster, struct store_request **requests,
+		   uint32_t max);
 /* Hands a request back to its client; lane_wake then tells all clients that got some. */
 void lane_answer(struct lane *lane, struct store_request *request);
 void lane_wake(struct lane *lane);

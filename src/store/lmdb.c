@@ -102,7 +102,8 @@ static int env_open(struct lmdb *lmdb)
 	const struct lmdb_config *config = &lmdb->config;
 	/* NOTLS: a read transaction is bound to its object and not to the thread, so none lingers in
 	 * a thread that ends. NORDAHEAD: look-ups are scattered. */
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (config->read_only ? MDB_RDONLY : 0);
+	unsigned flags =
+		MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (config->read_only ? MDB_RDONLY : 0);
 	int dead = 0;
 	int rc = mdb_env_create(&lmdb->env);
 	if (rc != 0)
@@ -162,9 +163,9 @@ static int format_agree(struct lmdb *lmdb, MDB_txn *txn, const char **reason)
 	memcpy(&format, value.mv_data, sizeof(format));
 	if (format == lmdb->config.format)
 		return 0;
-	*reason = reason_format("%s has format %llu; this program reads and writes format %llu only",
-				lmdb->path, (unsigned long long)format,
-				(unsigned long long)lmdb->config.format);
+	*reason = reason_format(
+		"%s has format %llu; this program reads and writes format %llu only", lmdb->path,
+		(unsigned long long)format, (unsigned long long)lmdb->config.format);
 	return MDB_VERSION_MISMATCH;
 }
 
@@ -195,7 +196,8 @@ static int gate_init(pthread_rwlock_t *gate)
 
 int lmdb_open(struct lmdb **lmdb, const struct lmdb_config *config, const char **reason)
 {
-	check(config->table_count <= LMDB_TABLES_MAX && (config->map_bytes > 0 || config->read_only));
+	check(config->table_count <= LMDB_TABLES_MAX &&
+	      (config->map_bytes > 0 || config->read_only));
 	struct lmdb *fresh = calloc(1, sizeof(*fresh));
 	if (fresh == NULL)
 		return -ENOMEM;
@@ -404,8 +406,8 @@ bool lmdb_remove(struct lmdb_txn *txn, uint32_t table, struct bytes key, const s
 	MDB_val k = val_of(key), v;
 	if (value != NULL)
 		v = val_of(*value);
-	return txn->error == 0 &&
-	       judge(txn, mdb_del(txn->handle, table_of(txn, table), &k, value == NULL ? NULL : &v));
+	return txn->error == 0 && judge(txn, mdb_del(txn->handle, table_of(txn, table), &k,
+						     value == NULL ? NULL : &v));
 }
 
 uint64_t lmdb_count(struct lmdb_txn *txn, uint32_t table)
@@ -494,7 +496,8 @@ bool lmdb_next_value(struct lmdb_cursor *cursor)
 uint64_t lmdb_value_count(struct lmdb_cursor *cursor)
 {
 	size_t count = 0;
-	if (cursor->txn->error != 0 || !judge(cursor->txn, mdb_cursor_count(cursor->handle, &count)))
+	if (cursor->txn->error != 0 ||
+	    !judge(cursor->txn, mdb_cursor_count(cursor->handle, &count)))
 		return 0;
 	return count;
 }

@@ -104,7 +104,8 @@ void points_sort(struct store_point *points, struct store_point *scratch, size_t
 	}
 	sort_by_user(points, scratch, count);
 	for (size_t start = 0, end; start < count; start = end) {
-		for (end = start + 1; end < count && points[end].user.value == points[start].user.value;)
+		for (end = start + 1;
+		     end < count && points[end].user.value == points[start].user.value;)
 			end++;
 		points_sort_by_time(points + start, end - start);
 	}

@@ -76,7 +76,8 @@ static bool run_answers(const struct run *run, struct user_id user)
 	return run->user_from <= user.value && user.value < run->user_end;
 }
 
-static int points_answer(struct store_request *request, const struct store_point *points, size_t count)
+static int points_answer(struct store_request *request, const struct store_point *points,
+			 size_t count)
 {
 	if (count > 0) {
 		request->points = malloc(count * sizeof(*points));
@@ -93,7 +94,8 @@ static int points_answer(struct store_request *request, const struct store_point
  * between two times, so that a point that comes later at its last time shifts nothing; only when one
  * time fills all of it, it ends inside and counts.
  */
-static int span_answer(struct store_request *request, struct span *span, const struct earliest *earliest)
+static int span_answer(struct store_request *request, struct span *span,
+		       const struct earliest *earliest)
 {
 	size_t skip = span->skip < earliest->count ? span->skip : earliest->count;
 	const struct store_point *points = earliest->points + skip;
@@ -106,9 +108,9 @@ static int span_answer(struct store_request *request, struct span *span, const s
 			given--;
 		if (given == 0)
 			given = STORE_PORTION_MAX;
-		span->skip = given == STORE_PORTION_MAX && points[given - 1].ts_ms == next_ms ?
-				     (span->from_ms == next_ms ? span->skip : 0) + given :
-				     0;
+		span->skip = given == STORE_PORTION_MAX && points[given - 1].ts_ms == next_ms
+				     ? (span->from_ms == next_ms ? span->skip : 0) + given
+				     : 0;
 		span->from_ms = next_ms;
 	}
 	return points_answer(request, points, given);
@@ -139,8 +141,8 @@ static int span_read(struct span *span, struct lmdb_txn *txn, const struct run_l
 
 /* ---- one user ------------------------------------------------------------------------------- */
 
-static int user_read(struct lmdb_txn *txn, const struct run_list *list, struct store_request *request,
-		     bool resumed)
+static int user_read(struct lmdb_txn *txn, const struct run_list *list,
+		     struct store_request *request, bool resumed)
 {
 	struct span span = { request->user, request->from_ms, request->to_ms, 0 };
 	if (resumed) {
@@ -156,9 +158,12 @@ static int user_read(struct lmdb_txn *txn, const struct run_list *list, struct s
 /* ---- all users ------------------------------------------------------------------------------ */
 
 /* Goes on inside a user with more than a portion. */
-static int export_inside(struct lmdb_txn *txn, const struct run_list *list, struct store_request *request)
+static int export_inside(struct lmdb_txn *txn, const struct run_list *list,
+			 struct store_request *request)
 {
-	struct span span = { { request->resume.user }, request->resume.ts_ms, request->to_ms,
+	struct span span = { { request->resume.user },
+			     request->resume.ts_ms,
+			     request->to_ms,
 			     request->resume.skip };
 	int error = span_read(&span, txn, list, request);
 	request->resume.ts_ms = span.from_ms;
@@ -171,7 +176,8 @@ static int export_inside(struct lmdb_txn *txn, const struct run_list *list, stru
 	return error;
 }
 
-static size_t points_within(struct store_point *points, size_t count, int64_t from_ms, int64_t to_ms)
+static size_t points_within(struct store_point *points, size_t count, int64_t from_ms,
+			    int64_t to_ms)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < count; i++)
@@ -181,7 +187,8 @@ static size_t points_within(struct store_point *points, size_t count, int64_t fr
 }
 
 /* Fills a portion with whole users. Returns how many points. */
-static size_t export_users(struct scan *scan, struct store_request *request, struct store_point *portion)
+static size_t export_users(struct scan *scan, struct store_request *request,
+			   struct store_point *portion)
 {
 	size_t given = 0;
 	while (scan_next(scan)) {
@@ -201,7 +208,8 @@ static size_t export_users(struct scan *scan, struct store_request *request, str
 	return given;
 }
 
-static int export_read(struct lmdb_txn *txn, const struct run_list *list, struct store_request *request)
+static int export_read(struct lmdb_txn *txn, const struct run_list *list,
+		       struct store_request *request)
 {
 	const struct run **runs = malloc((list->count + 1) * sizeof(struct run *));
 	struct store_point *portion = malloc(STORE_PORTION_MAX * sizeof(*portion));

@@ -65,7 +65,8 @@ void run_remove(struct lmdb_txn *txn, const struct run *run)
 static bool run_decode(struct run *run, struct bytes key, struct bytes value)
 {
 	const uint8_t *at = key.at;
-	if (key.length != RUN_KEY_BYTES || value.length != sizeof(run->record) || at[0] >= RUN_TIERS)
+	if (key.length != RUN_KEY_BYTES || value.length != sizeof(run->record) ||
+	    at[0] >= RUN_TIERS)
 		return false;
 	*run = run_empty(at[0], take_u64(at + 1), 0);
 	memcpy(&run->record, value.at, sizeof(run->record));
@@ -105,7 +106,8 @@ bool run_list_load(struct run_list *list, struct lmdb_txn *txn)
 	}
 	struct lmdb_cursor cursor;
 	lmdb_cursor_open(&cursor, txn, RUN_TABLE_RUNS);
-	for (bool more = lmdb_first(&cursor); more && list->count < wanted; more = lmdb_next(&cursor))
+	for (bool more = lmdb_first(&cursor); more && list->count < wanted;
+	     more = lmdb_next(&cursor))
 		if (!run_decode(&list->runs[list->count++], cursor.key, cursor.value))
 			lmdb_fail(txn, -EBADMSG);
 	lmdb_cursor_close(&cursor);
@@ -190,7 +192,8 @@ uint64_t run_block_key_window(struct bytes key)
 
 uint64_t run_block_key_user(struct bytes key)
 {
-	return key.length == RUN_BLOCK_KEY_BYTES ? take_u64((const uint8_t *)key.at + 8) : UINT64_MAX;
+	return key.length == RUN_BLOCK_KEY_BYTES ? take_u64((const uint8_t *)key.at + 8)
+						 : UINT64_MAX;
 }
 
 static struct bytes key_bytes(const struct run_block_key *key)
@@ -203,7 +206,8 @@ static uint32_t table_of(const struct run *run)
 	return RUN_TABLE_TIER0 + run->tier;
 }
 
-uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_point *points, size_t count)
+uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_point *points,
+		    size_t count)
 {
 	uint8_t block[BLOCK_BUFFER_BYTES];
 	struct run_record *record = &run->record;
@@ -230,9 +234,11 @@ uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint3
 	uint32_t consumed = 0;
 	lmdb_cursor_open(&cursor, txn, table_of(run));
 	bool more = lmdb_seek_from(&cursor, key_bytes(&start));
-	while (more && consumed < blocks_max && run_block_key_window(cursor.key) == run->first_window) {
+	while (more && consumed < blocks_max &&
+	       run_block_key_window(cursor.key) == run->first_window) {
 		/* The users of a block are known to be below those of the next. */
-		bool has_next = lmdb_next(&cursor) && run_block_key_window(cursor.key) == run->first_window;
+		bool has_next =
+			lmdb_next(&cursor) && run_block_key_window(cursor.key) == run->first_window;
 		uint64_t users_end = has_next ? run_block_key_user(cursor.key) : RUN_USER_END;
 		if (users_end > user || (users_end == user && user != RUN_USER_END))
 			break;
@@ -259,7 +265,8 @@ static void reader_load(struct run_reader *reader)
 	reader->count = 0;
 	if (run_block_key_window(cursor->key) != reader->run->first_window)
 		return;
-	int error = block_decode(cursor->value.at, cursor->value.length, reader->points, &reader->count);
+	int error = block_decode(cursor->value.at, cursor->value.length, reader->points,
+				 &reader->count);
 	if (error != 0) {
 		reader->count = 0;
 		lmdb_fail(cursor->txn, error);

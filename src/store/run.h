@@ -33,8 +33,13 @@
  */
 enum { RUN_TIERS = 4, RUN_FAN_IN = 32 };
 
-enum { RUN_TABLE_META, RUN_TABLE_RUNS, RUN_TABLE_HIDDEN, RUN_TABLE_TIER0,
-       RUN_TABLE_COUNT = RUN_TABLE_TIER0 + RUN_TIERS };
+enum {
+	RUN_TABLE_META,
+	RUN_TABLE_RUNS,
+	RUN_TABLE_HIDDEN,
+	RUN_TABLE_TIER0,
+	RUN_TABLE_COUNT = RUN_TABLE_TIER0 + RUN_TIERS
+};
 
 enum run_state { RUN_WHOLE, RUN_BUILDING };
 
@@ -78,7 +83,8 @@ void run_remove(struct lmdb_txn *txn, const struct run *run);
 
 /* Adds the first points as one block and returns how many; its record is the caller's to put. They
  * are sorted and come after all that the run has; the run is the last of its tier. */
-uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_point *points, size_t count);
+uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_point *points,
+		    size_t count);
 /* Removes blocks whose users are all below `user`, `blocks_max` at most; returns how many. */
 uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint32_t blocks_max);
 

@@ -60,8 +60,8 @@ static void hidden_load(struct scan *scan, bool found)
 	memcpy(&scan->hidden_before, scan->hidden.value.at, sizeof(scan->hidden_before));
 }
 
-void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs, uint32_t count,
-	       uint64_t user_from)
+void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
+	       uint32_t count, uint64_t user_from)
 {
 	*scan = (struct scan){ .txn = txn, .hidden_user = UINT64_MAX };
 	lmdb_cursor_open(&scan->hidden, txn, RUN_TABLE_HIDDEN);

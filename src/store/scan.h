@@ -35,8 +35,8 @@ struct scan {
  * Reads these runs, each for the users it answers for, from `user_from` on.
  * The runs stay the caller's and unchanged until the scan is closed. Errors are the transaction's.
  */
-void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs, uint32_t count,
-	       uint64_t user_from);
+void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
+	       uint32_t count, uint64_t user_from);
 void scan_close(struct scan *scan);
 /* The next user that has points, in scan->points and scan->count. False at the end or on failure. */
 bool scan_next(struct scan *scan);

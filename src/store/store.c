@@ -51,9 +51,10 @@ static int directory_lock(struct store *store, const char *data_dir, const char 
 	if (store->lock_fd >= 0 && flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	*reason = error == -EBUSY ?
-			  reason_format("the data directory %s is used by another nearbyd", data_dir) :
-			  reason_format("%s: %s", path, strerror(-error));
+	*reason = error == -EBUSY
+			  ? reason_format("the data directory %s is used by another nearbyd",
+					  data_dir)
+			  : reason_format("%s: %s", path, strerror(-error));
 	return error;
 }
 
@@ -83,7 +84,8 @@ static int pending_open(struct store *store, const struct store_config *config)
 	memset(store->clients, 0, config->clients * sizeof(*store->clients));
 	int error = 0;
 	for (uint32_t i = 0; i < config->clients && error == 0; i++)
-		error = ring_open(&store->appends[i], store->append_capacity, sizeof(struct append));
+		error = ring_open(&store->appends[i], store->append_capacity,
+				  sizeof(struct append));
 	return error;
 }
 
@@ -104,7 +106,8 @@ static int databases_open(struct store *store, const char **reason)
 	if (error == 0)
 		error = directory_lock(store, config->data_dir, reason);
 	if (error == 0)
-		error = users_open(&store->users, config->data_dir, map_bytes, config->friends_max, reason);
+		error = users_open(&store->users, config->data_dir, map_bytes, config->friends_max,
+				   reason);
 	if (error == 0)
 		error = history_open(&store->history, config->data_dir, map_bytes, reason);
 	return error;

@@ -56,8 +56,8 @@ static void writer_add(struct run_writer *writer, const struct store_point *poin
 /* ---- merging -------------------------------------------------------------------------------- */
 
 /* Merges whole users until about `points_max` points are moved. Returns the first user not merged. */
-static uint64_t merge_users(struct lmdb_txn *txn, struct run *building, const struct run *const *inputs,
-			    uint32_t count, uint64_t points_max)
+static uint64_t merge_users(struct lmdb_txn *txn, struct run *building,
+			    const struct run *const *inputs, uint32_t count, uint64_t points_max)
 {
 	struct run_writer *writer = malloc(sizeof(*writer));
 	if (writer == NULL) {
@@ -85,7 +85,8 @@ static uint64_t merge_users(struct lmdb_txn *txn, struct run *building, const st
 }
 
 /* The inputs are read to the end: what was built stands for them. */
-static void merge_end(struct lmdb_txn *txn, struct run *building, struct run **inputs, uint32_t count)
+static void merge_end(struct lmdb_txn *txn, struct run *building, struct run **inputs,
+		      uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		run_remove(txn, inputs[i]);
@@ -97,10 +98,11 @@ static void merge_end(struct lmdb_txn *txn, struct run *building, struct run **i
 		run_put(txn, building);
 }
 
-static bool merge_step(struct lmdb_txn *txn, struct run *building, struct run **inputs, uint32_t count,
-		       uint64_t points_max)
+static bool merge_step(struct lmdb_txn *txn, struct run *building, struct run **inputs,
+		       uint32_t count, uint64_t points_max)
 {
-	uint64_t next_user = merge_users(txn, building, (const struct run *const *)inputs, count, points_max);
+	uint64_t next_user =
+		merge_users(txn, building, (const struct run *const *)inputs, count, points_max);
 	for (uint32_t i = 0; i < count && txn->error == 0; i++)
 		run_consume(txn, inputs[i], next_user, UINT32_MAX);
 	if (next_user == RUN_USER_END) {
@@ -129,7 +131,8 @@ static uint32_t inputs_find(const struct run_list *list, uint32_t tier, bool und
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < list->count && count < RUN_FAN_IN; i++) {
 		struct run *run = &list->runs[i];
-		if (run->tier == tier && run->record.state == RUN_WHOLE && run->is_input == under_way)
+		if (run->tier == tier && run->record.state == RUN_WHOLE &&
+		    run->is_input == under_way)
 			inputs[count++] = run;
 	}
 	return count;

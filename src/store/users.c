@@ -44,8 +44,8 @@ static struct user_id id_of(struct bytes bytes)
 	return id;
 }
 
-static int database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes, bool read_only,
-			 const char **reason)
+static int database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
+			 bool read_only, const char **reason)
 {
 	char path[PATH_MAX];
 	if (snprintf(path, sizeof(path), "%s/users.mdb", data_dir) >= (int)sizeof(path)) {
@@ -105,7 +105,8 @@ static bool profile_decode(struct bytes value, struct store_profile *profile)
 	memcpy(&picture_length, at + 1, sizeof(picture_length));
 	profile->name_length = at[0];
 	profile->picture_length = picture_length;
-	if (profile->name_length > STORE_NAME_BYTES_MAX || picture_length > STORE_PICTURE_BYTES_MAX ||
+	if (profile->name_length > STORE_NAME_BYTES_MAX ||
+	    picture_length > STORE_PICTURE_BYTES_MAX ||
 	    value.length != (size_t)PROFILE_HEAD_BYTES + at[0] + picture_length)
 		return false;
 	memcpy(profile->name, at + PROFILE_HEAD_BYTES, profile->name_length);
@@ -113,7 +114,8 @@ static bool profile_decode(struct bytes value, struct store_profile *profile)
 	return true;
 }
 
-static void profile_put(struct lmdb_txn *txn, struct user_id user, const struct store_profile *profile)
+static void profile_put(struct lmdb_txn *txn, struct user_id user,
+			const struct store_profile *profile)
 {
 	uint8_t value[PROFILE_BYTES_MAX];
 	uint16_t picture_length = (uint16_t)profile->picture_length;
@@ -122,7 +124,8 @@ static void profile_put(struct lmdb_txn *txn, struct user_id user, const struct 
 	memcpy(value + PROFILE_HEAD_BYTES, profile->name, profile->name_length);
 	memcpy(value + PROFILE_HEAD_BYTES + profile->name_length, profile->picture, picture_length);
 	size_t length = (size_t)PROFILE_HEAD_BYTES + profile->name_length + picture_length;
-	lmdb_put(txn, TABLE_PROFILES, id_bytes(&user), (struct bytes){ value, length }, LMDB_REPLACE);
+	lmdb_put(txn, TABLE_PROFILES, id_bytes(&user), (struct bytes){ value, length },
+		 LMDB_REPLACE);
 }
 
 /* False: unknown, or the transaction has failed. */
@@ -205,7 +208,8 @@ static void friends_read(struct lmdb_txn *txn, struct store_request *request,
 		bool found = true;
 		if (after != NULL) {
 			struct user_id from = { after->value + 1 };
-			found = lmdb_seek_value_from(&cursor, id_bytes(&request->user), id_bytes(&from));
+			found = lmdb_seek_value_from(&cursor, id_bytes(&request->user),
+						     id_bytes(&from));
 		}
 		if (limit > total)
 			limit = total;
@@ -243,7 +247,8 @@ static bool request_read(struct lmdb_txn *txn, struct store_request *request)
 {
 	answer_clear(request);
 	if (request->op == STORE_FRIENDS_GET) {
-		friends_read(txn, request, request->has_after ? &request->after : NULL, request->limit);
+		friends_read(txn, request, request->has_after ? &request->after : NULL,
+			     request->limit);
 		return true;
 	}
 	bool known = profile_get(txn, request->user, &request->profile);
@@ -294,8 +299,8 @@ struct names {
 };
 
 /* Adds the name of a user, whom the transaction knows. */
-static void names_add(struct names *names, struct lmdb_txn *txn, struct user_id user, uint32_t *offset,
-		      uint32_t *length)
+static void names_add(struct names *names, struct lmdb_txn *txn, struct user_id user,
+		      uint32_t *offset, uint32_t *length)
 {
 	struct store_profile profile;
 	*offset = names->length;
@@ -416,8 +421,8 @@ static void requests_fail(struct store_request *const *requests, uint32_t count,
 }
 
 /* Answers what only reads; writes the others to `rest`, in order, and returns how many. */
-static uint32_t group_read(struct users *users, struct store_request *const *requests, uint32_t count,
-			   struct store_request **rest)
+static uint32_t group_read(struct users *users, struct store_request *const *requests,
+			   uint32_t count, struct store_request **rest)
 {
 	uint64_t changing = 0; /* clients that have a change in `rest`: their reads must see it */
 	uint32_t rest_count = 0;
@@ -426,7 +431,8 @@ static uint32_t group_read(struct users *users, struct store_request *const *req
 	for (uint32_t i = 0; i < count; i++) {
 		struct store_request *request = requests[i];
 		uint64_t client = (uint64_t)1 << (request->client % 64);
-		if ((changing & client) == 0 && request_only_reads(request) && request_read(&txn, request)) {
+		if ((changing & client) == 0 && request_only_reads(request) &&
+		    request_read(&txn, request)) {
 			if (txn.error != 0)
 				requests_fail(&request, 1, txn.error);
 		} else {
@@ -476,7 +482,8 @@ static int profiles_check(struct lmdb_txn *txn, const char **reason)
 	int error = 0;
 	lmdb_cursor_open(&cursor, txn, TABLE_PROFILES);
 	for (bool more = lmdb_first(&cursor); more && error == 0; more = lmdb_next(&cursor)) {
-		if (profile_decode(cursor.value, &profile) && id_of(cursor.key).value <= USER_ID_MAX)
+		if (profile_decode(cursor.value, &profile) &&
+		    id_of(cursor.key).value <= USER_ID_MAX)
 			continue;
 		*reason = reason_format("users.mdb: the profile of user %llu is broken",
 					(unsigned long long)id_of(cursor.key).value);
@@ -486,8 +493,8 @@ static int profiles_check(struct lmdb_txn *txn, const char **reason)
 	return error;
 }
 
-static const char *friendship_fault(struct lmdb_txn *txn, struct lmdb_cursor *other, struct user_id user,
-				    struct user_id friend)
+static const char *friendship_fault(struct lmdb_txn *txn, struct lmdb_cursor *other,
+				    struct user_id user, struct user_id friend)
 {
 	if (user_id_equal(user, friend))
 		return "is their own friend";

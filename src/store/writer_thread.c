@@ -98,7 +98,8 @@ static void window_clear(struct writer_state *writer)
 static void commit_failed(struct writer_state *writer, int error)
 {
 	if (writer->backoff_us == 0) {
-		log_error("history cannot be written: %s; it is kept and tried again", strerror(-error));
+		log_error("history cannot be written: %s; it is kept and tried again",
+			  strerror(-error));
 		writer->backoff_us = window_us(writer->store);
 	} else if (writer->backoff_us < BACKOFF_US_MAX) {
 		writer->backoff_us *= 2;
@@ -160,7 +161,8 @@ static int commit_all(struct writer_state *writer)
 /* ---- requests ------------------------------------------------------------------------------- */
 
 /* Answers flushes, and hands deletions on to the users thread, all after one commit. */
-static void requests_answer(struct writer_state *writer, struct store_request **requests, uint32_t count)
+static void requests_answer(struct writer_state *writer, struct store_request **requests,
+			    uint32_t count)
 {
 	struct store *store = writer->store;
 	struct user_id deleted[REQUESTS_MAX];
@@ -176,7 +178,8 @@ static void requests_answer(struct writer_state *writer, struct store_request **
 		if (requests[i]->is_flush || error != 0)
 			lane_answer(&store->lanes[LANE_WRITER], requests[i]);
 		else
-			check(lane_post(&store->lanes[LANE_USERS], writer_poster(store), requests[i]));
+			check(lane_post(&store->lanes[LANE_USERS], writer_poster(store),
+					requests[i]));
 	}
 	lane_wake(&store->lanes[LANE_WRITER]);
 }
@@ -189,7 +192,8 @@ static uint32_t requests_take(struct store *store, struct store_request **reques
 		max = REQUESTS_MAX;
 	uint32_t count = 0;
 	for (uint32_t client = 0; client < store->config.clients; client++)
-		count += lane_take(&store->lanes[LANE_WRITER], client, requests + count, max - count);
+		count += lane_take(&store->lanes[LANE_WRITER], client, requests + count,
+				   max - count);
 	return count;
 }
 

@@ -63,7 +63,8 @@ static inline void fixture_init(struct fixture *fixture)
 	};
 }
 
-static inline int entry_remove(const char *path, const struct stat *stat, int type, struct FTW *walk)
+static inline int entry_remove(const char *path, const struct stat *stat, int type,
+			       struct FTW *walk)
 {
 	(void)stat;
 	(void)type;
@@ -124,8 +125,8 @@ static inline void fixture_check(struct fixture *fixture)
 		fixture_open(fixture);
 }
 
-static inline enum store_pair_result fixture_befriend(struct fixture *fixture, enum store_op op, uint64_t a,
-						      uint64_t b)
+static inline enum store_pair_result fixture_befriend(struct fixture *fixture, enum store_op op,
+						      uint64_t a, uint64_t b)
 {
 	struct store_pair pair = { .a = { a }, .b = { b } };
 	struct store_request request = { .op = op, .pairs = &pair, .pair_count = 1 };
@@ -134,8 +135,8 @@ static inline enum store_pair_result fixture_befriend(struct fixture *fixture, e
 	return pair.result;
 }
 
-static inline bool fixture_append(struct fixture *fixture, uint64_t user, int64_t ts_ms, int32_t lat_e7,
-				  int32_t lon_e7)
+static inline bool fixture_append(struct fixture *fixture, uint64_t user, int64_t ts_ms,
+				  int32_t lat_e7, int32_t lon_e7)
 {
 	struct nearby_location location = { { lat_e7, lon_e7 }, ts_ms, 1000 };
 	return store_append(fixture->store, 0, (struct user_id){ user }, &location);
@@ -152,8 +153,8 @@ static inline struct points fixture_history(struct fixture *fixture, struct stor
 	struct points points = { NULL, 0 };
 	do {
 		assert_int_equal(fixture_ask(fixture, &request), 0);
-		points.list = realloc(points.list,
-				      (points.count + request.point_count + 1) * sizeof(*points.list));
+		points.list = realloc(points.list, (points.count + request.point_count + 1) *
+							   sizeof(*points.list));
 		for (uint32_t i = 0; i < request.point_count; i++)
 			points.list[points.count++] = request.points[i];
 	} while (request.more);
@@ -161,8 +162,8 @@ static inline struct points fixture_history(struct fixture *fixture, struct stor
 	return points;
 }
 
-static inline struct points fixture_user_history(struct fixture *fixture, uint64_t user, int64_t from_ms,
-						 int64_t to_ms)
+static inline struct points fixture_user_history(struct fixture *fixture, uint64_t user,
+						 int64_t from_ms, int64_t to_ms)
 {
 	return fixture_history(fixture, (struct store_request){ .op = STORE_HISTORY,
 								.user = { user },
@@ -172,9 +173,9 @@ static inline struct points fixture_user_history(struct fixture *fixture, uint64
 
 static inline struct points fixture_export(struct fixture *fixture, int64_t from_ms, int64_t to_ms)
 {
-	return fixture_history(fixture, (struct store_request){ .op = STORE_EXPORT,
-								.from_ms = from_ms,
-								.to_ms = to_ms });
+	return fixture_history(
+		fixture,
+		(struct store_request){ .op = STORE_EXPORT, .from_ms = from_ms, .to_ms = to_ms });
 }
 
 #endif

@@ -111,7 +111,8 @@ static void friendship_holds_both_ways_and_creates_whom_it_needs(void **state)
 	assert_int_equal(friend_count(2), 1);
 
 	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_DELETE, 2, 1), STORE_PAIR_ADDED);
-	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_DELETE, 1, 2), STORE_PAIR_PRESENT);
+	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_DELETE, 1, 2),
+			 STORE_PAIR_PRESENT);
 	assert_int_equal(friend_count(1), 0);
 	assert_int_equal(friend_count(2), 0);
 	fixture_check(&fixture);
@@ -141,8 +142,9 @@ static void nobody_has_more_friends_than_allowed(void **state)
 	store_close(&fixture.store);
 	fixture.config.friends_max = 3;
 	fixture_open(&fixture);
-	for (uint64_t friend = 1; friend <= 3; friend++)
-		assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 100, friend), STORE_PAIR_ADDED);
+	for (uint64_t friend = 1; friend <= 3; friend ++)
+		assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 100, friend),
+				 STORE_PAIR_ADDED);
 	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 100, 4), STORE_PAIR_LIMIT);
 	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 4, 100), STORE_PAIR_LIMIT);
 	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 100, 2), STORE_PAIR_PRESENT);
@@ -153,7 +155,7 @@ static void nobody_has_more_friends_than_allowed(void **state)
 static void friends_come_in_pages_in_order_of_id(void **state)
 {
 	(void)state;
-	for (uint64_t friend = 10; friend > 0; friend--)
+	for (uint64_t friend = 10; friend > 0; friend --)
 		fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1000, friend * 300);
 	struct store_request page = { .op = STORE_FRIENDS_GET, .user = { 1000 }, .limit = 4 };
 	uint64_t expected = 300;
@@ -180,7 +182,8 @@ static void friends_come_in_pages_in_order_of_id(void **state)
 static void the_greatest_and_the_least_user_are_users_like_others(void **state)
 {
 	(void)state;
-	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 0, USER_ID_MAX), STORE_PAIR_ADDED);
+	assert_int_equal(fixture_befriend(&fixture, STORE_FRIENDS_PUT, 0, USER_ID_MAX),
+			 STORE_PAIR_ADDED);
 	struct store_request request = load(0);
 	assert_int_equal(request.friends[0].user.value, USER_ID_MAX);
 	store_request_fini(&request);
@@ -196,7 +199,7 @@ static void the_greatest_and_the_least_user_are_users_like_others(void **state)
 static void a_deleted_user_leaves_neither_friends_nor_history(void **state)
 {
 	(void)state;
-	for (uint64_t friend = 1; friend <= 500; friend++)
+	for (uint64_t friend = 1; friend <= 500; friend ++)
 		fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1000, friend);
 	fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1, 2);
 	for (int64_t ts = 0; ts < 10; ts++)
@@ -300,7 +303,8 @@ static void history_comes_in_portions_that_join_without_gap_or_repeat(void **sta
 	enum { COUNT = 3 * STORE_PORTION_MAX + 77 };
 	/* Many at one time, so that portions end inside it. */
 	for (int32_t i = 0; i < COUNT; i++)
-		assert_true(fixture_append(&fixture, 7, i < 2 * STORE_PORTION_MAX + 5 ? 500 : 500 + i, i, 1));
+		assert_true(fixture_append(&fixture, 7,
+					   i < 2 * STORE_PORTION_MAX + 5 ? 500 : 500 + i, i, 1));
 	assert_int_equal(fixture_flush(&fixture), 0);
 	struct points points = fixture_user_history(&fixture, 7, 0, INT64_MAX);
 	assert_int_equal(points.count, COUNT);
@@ -380,10 +384,9 @@ static void *client_body(void *argument)
 	uint32_t client = *(uint32_t *)argument;
 	for (uint64_t i = 0; i < CLIENT_ROUNDS; i++) {
 		struct store_pair pair = { .a = { client }, .b = { 1000 + i } };
-		struct store_request request = { .op = STORE_FRIENDS_PUT,
-						 .client = client,
-						 .pairs = &pair,
-						 .pair_count = 1 };
+		struct store_request request = {
+			.op = STORE_FRIENDS_PUT, .client = client, .pairs = &pair, .pair_count = 1
+		};
 		struct nearby_location location = { { 1, 2 }, (int64_t)i, i };
 		check(store_append(fixture.store, client, (struct user_id){ client }, &location));
 		check(store_submit(fixture.store, &request) == 0);

@@ -31,7 +31,8 @@ static int64_t random_between(int64_t low, int64_t high)
 	return low + (int64_t)(random_u64() % (uint64_t)(high - low + 1));
 }
 
-static void assert_points_equal(const struct store_point *a, const struct store_point *b, size_t count)
+static void assert_points_equal(const struct store_point *a, const struct store_point *b,
+				size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(point_compare(&a[i], &b[i]), 0);
@@ -83,7 +84,8 @@ static void any_points_come_back_as_they_were(void **state)
 static void the_ends_of_every_range_come_back(void **state)
 {
 	(void)state;
-	static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX };
+	static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, -1,	     0,
+					 1,	    INT64_MAX - 1, INT64_MAX };
 	static const int32_t places[] = { INT32_MIN, INT32_MAX, 0, INT32_MIN, -1, 1, INT32_MAX };
 	for (size_t i = 0; i < ARRAY_COUNT(times); i++) {
 		points[i] = (struct store_point){ { 0 }, times[i], { places[i], places[6 - i] } };
@@ -96,7 +98,8 @@ static void the_ends_of_every_range_come_back(void **state)
 }
 
 /* A walker who reports every 30 s with a phone's jitter and noise. */
-static void walk(struct store_point *to, size_t count, uint64_t user, int64_t unit_ms, int32_t unit_e7)
+static void walk(struct store_point *to, size_t count, uint64_t user, int64_t unit_ms,
+		 int32_t unit_e7)
 {
 	struct store_point at = { { user }, random_between(0, 30000), random_place() };
 	for (size_t i = 0; i < count; i++) {
@@ -196,7 +199,8 @@ static void hostile_bytes_with_a_right_checksum_do_no_harm(void **state)
 		uint8_t *block = malloc(cut);
 		memcpy(block, good, cut);
 		for (int64_t changes = random_between(0, 4); changes > 0; changes--)
-			block[random_between(7, (int64_t)cut - 1)] ^= (uint8_t)(1u << random_between(0, 7));
+			block[random_between(7, (int64_t)cut - 1)] ^=
+				(uint8_t)(1u << random_between(0, 7));
 		decode_sealed(block, cut);
 		free(block);
 	}
@@ -214,12 +218,15 @@ static void sorting_is_by_user_then_time_whatever_the_order_was(void **state)
 				points[i] = (struct store_point){ { random_u64() % users[u] },
 								  random_between(-5, 5000),
 								  random_place() };
-				sum += hash_u64(points[i].user.value ^ (uint64_t)points[i].ts_ms << 40);
+				sum += hash_u64(points[i].user.value ^ (uint64_t)points[i].ts_ms
+									       << 40);
 			}
 			points_sort(points, scratch, counts[c]);
 			for (size_t i = 0; i < counts[c]; i++) {
-				assert_true(i == 0 || point_compare(&points[i - 1], &points[i]) <= 0);
-				sum -= hash_u64(points[i].user.value ^ (uint64_t)points[i].ts_ms << 40);
+				assert_true(i == 0 ||
+					    point_compare(&points[i - 1], &points[i]) <= 0);
+				sum -= hash_u64(points[i].user.value ^ (uint64_t)points[i].ts_ms
+									       << 40);
 			}
 			assert_int_equal(sum, 0);
 		}

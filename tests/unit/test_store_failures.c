@@ -54,7 +54,8 @@ static void child_work(int pipe_fd, struct progress at)
 	fixture_open(&fixture);
 	for (;;) {
 		for (unsigned i = 0; i < 100; i++, at.points++)
-			while (!fixture_append(&fixture, at.points % KILL_USERS, (int64_t)at.points, 1, 2))
+			while (!fixture_append(&fixture, at.points % KILL_USERS, (int64_t)at.points,
+					       1, 2))
 				sched_yield();
 		check(fixture_befriend(&fixture, STORE_FRIENDS_PUT, KILL_USER, 1000 + at.friends) !=
 		      STORE_PAIR_LIMIT);
@@ -106,7 +107,8 @@ static struct progress survivors(struct progress told)
 	uint8_t *seen = calloc(points.count + 1, 1);
 	for (size_t i = 0; i < points.count; i++) {
 		assert_true((uint64_t)points.list[i].ts_ms < points.count);
-		assert_int_equal(points.list[i].ts_ms % KILL_USERS, (int64_t)points.list[i].user.value);
+		assert_int_equal(points.list[i].ts_ms % KILL_USERS,
+				 (int64_t)points.list[i].user.value);
 		assert_int_equal(seen[points.list[i].ts_ms]++, 0);
 	}
 	found.points = points.count;
@@ -162,11 +164,14 @@ static void a_full_disk_refuses_changes_of_users_and_keeps_what_there_is(void **
 	fixture_open(&fixture);
 	files_limit(1 << 20);
 	uint64_t durable = 0;
-	struct store_request request = { .op = STORE_FRIENDS_PUT, .pairs = pairs, .pair_count = BATCH };
+	struct store_request request = { .op = STORE_FRIENDS_PUT,
+					 .pairs = pairs,
+					 .pair_count = BATCH };
 	int status;
 	do {
 		for (uint64_t i = 0; i < BATCH; i++)
-			pairs[i] = (struct store_pair){ .a = { durable + i }, .b = { 1000000 + durable + i } };
+			pairs[i] = (struct store_pair){ .a = { durable + i },
+							.b = { 1000000 + durable + i } };
 		status = fixture_ask(&fixture, &request);
 		durable += status == 0 ? BATCH : 0;
 	} while (status == 0 && durable < 1000000);
@@ -209,7 +214,8 @@ static void a_full_disk_makes_history_wait_then_drop_and_then_go_on(void **state
 
 	/* What is there can be read while nothing can be written. */
 	struct points points = fixture_export(&fixture, 0, INT64_MAX);
-	assert_int_equal(points.count, counter_get(&fixture.counters[STORE_WORD_HISTORY_LOCATIONS]));
+	assert_int_equal(points.count,
+			 counter_get(&fixture.counters[STORE_WORD_HISTORY_LOCATIONS]));
 	free(points.list);
 
 	files_limit(file_limit.rlim_cur);
@@ -245,7 +251,8 @@ static void the_buffer_of_history_has_the_size_it_was_given(void **state)
 	struct nearby_location location = { { 1, 2 }, 3, 4 };
 	uint64_t taken = 0, refused = 0;
 	for (uint64_t i = 0; i < 30000; i++) {
-		bool kept = store_append(fixture.store, (uint32_t)(i % 3), (struct user_id){ i }, &location);
+		bool kept = store_append(fixture.store, (uint32_t)(i % 3), (struct user_id){ i },
+					 &location);
 		taken += kept;
 		refused += !kept;
 		if (i % 1000 == 0)
@@ -268,7 +275,8 @@ static int header_fd(const char *path)
 	for (int fd = 0; fd < 256; fd++) {
 		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 		ssize_t length = readlink(name, target, sizeof(target) - 1);
-		if (length > 0 && (size_t)length == strlen(path) && memcmp(target, path, (size_t)length) == 0)
+		if (length > 0 && (size_t)length == strlen(path) &&
+		    memcmp(target, path, (size_t)length) == 0)
 			found = fd;
 	}
 	return found;
@@ -344,11 +352,14 @@ static void a_tiny_map_grows_while_others_read(void **state)
 	for (uint64_t batch = 0; batch < BATCHES; batch++) {
 		for (uint64_t i = 0; i < BATCH; i++) {
 			uint64_t number = batch * BATCH + i;
-			pairs[i] = (struct store_pair){ .a = { hash_u64(number) >> 1 }, .b = { number } };
+			pairs[i] = (struct store_pair){ .a = { hash_u64(number) >> 1 },
+							.b = { number } };
 			assert_true(fixture_append(&fixture, number, (int64_t)number,
 						   (int32_t)hash_u64(number), 1));
 		}
-		struct store_request put = { .op = STORE_FRIENDS_PUT, .pairs = pairs, .pair_count = BATCH };
+		struct store_request put = { .op = STORE_FRIENDS_PUT,
+					     .pairs = pairs,
+					     .pair_count = BATCH };
 		export = (struct store_request){ .op = STORE_EXPORT, .to_ms = INT64_MAX };
 		assert_int_equal(store_submit(fixture.store, &export), 0);
 		assert_int_equal(store_submit(fixture.store, &put), 0);
@@ -409,10 +420,13 @@ static void a_backup_made_while_writing_is_a_sound_store(void **state)
 			assert_int_equal(store_submit(fixture.store, &backup), 0);
 			/* The next answers are either's. */
 			struct store_pair pair = { .a = { KILL_USER }, .b = { 1000000 } };
-			struct store_request put = { .op = STORE_FRIENDS_PUT, .pairs = &pair, .pair_count = 1 };
+			struct store_request put = { .op = STORE_FRIENDS_PUT,
+						     .pairs = &pair,
+						     .pair_count = 1 };
 			while (!is_done) {
 				pair.b.value++;
-				assert_true(fixture_append(&fixture, 7, (int64_t)pair.b.value, 1, 2));
+				assert_true(
+					fixture_append(&fixture, 7, (int64_t)pair.b.value, 1, 2));
 				assert_int_equal(store_submit(fixture.store, &put), 0);
 				struct store_request *answer;
 				while ((answer = fixture_answer(&fixture, 0)) != &put)
@@ -510,15 +524,15 @@ static void a_reader_that_was_killed_does_not_keep_old_pages(void **state)
 		struct lmdb_txn txn;
 		uint64_t key = i % 4;
 		lmdb_begin_write(lmdb, &txn);
-		lmdb_put(&txn, 0, (struct bytes){ &key, sizeof(key) }, (struct bytes){ value, sizeof(value) },
-			 LMDB_REPLACE);
+		lmdb_put(&txn, 0, (struct bytes){ &key, sizeof(key) },
+			 (struct bytes){ value, sizeof(value) }, LMDB_REPLACE);
 		assert_int_equal(lmdb_commit(&txn), 0);
 	}
 	assert_true(lmdb_file_bytes(lmdb) < 200000);
 	lmdb_close(&lmdb);
 }
 
-#define STORY(name)	 cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define FULL_STORY(name) cmocka_unit_test_setup_teardown(name, full_setup, full_teardown)
 
 int main(void)

@@ -39,8 +39,8 @@ static int setup(void **state)
 	const char *reason;
 	memset(&world, 0, sizeof(world));
 	/* Thousands of commits: in memory where that can be had. */
-	strcpy(world.dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/nearby-history-XXXXXX" :
-							  "/tmp/nearby-history-XXXXXX");
+	strcpy(world.dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/nearby-history-XXXXXX"
+							: "/tmp/nearby-history-XXXXXX");
 	assert_non_null(mkdtemp(world.dir));
 	return history_open(&world.history, world.dir, MAP_BYTES, &reason);
 }
@@ -104,9 +104,10 @@ static void commit_windows(unsigned windows, size_t most_points, uint64_t users)
 	for (unsigned window = 0; window < windows; window++) {
 		size_t count = 1 + random_below(most_points);
 		for (size_t i = 0; i < count; i++)
-			points[i] = (struct store_point){ { random_below(users) },
-							  (int64_t)(window * 1000 + random_below(5000)),
-							  { (int32_t)random_below(1000), (int32_t)i } };
+			points[i] =
+				(struct store_point){ { random_below(users) },
+						      (int64_t)(window * 1000 + random_below(5000)),
+						      { (int32_t)random_below(1000), (int32_t)i } };
 		commit_at(points, count, window * 1000);
 	}
 	free(points);
@@ -123,8 +124,8 @@ static struct points read_all(struct store_request request)
 	do {
 		assert_int_equal(history_read(world.history, &request), 0);
 		assert_true(request.point_count <= STORE_PORTION_MAX);
-		points.list = realloc(points.list,
-				      (points.count + request.point_count + 1) * sizeof(*points.list));
+		points.list = realloc(points.list, (points.count + request.point_count + 1) *
+							   sizeof(*points.list));
 		if (request.point_count > 0)
 			memcpy(points.list + points.count, request.points,
 			       request.point_count * sizeof(*points.list));
@@ -145,8 +146,8 @@ static void assert_history(bool all, uint64_t user, int64_t from_ms, int64_t to_
 	struct store_point *wanted = malloc((world.count + 1) * sizeof(*wanted));
 	size_t count = 0;
 	for (size_t i = 0; i < world.count; i++)
-		if ((all || world.points[i].user.value == user) && world.points[i].ts_ms >= from_ms &&
-		    world.points[i].ts_ms < to_ms)
+		if ((all || world.points[i].user.value == user) &&
+		    world.points[i].ts_ms >= from_ms && world.points[i].ts_ms < to_ms)
 			wanted[count++] = world.points[i];
 	qsort(wanted, count, sizeof(*wanted), compare_points);
 	assert_int_equal(points.count, count);
@@ -227,7 +228,9 @@ static void an_export_that_pauses_while_runs_are_merged_still_gives_each_point_o
 {
 	(void)state;
 	commit_windows(RUN_FAN_IN, 6000, 500);
-	struct store_request request = { .op = STORE_EXPORT, .from_ms = INT64_MIN, .to_ms = INT64_MAX };
+	struct store_request request = { .op = STORE_EXPORT,
+					 .from_ms = INT64_MIN,
+					 .to_ms = INT64_MAX };
 	size_t count = 0;
 	do {
 		assert_int_equal(history_read(world.history, &request), 0);
@@ -281,9 +284,8 @@ static void what_is_older_than_the_retention_goes_whole_runs_at_a_time(void **st
 	assert_int_equal(history_upkeep(world.history, 1000, retain_from_ms, &done), 0);
 	assert_true(done.retired > 0);
 	assert_int_equal(done.blocks, before - done.retired);
-	struct points points = read_all((struct store_request){ .op = STORE_EXPORT,
-								.from_ms = INT64_MIN,
-								.to_ms = INT64_MAX });
+	struct points points = read_all((struct store_request){
+		.op = STORE_EXPORT, .from_ms = INT64_MIN, .to_ms = INT64_MAX });
 	assert_true(points.count < world.count);
 	int64_t first_ms = INT64_MAX;
 	for (size_t i = 0; i < points.count; i++)
@@ -329,7 +331,9 @@ static void deleted_points_leave_the_file_when_they_are_merged(void **state)
 	struct store_point *points = malloc(1000 * sizeof(*points));
 	for (unsigned window = 0; window < RUN_FAN_IN; window++) {
 		for (size_t i = 0; i < 1000; i++)
-			points[i] = (struct store_point){ { 7 }, (int64_t)random_below(1 << 30), { 1, 1 } };
+			points[i] = (struct store_point){ { 7 },
+							  (int64_t)random_below(1 << 30),
+							  { 1, 1 } };
 		commit_at(points, 1000, window);
 	}
 	free(points);
@@ -361,7 +365,9 @@ static void reading_a_damaged_block_is_an_error_and_not_a_crash(void **state)
 	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key, sizeof(key) }, value, LMDB_REPLACE);
 	assert_int_equal(lmdb_commit(&txn), 0);
 
-	struct store_request request = { .op = STORE_EXPORT, .from_ms = INT64_MIN, .to_ms = INT64_MAX };
+	struct store_request request = { .op = STORE_EXPORT,
+					 .from_ms = INT64_MIN,
+					 .to_ms = INT64_MAX };
 	assert_int_equal(history_read(world.history, &request), -EBADMSG);
 	const char *reason = NULL;
 	history_close(&world.history);
@@ -378,17 +384,21 @@ static double bytes_a_location(const char *name, const struct store_point *point
 	struct timespec before, after;
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
 	for (size_t start = 0, end; start < count; start = end) {
-		for (end = start; end < count && points[end].ts_ms / window_ms == points[start].ts_ms / window_ms;)
+		for (end = start; end < count &&
+				  points[end].ts_ms / window_ms == points[start].ts_ms / window_ms;)
 			end++;
 		commit_at(points + start, end - start, points[start].ts_ms);
 		upkeep(2 * (end - start) + 65536);
 	}
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
 	upkeep_to_the_end();
-	double cpu_s = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	double cpu_s = (double)(after.tv_sec - before.tv_sec) +
+		       (double)(after.tv_nsec - before.tv_nsec) / 1e9;
 	double bytes = (double)history_file_bytes(world.history) / (double)count;
-	print_message("%s: %zu locations, %.2f bytes each with free pages, %.2f in blocks, %.0f ns CPU each\n",
-		      name, count, bytes, (double)upkeep(1).bytes / (double)count, cpu_s * 1e9 / (double)count);
+	print_message("%s: %zu locations, %.2f bytes each with free pages, %.2f in blocks, %.0f ns "
+		      "CPU each\n",
+		      name, count, bytes, (double)upkeep(1).bytes / (double)count,
+		      cpu_s * 1e9 / (double)count);
 	return bytes;
 }
 
@@ -411,10 +421,11 @@ static struct store_point *data_read(const char *name, size_t *count)
 			capacity = capacity * 2 + 1024;
 			points = realloc(points, capacity * sizeof(*points));
 		}
-		points[(*count)++] = (struct store_point){ { (uint64_t)user },
-							   time_s * 1000,
-							   { (int32_t)(lat * 1e7 + (lat < 0 ? -0.5 : 0.5)),
-							     (int32_t)(lon * 1e7 + (lon < 0 ? -0.5 : 0.5)) } };
+		points[(*count)++] =
+			(struct store_point){ { (uint64_t)user },
+					      time_s * 1000,
+					      { (int32_t)(lat * 1e7 + (lat < 0 ? -0.5 : 0.5)),
+						(int32_t)(lon * 1e7 + (lon < 0 ? -0.5 : 0.5)) } };
 	}
 	if (file != NULL)
 		pclose(file);
@@ -466,7 +477,8 @@ static void a_city_of_walkers_with_noise_takes_at_most_8_bytes_a_location(void *
 	/* A day; a third of all report in each ten seconds; metres of noise, some 100 ms of jitter. */
 	for (unsigned turn = 0; turn < STEPS * WINDOWS; turn++)
 		for (unsigned i = turn % WINDOWS; i < WALKERS; i += WINDOWS) {
-			walker[i].ts_ms = (int64_t)turn * PERIOD_MS / WINDOWS + (int64_t)random_below(200);
+			walker[i].ts_ms =
+				(int64_t)turn * PERIOD_MS / WINDOWS + (int64_t)random_below(200);
 			walker[i].place.lat_e7 += (int32_t)random_below(8000) - 4000;
 			walker[i].place.lon_e7 += (int32_t)random_below(8000) - 4000;
 			points[count++] = walker[i];
