@@ -5,8 +5,8 @@
  * Thread: the core's.
  * Does not know: LMDB, other cores' state.
  */
-#include "app/api_profile.h"
 #include "app/app_private.h"
+#include "app/profile.h"
 
 #include "base/clock.h"
 #include "proto/json.h"
@@ -119,30 +119,6 @@ static void tell_name(struct exchange *exchange, struct store_request *request)
 	control_send(exchange->app, control);
 }
 
-/* A text field of a profile, when the body has it. */
-static bool take_profile_text(struct json_reader *reader, const char *field, size_t bytes_max, char *to,
-			      uint32_t *length, bool *has, struct decode_error *error)
-{
-	const char *text;
-	size_t bytes;
-	*has = json_has(reader, field);
-	if (!*has)
-		return true;
-	if (!json_take_text(reader, field, 0, bytes_max, &text, &bytes, error))
-		return false;
-	memcpy(to, text, bytes);
-	*length = (uint32_t)bytes;
-	return true;
-}
-
-bool api_read_profile(struct json_reader *reader, struct store_user *put, struct decode_error *error)
-{
-	return take_profile_text(reader, "name", STORE_NAME_BYTES_MAX, put->profile.name,
-				 &put->profile.name_length, &put->has_name, error) &&
-	       take_profile_text(reader, "picture", STORE_PICTURE_BYTES_MAX, put->profile.picture,
-				 &put->profile.picture_length, &put->has_picture, error);
-}
-
 static void put_user(struct exchange *exchange)
 {
 	struct decode_error error;
@@ -150,7 +126,7 @@ static void put_user(struct exchange *exchange)
 	exchange->put.user = exchange->user;
 	if (exchange->body_length > 0 &&
 	    (!json_read(reader, exchange->body, exchange->body_length, &error) ||
-	     !api_read_profile(reader, &exchange->put, &error))) {
+	     !profile_read(reader, &exchange->put, &error))) {
 		exchange_problem(exchange, 400, "%s", error.message);
 		return;
 	}

@@ -5,10 +5,8 @@
  * Thread: the core's.
  * Does not know: how the store keeps it.
  */
-#include "app/import.h"
-
-#include "app/api_profile.h"
 #include "app/app_private.h"
+#include "app/import_line.h"
 #include "app/lines.h"
 
 #include <stdlib.h>
@@ -50,34 +48,6 @@ struct import {
 };
 
 /* ---- lines ------------------------------------------------------------------------------------ */
-
-enum import_reason import_read_pair(const char *line, size_t length, struct store_pair *pair)
-{
-	if (length == 0 || line[0] == '#')
-		return IMPORT_IGNORED;
-	const char *tab = memchr(line, '\t', length);
-	if (tab == NULL || memchr(tab + 1, '\t', length - (size_t)(tab + 1 - line)) != NULL)
-		return IMPORT_BAD_LINE;
-	*pair = (struct store_pair){ .a = { 0 } };
-	if (!user_id_parse(line, (size_t)(tab - line), &pair->a) ||
-	    !user_id_parse(tab + 1, length - (size_t)(tab + 1 - line), &pair->b))
-		return IMPORT_BAD_USER;
-	return user_id_equal(pair->a, pair->b) ? IMPORT_SELF : IMPORT_GOOD;
-}
-
-enum import_reason import_read_user(struct json_reader *reader, const char *line, size_t length,
-				    struct store_user *user)
-{
-	struct decode_error error;
-	if (length == 0)
-		return IMPORT_IGNORED;
-	*user = (struct store_user){ .user = { 0 } };
-	if (!json_read(reader, line, length, &error))
-		return IMPORT_BAD_LINE;
-	if (!json_take_user(reader, "user", &user->user, &error))
-		return IMPORT_BAD_USER;
-	return api_read_profile(reader, user, &error) ? IMPORT_GOOD : IMPORT_BAD_FIELD;
-}
 
 static void reject(struct import *import, enum import_reason reason, uint64_t line)
 {

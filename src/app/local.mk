@@ -27,16 +27,17 @@ noinst_LTLIBRARIES += libapp.la
 libapp_la_SOURCES = \
 	src/app/alerts.tbl \
 	src/app/api.c \
-	src/app/api_profile.h \
 	src/app/api_store.c \
 	src/app/app.c src/app/app.h src/app/app_private.h \
 	src/app/app_counters.tbl \
 	src/app/control.c \
 	src/app/counters.c src/app/counters.h \
 	src/app/exchange.c \
-	src/app/import.c src/app/import.h src/app/import_reasons.tbl \
+	src/app/import.c \
+	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
 	src/app/lines.c src/app/lines.h \
 	src/app/metrics.c \
+	src/app/profile.c src/app/profile.h \
 	src/app/routes.tbl \
 	src/app/session.c \
 	src/app/shared.c \

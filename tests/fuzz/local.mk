@@ -14,7 +14,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_token \
 	tests/fuzz/fuzz_http \
 	tests/fuzz/fuzz_websocket \
-	tests/fuzz/fuzz_block
+	tests/fuzz/fuzz_block \
+	tests/fuzz/fuzz_import
 
 if FUZZ
 FUZZ_MAIN = tests/fuzz/fuzz.h
@@ -53,3 +54,7 @@ tests_fuzz_fuzz_websocket_LDADD = libnet.la libbase.la
 tests_fuzz_fuzz_block_SOURCES = tests/fuzz/fuzz_block.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_block_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_block_LDADD = libstore.la libbase.la
+
+tests_fuzz_fuzz_import_SOURCES = tests/fuzz/fuzz_import.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_import_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_import_LDADD = libapp.la libproto.la libbase.la

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "app/app_private.h"
-#include "app/import.h"
+#include "app/import_line.h"
 #include "app/lines.h"
 
 static struct net_text text_of(const char *text)

@@ -4,8 +4,8 @@
  * Thread: the caller's.
  * Does not know: where lines come from, the store.
  */
-#ifndef NEARBY_APP_IMPORT_H
-#define NEARBY_APP_IMPORT_H
+#ifndef NEARBY_APP_IMPORT_LINE_H
+#define NEARBY_APP_IMPORT_LINE_H
 
 #include "proto/json.h"
 #include "store/store.h"
