@@ -51,6 +51,7 @@
 	ACTION(long_wait, 3)                                                                       \
 	ACTION(clock_jump, 2)                                                                      \
 	ACTION(pace, 2)                                                                            \
+	ACTION(lag, 3)                                                                             \
 	ACTION(settle, 6)                                                                          \
 	ACTION(quiet, 3)                                                                           \
 	ACTION(restart, 1)
@@ -476,9 +477,26 @@ static void do_pace(struct chaos *chaos)
 	cluster_interval(chaos->world.cluster, chaos->world.config.interval_us);
 }
 
+static void do_lag(struct chaos *chaos)
+{
+	static const uint32_t lags_us[] = { 0, 0, 1, 1000, 50000, 2000000 };
+	uint32_t core = throw_core(chaos);
+	uint32_t lag_us = lags_us[dice_below(&chaos->world.dice, ARRAY_COUNT(lags_us))];
+	trace(chaos, "core %u looks at the clock late, by %u us", core, lag_us);
+	cluster_lag(chaos->world.cluster, core, lag_us);
+}
+
+/* Every core looks at the clock. */
+static void end_lags(struct chaos *chaos)
+{
+	for (uint32_t core = 0; core < cluster_cores(chaos->world.cluster); core++)
+		cluster_lag(chaos->world.cluster, core, 0);
+}
+
 static void do_settle(struct chaos *chaos)
 {
 	trace(chaos, "settling");
+	end_lags(chaos);
 	/* Rescans go on in ticks, and what the links can take. */
 	for (uint32_t round = 0; round < 3; round++) {
 		cluster_settle(chaos->world.cluster);
@@ -496,6 +514,7 @@ static void do_quiet(struct chaos *chaos)
 {
 	struct oracle *oracle = cluster_oracle(chaos->world.cluster);
 	trace(chaos, "quiet");
+	end_lags(chaos);
 	for (uint32_t load = 0; load < BOOK_LOADS_MAX; load++)
 		enter(chaos, load);
 	for (uint32_t device = 0; device < chaos->world.config.devices_max; device++)

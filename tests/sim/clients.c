@@ -15,6 +15,11 @@
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
+static struct moment moment_of(struct cluster *cluster, uint32_t device)
+{
+	return cluster_core_moment(cluster, cluster->devices[device].core);
+}
+
 /* An event of a device. False, when the device is gone: then the engine must say so too. */
 static bool step_device(struct cluster *cluster, uint32_t device, struct event *event,
 			struct engine_out *out)
@@ -143,7 +148,7 @@ void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_plac
 	if (out.has_record && out.record_user.value != id)
 		oracle_object(cluster->oracle, "a record of %" PRIu64 " by %" PRIu64,
 			      out.record_user.value, id);
-	oracle_judge_location(cluster->oracle, cluster_moment(cluster), device, place, ts_ms,
+	oracle_judge_location(cluster->oracle, moment_of(cluster, device), device, place, ts_ms,
 			      out.has_record ? &out.record : NULL, answer_in(&out));
 	cluster_receive(cluster, device, true, answer_in(&out));
 }
@@ -158,10 +163,10 @@ static void subscription(struct cluster *cluster, uint32_t device, struct user_i
 	if (!step_device(cluster, device, &event, &out))
 		return;
 	if (type == EVENT_SUBSCRIBE)
-		oracle_judge_subscribe(cluster->oracle, cluster_moment(cluster), device, with,
+		oracle_judge_subscribe(cluster->oracle, moment_of(cluster, device), device, with,
 				       answer_in(&out));
 	else
-		oracle_judge_unsubscribe(cluster->oracle, cluster_moment(cluster), device, with,
+		oracle_judge_unsubscribe(cluster->oracle, moment_of(cluster, device), device, with,
 					 answer_in(&out));
 	cluster_receive(cluster, device, true, answer_in(&out));
 }
@@ -228,7 +233,7 @@ static bool ask_page(struct cluster *cluster, uint32_t device, uint32_t limit,
 		event.nearby.cursor = *cursor;
 	if (!step_device(cluster, device, &event, out))
 		return false;
-	oracle_judge_nearby(cluster->oracle, cluster_moment(cluster), device, limit, cursor,
+	oracle_judge_nearby(cluster->oracle, moment_of(cluster, device), device, limit, cursor,
 			    answer_in(out));
 	cluster_receive(cluster, device, true, answer_in(out));
 	return out->has_answer && out->answer.type == SERVER_NEARBY;
@@ -268,7 +273,7 @@ uint32_t cluster_pages(struct cluster *cluster, uint32_t device, uint32_t limit)
 		if (!ask_page(cluster, device, limit, &cursor, &out))
 			break;
 	}
-	oracle_judge_pages(cluster->oracle, cluster_moment(cluster), device, cluster->entries,
+	oracle_judge_pages(cluster->oracle, moment_of(cluster, device), device, cluster->entries,
 			   count, out.answer.nearby.total);
 	return count;
 }
@@ -281,17 +286,18 @@ uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit)
 		return 0;
 	uint32_t friend_count = enter_load(cluster, load);
 	struct engine *engine = cluster->nodes[core].engine;
+	struct moment moment = cluster_core_moment(cluster, core);
 	struct user_id id = { cluster->config.ids[user] };
 	struct page_cursor cursor;
 	struct server_msg page = { .type = SERVER_NEARBY };
-	int status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count, NULL,
+	int status = engine_list(engine, moment.now_us, id, cluster->infos, friend_count, NULL,
 				 limit, &page);
 	while (status == 0 && keep_page(cluster, &page, &count) && page.nearby.has_next) {
 		cursor = page.nearby.next;
-		status = engine_list(engine, cluster->now_us, id, cluster->infos, friend_count,
+		status = engine_list(engine, moment.now_us, id, cluster->infos, friend_count,
 				     &cursor, limit, &page);
 	}
-	oracle_judge_list(cluster->oracle, cluster_moment(cluster), core, user, cluster->users,
-			  friend_count, status == 0, cluster->entries, count, page.nearby.total);
+	oracle_judge_list(cluster->oracle, moment, core, user, cluster->users, friend_count,
+			  status == 0, cluster->entries, count, page.nearby.total);
 	return count;
 }

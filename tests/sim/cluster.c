@@ -74,6 +74,8 @@ static void open_node(struct cluster *cluster, uint32_t core)
 	for (uint32_t slot = 0; slot < of->sessions_max; slot++)
 		node->devices[slot] = ORACLE_NOBODY;
 	node->is_deaf = false;
+	node->lag_us = 0;
+	node->now_us = cluster->now_us;
 	for (uint32_t to = 0; to < cluster->cores; to++) {
 		cluster->links[core][to] = (struct link){ 0 };
 		cluster->links[core][to].msgs = zeroed(of->link_room, sizeof(struct mesh_msg));
@@ -180,7 +182,7 @@ struct book *cluster_book(struct cluster *cluster)
 
 struct moment cluster_moment(const struct cluster *cluster)
 {
-	return (struct moment){ cluster->now_us, cluster->wall_ms };
+	return (struct moment){ cluster->now_us, cluster->wall_ms, cluster->now_us };
 }
 
 uint32_t cluster_cores(const struct cluster *cluster)
@@ -213,6 +215,20 @@ void cluster_advance(struct cluster *cluster, uint64_t us, int64_t jump_ms)
 	cluster->wall_ms += (int64_t)(cluster->now_us / 1000 - before_ms) + jump_ms;
 }
 
+void cluster_lag(struct cluster *cluster, uint32_t core, uint64_t lag_us)
+{
+	cluster->nodes[core].lag_us = lag_us;
+}
+
+struct moment cluster_core_moment(struct cluster *cluster, uint32_t core)
+{
+	struct node *node = &cluster->nodes[core];
+	uint64_t now_us = cluster->now_us > node->lag_us ? cluster->now_us - node->lag_us : 0;
+	if (now_us > node->now_us)
+		node->now_us = now_us;
+	return (struct moment){ node->now_us, cluster->wall_ms, cluster->now_us };
+}
+
 void cluster_interval(struct cluster *cluster, uint64_t interval_us)
 {
 	cluster->config.interval_us = interval_us;
@@ -223,8 +239,9 @@ void cluster_interval(struct cluster *cluster, uint64_t interval_us)
 int cluster_step(struct cluster *cluster, uint32_t core, struct event *event,
 		 struct engine_out *out)
 {
-	event->now_us = cluster->now_us;
-	event->wall_ms = cluster->wall_ms;
+	struct moment moment = cluster_core_moment(cluster, core);
+	event->now_us = moment.now_us;
+	event->wall_ms = moment.wall_ms;
 	return engine_step(cluster->nodes[core].engine, event, out);
 }
 
@@ -301,13 +318,14 @@ static uint32_t device_of(const struct cluster *cluster, uint32_t core, struct s
 uint32_t cluster_flush(struct cluster *cluster, uint32_t core, uint32_t max)
 {
 	uint32_t count = 0;
+	uint64_t interval_us = cluster->config.interval_us;
+	struct engine *engine = cluster->nodes[core].engine;
+	struct moment moment = cluster_core_moment(cluster, core);
 	struct session_id session;
 	struct server_msg msg;
-	while (count < max && engine_flush(cluster->nodes[core].engine, cluster->now_us,
-					   cluster->config.interval_us, &session, &msg)) {
+	while (count < max && engine_flush(engine, moment.now_us, interval_us, &session, &msg)) {
 		uint32_t device = device_of(cluster, core, session);
-		oracle_judge_frame(cluster->oracle, cluster_moment(cluster), device,
-				   cluster->config.interval_us, &msg);
+		oracle_judge_frame(cluster->oracle, moment, device, interval_us, &msg);
 		count++;
 		if (device == ORACLE_NOBODY)
 			break;

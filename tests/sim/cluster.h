@@ -49,6 +49,7 @@ void cluster_restart(struct cluster *cluster, uint32_t cores);
 
 struct oracle *cluster_oracle(struct cluster *cluster);
 struct book *cluster_book(struct cluster *cluster);
+/* By the clock that is ahead of all others. */
 struct moment cluster_moment(const struct cluster *cluster);
 uint32_t cluster_cores(const struct cluster *cluster);
 uint32_t cluster_home(const struct cluster *cluster, uint32_t user);
@@ -59,6 +60,8 @@ uint64_t cluster_counter(const struct cluster *cluster, enum engine_counter coun
 
 /* Time passes: the boot clock by `us`, the wall clock with it and by `jump_ms` more. */
 void cluster_advance(struct cluster *cluster, uint64_t us, int64_t jump_ms);
+/* From now on a core's clock is that far behind, or less where it would have to step back. */
+void cluster_lag(struct cluster *cluster, uint32_t core, uint64_t lag_us);
 void cluster_interval(struct cluster *cluster, uint64_t interval_us);
 
 /* ---- what clients and the store do ----------------------------------------------------------- */

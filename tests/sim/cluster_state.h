@@ -31,6 +31,8 @@ struct node {
 	counter_word counters[ENGINE_COUNTER_COUNT];
 	uint32_t *devices; /* by slot of the session */
 	bool is_deaf;	   /* its changes are held */
+	uint64_t lag_us;   /* how far its clock may be behind */
+	uint64_t now_us;   /* its clock: never steps back */
 };
 
 struct cluster {
@@ -59,7 +61,9 @@ static inline uint32_t cluster_entries_max(const struct cluster *cluster)
 	return cluster->config.user_count + PAGE_LIMIT_MAX;
 }
 
-/* Steps the engine of a core with the event, at the cluster's time. */
+/* The moment at a core, whose clock may be behind. */
+struct moment cluster_core_moment(struct cluster *cluster, uint32_t core);
+/* Steps the engine of a core with the event, at that moment. */
 int cluster_step(struct cluster *cluster, uint32_t core, struct event *event,
 		 struct engine_out *out);
 /* Hands a message, unless NULL, to whoever listens for the device. */

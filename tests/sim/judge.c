@@ -19,7 +19,8 @@
 /* A distance is given in whole millimetres, rounded either way. */
 #define DISTANCE_ERROR_MM 1.01L
 
-enum range { RANGE_IN, RANGE_BORDER, RANGE_OUT, RANGE_IDLE };
+/* LAPSING: expired by the clocks of some cores and not by those of others. */
+enum range { RANGE_IN, RANGE_BORDER, RANGE_OUT, RANGE_IDLE, RANGE_LAPSING };
 
 /* One list to be judged: whose, by whom, and which friends count. */
 struct list {
@@ -47,15 +48,24 @@ static long double distance_mm(const struct oracle *oracle, uint32_t a, uint32_t
 	       globe_distance_m(oracle->users[a].location.place, oracle->users[b].location.place);
 }
 
-/* Of two users, whether they are friends or not. */
-static enum range range_of(const struct oracle *oracle, struct moment moment, uint32_t a,
-			   uint32_t b)
+static bool is_lapsing(const struct oracle *oracle, struct moment moment, uint32_t user)
 {
-	if (oracle_location(oracle, moment, a) == NULL ||
-	    oracle_location(oracle, moment, b) == NULL)
+	struct moment latest = { .now_us = moment.latest_us };
+	return oracle_location(oracle, moment, user) != NULL &&
+	       oracle_location(oracle, latest, user) == NULL;
+}
+
+/* Of a user, seen at its home core, and another, whether they are friends or not. */
+static enum range range_of(const struct oracle *oracle, struct moment moment, uint32_t viewer,
+			   uint32_t other)
+{
+	if (oracle_location(oracle, moment, viewer) == NULL ||
+	    oracle_location(oracle, moment, other) == NULL)
 		return RANGE_IDLE;
+	if (is_lapsing(oracle, moment, other))
+		return RANGE_LAPSING;
 	long double beyond_m =
-		distance_mm(oracle, a, b) / 1000 - (long double)oracle->config.radius_m;
+		distance_mm(oracle, viewer, other) / 1000 - (long double)oracle->config.radius_m;
 	if (fabsl(beyond_m) <= BORDER_M)
 		return RANGE_BORDER;
 	return beyond_m > 0 ? RANGE_OUT : RANGE_IN;
@@ -122,6 +132,7 @@ static uint32_t judge_entry(struct oracle *oracle, struct moment moment, uint32_
 		return ORACLE_NOBODY;
 	case RANGE_IN:
 	case RANGE_BORDER:
+	case RANGE_LAPSING:
 		judge_content(oracle, core, viewer, user, entry);
 	}
 	return user;
@@ -157,7 +168,13 @@ static bool may_be_listed(const struct list *list, uint32_t user)
 	return bond->is_friend && !bond->is_muted;
 }
 
-/* A user's place in the list: RANGE_IN must be there, RANGE_BORDER may, others must not. */
+/* One of the verdicts that leave it open. */
+static bool is_either(enum range range)
+{
+	return range == RANGE_BORDER || range == RANGE_LAPSING;
+}
+
+/* A user's place in the list: RANGE_IN must be there, others must not, save where it is open. */
 static enum range range_in_list(const struct list *list, uint32_t user)
 {
 	if (!may_be_listed(list, user))
@@ -171,7 +188,7 @@ static void judge_total(const struct list *list, uint32_t total)
 	for (uint32_t user = 0; user < list->oracle->config.user_count; user++) {
 		enum range range = range_in_list(list, user);
 		least += range == RANGE_IN;
-		most += range == RANGE_IN || range == RANGE_BORDER;
+		most += range == RANGE_IN || is_either(range);
 	}
 	if (total < least || total > most)
 		oracle_object(list->oracle, "list of %" PRIu64 ": total %u, not %u to %u",
@@ -331,7 +348,7 @@ static void note_listed(struct oracle *oracle, struct moment moment, uint32_t de
 		enum range range = range_in_list(&list, user);
 		if (bond->state != BOND_UNKNOWN)
 			continue;
-		if (range != RANGE_IN && range != RANGE_BORDER)
+		if (range != RANGE_IN && !is_either(range))
 			continue;
 		bond->state = range == RANGE_IN ? BOND_LISTED : BOND_DOUBTFUL;
 		bond->known = oracle->users[user].location;
@@ -371,6 +388,7 @@ void oracle_judge_location(struct oracle *oracle, struct moment moment, uint32_t
 			      : is_stale ? "stale"
 					 : "not what was sent");
 	oracle->users[from->user].location = right;
+	oracle->users[from->user].location_number = ++oracle->location_count;
 	oracle->users[from->user].has_location = true;
 	from->last_ts_ms = ts_ms;
 	if (!from->is_started)
@@ -409,13 +427,30 @@ void oracle_judge_nearby(struct oracle *oracle, struct moment moment, uint32_t d
 	judge_page(&list, limit, cursor, answer);
 }
 
+static bool is_why_right(struct oracle *oracle, struct moment moment, uint32_t device,
+			 uint32_t user, enum gone_why why)
+{
+	const struct bond *bond = oracle_bond(oracle, device, user);
+	enum range range = range_of(oracle, moment, oracle->devices[device].user, user);
+	switch (why) {
+	case GONE_FAR:
+		return bond->is_friend && (range == RANGE_OUT || is_either(range));
+	case GONE_IDLE:
+		return range == RANGE_IDLE || range == RANGE_LAPSING;
+	case GONE_UNFRIENDED:
+		return bond->was_unfriended;
+	case GONE_OFF:
+		break;
+	}
+	return false;
+}
+
 /* The answer to a subscription of a friend, by a device that has a location. */
 static void judge_subscribed(struct oracle *oracle, struct moment moment, uint32_t device,
 			     uint32_t with, const struct server_msg *answer)
 {
 	uint64_t to = id_of_device(oracle, device), about = id_of(oracle, with);
 	struct bond *bond = oracle_bond(oracle, device, with);
-	enum range range = range_of(oracle, moment, oracle->devices[device].user, with);
 	bond->is_muted = false;
 	if (answer != NULL && answer->type == SERVER_UPDATE) {
 		if (answer->update.count != 1 || answer->update.entries[0].user.value != about)
@@ -423,10 +458,10 @@ static void judge_subscribed(struct oracle *oracle, struct moment moment, uint32
 		else
 			judge_entry_to(oracle, moment, device, &answer->update.entries[0]);
 	} else if (answer != NULL && answer->type == SERVER_GONE) {
-		enum gone_why why = range == RANGE_IDLE ? GONE_IDLE : GONE_FAR;
-		if (range == RANGE_IN || answer->gone.count != 1 ||
-		    answer->gone.friends[0].why != why ||
-		    answer->gone.friends[0].user.value != about)
+		const struct gone *gone = &answer->gone.friends[0];
+		if (answer->gone.count != 1 || gone->user.value != about ||
+		    gone->why == GONE_UNFRIENDED ||
+		    !is_why_right(oracle, moment, device, with, gone->why))
 			oracle_object(oracle,
 				      "to %" PRIu64 ": subscribe to %" PRIu64 ": wrong gone", to,
 				      about);
@@ -480,24 +515,6 @@ void oracle_judge_unsubscribe(struct oracle *oracle, struct moment moment, uint3
 }
 
 /* ---- frames ---------------------------------------------------------------------------------- */
-
-static bool is_why_right(struct oracle *oracle, struct moment moment, uint32_t device,
-			 uint32_t user, enum gone_why why)
-{
-	const struct bond *bond = oracle_bond(oracle, device, user);
-	enum range range = range_of(oracle, moment, oracle->devices[device].user, user);
-	switch (why) {
-	case GONE_FAR:
-		return bond->is_friend && (range == RANGE_OUT || range == RANGE_BORDER);
-	case GONE_IDLE:
-		return range == RANGE_IDLE;
-	case GONE_UNFRIENDED:
-		return bond->was_unfriended;
-	case GONE_OFF:
-		break;
-	}
-	return false;
-}
 
 static void judge_gone(struct oracle *oracle, struct moment moment, uint32_t device,
 		       const struct gone *gone)
@@ -584,15 +601,15 @@ static bool is_freshly_expired(const struct oracle *oracle, struct moment moment
 {
 	const struct oracle_user *whom = &oracle->users[user];
 	uint64_t age_us = moment.now_us - whom->location.receipt_us;
-	return whom->has_location && age_us > oracle->config.ttl_us &&
-	       age_us - oracle->config.ttl_us <= settled_us;
+	return oracle_location(oracle, moment, user) == NULL && whom->has_location &&
+	       age_us > oracle->config.ttl_us && age_us - oracle->config.ttl_us <= settled_us;
 }
 
 static void judge_bond(struct oracle *oracle, struct moment moment, uint32_t device, uint32_t user)
 {
 	const struct bond *bond = oracle_bond(oracle, device, user);
 	enum range range = range_of(oracle, moment, oracle->devices[device].user, user);
-	if (range == RANGE_BORDER || bond->state == BOND_DOUBTFUL)
+	if (is_either(range) || bond->state == BOND_DOUBTFUL)
 		return;
 	bool must_know = bond->is_friend && !bond->is_muted && range == RANGE_IN &&
 			 oracle->devices[device].is_started;
@@ -615,8 +632,7 @@ static bool is_later(const struct oracle *oracle, uint32_t device, uint32_t user
 {
 	const struct oracle_user *viewer = &oracle->users[oracle->devices[device].user];
 	const struct oracle_user *friend = &oracle->users[user];
-	return viewer->has_location && friend->has_location &&
-	       friend->location.receipt_us > viewer->location.receipt_us;
+	return friend->location_number > viewer->location_number && viewer->has_location;
 }
 
 void oracle_judge_prompt(struct oracle *oracle, struct moment moment, uint64_t settled_us)

@@ -176,8 +176,8 @@ const struct nearby_location *oracle_location(const struct oracle *oracle, struc
 					      uint32_t user)
 {
 	const struct oracle_user *whom = &oracle->users[user];
-	if (!whom->has_location ||
-	    moment.now_us - whom->location.receipt_us > oracle->config.ttl_us)
-		return NULL;
-	return &whom->location;
+	uint64_t receipt_us = whom->location.receipt_us;
+	bool is_old =
+		moment.now_us > receipt_us && moment.now_us - receipt_us > oracle->config.ttl_us;
+	return whom->has_location && !is_old ? &whom->location : NULL;
 }

@@ -38,10 +38,14 @@ struct oracle_config {
 
 struct oracle;
 
-/* Two clocks. */
+/*
+ * A moment at one core, by two clocks. A core looks at the clock once in a while, so that others may
+ * be ahead of it; none is beyond `latest_us`. What expires between the two may count or not.
+ */
 struct moment {
 	uint64_t now_us;
 	int64_t wall_ms;
+	uint64_t latest_us;
 };
 
 /* No such user, or device. */

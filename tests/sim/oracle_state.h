@@ -46,6 +46,7 @@ struct oracle_name {
 struct oracle_user {
 	uint32_t name_count;
 	bool has_location;
+	uint64_t location_number; /* locations of all users are counted as they come */
 	struct nearby_location location;
 };
 
@@ -57,6 +58,7 @@ struct oracle {
 	struct oracle_device *devices;
 	struct bond *bonds;
 	uint32_t frame;
+	uint64_t location_count;
 	char violation[512];
 };
 
