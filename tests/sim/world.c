@@ -92,7 +92,8 @@ uint64_t world_interval_us(struct world *world)
 
 static void throw_machine(struct world *world, uint32_t user_count)
 {
-	static const double radii_m[] = { 8046.72, 8046.72, 8046.72, 8046.72, 50, 1000, 300000 };
+	static const double radii_m[] = { 8046.72, 8046.72, 8046.72, 8046.72,
+					  50,	   1000,    300000,  15000000 };
 	static const uint32_t ttls_s[] = { 600, 600, 60, 20 };
 	static const uint32_t rooms[] = { 1, 2, 3, 16, 256 };
 	struct dice *dice = &world->dice;
