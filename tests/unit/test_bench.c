@@ -596,6 +596,19 @@ static void a_distance_must_fit_a_place_that_the_server_may_judge_by(void **stat
 	town_close(town);
 }
 
+static void a_place_that_was_proven_taken_rules_out_the_older_ones(void **state)
+{
+	(void)state;
+	struct town *town = town_open();
+	moves(town, ANN, 0);
+	moves(town, BOB, 0.01);
+	struct answer_entry early = entry_of(town, ANN, BOB, 0);
+	moves(town, ANN, 0.05);
+	oracle_taken(&town->oracle, ANN);
+	assert_int_equal(hears_entry(town, ANN, early), VERDICT_BAD_DISTANCE);
+	town_close(town);
+}
+
 static void a_friend_beyond_the_radius_or_expired_is_found(void **state)
 {
 	(void)state;
@@ -628,6 +641,7 @@ static void a_repeated_push_is_found_unless_something_moved(void **state)
 	(void)state;
 	struct town *town = town_open();
 	moves(town, ANN, 0);
+	town->now_us += MERGE_WINDOW_US;
 	moves(town, BOB, 0.01);
 	assert_int_equal(hears(town, ANN, BOB), VERDICT_RIGHT);
 	assert_int_equal(hears(town, ANN, BOB), VERDICT_DUPLICATE);
@@ -638,11 +652,28 @@ static void a_repeated_push_is_found_unless_something_moved(void **state)
 	town_close(town);
 }
 
+static void two_who_move_at_once_may_be_told_once_for_each(void **state)
+{
+	(void)state;
+	struct town *town = town_open();
+	moves(town, ANN, 0);
+	moves(town, BOB, 0.2);
+	town->now_us += MERGE_WINDOW_US;
+	moves(town, ANN, 0.1);
+	moves(town, BOB, 0.11);
+	assert_int_equal(hears(town, ANN, BOB), VERDICT_RIGHT);
+	assert_int_equal(hears(town, ANN, BOB), VERDICT_RIGHT);
+	assert_int_equal(last_cause, PUSH_MERGED);
+	assert_int_equal(hears(town, ANN, BOB), VERDICT_DUPLICATE);
+	town_close(town);
+}
+
 static void merged_moves_may_tell_the_newest_once_for_each(void **state)
 {
 	(void)state;
 	struct town *town = town_open();
 	moves(town, ANN, 0);
+	town->now_us += MERGE_WINDOW_US;
 	moves(town, BOB, 0.01);
 	assert_int_equal(hears(town, ANN, BOB), VERDICT_RIGHT);
 	moves(town, BOB, 0.02);
@@ -822,15 +853,16 @@ static void a_track_forgets_the_oldest_and_says_so(void **state)
 	(void)state;
 	struct town *town = town_open();
 	struct sighting sighting;
-	for (int i = 0; i < 100; i++)
+	uint32_t depth = town->world->track_depth, newest = 3 * depth;
+	for (uint32_t i = 1; i <= newest; i++)
 		moves(town, ANN, i * 0.001);
-	assert_true(world_sighting(town->world, ANN, 100, &sighting));
-	assert_int_equal(sighting.place.lon_e7, at(0.099).lon_e7);
+	assert_true(world_sighting(town->world, ANN, newest, &sighting));
+	assert_int_equal(sighting.place.lon_e7, at(newest * 0.001).lon_e7);
 	uint32_t oldest = world_oldest(town->world, ANN);
-	assert_in_range(oldest, 100 - TRACK_DEPTH, 100 - TRACK_DEPTH / 2);
+	assert_in_range(oldest, newest - depth, newest - depth / 2);
 	assert_true(world_sighting(town->world, ANN, oldest, &sighting));
 	assert_false(world_sighting(town->world, ANN, oldest - 1, &sighting));
-	assert_false(world_sighting(town->world, ANN, 101, &sighting));
+	assert_false(world_sighting(town->world, ANN, newest + 1, &sighting));
 	assert_false(world_sighting(town->world, BOB, 1, &sighting));
 	town_close(town);
 }
@@ -877,9 +909,11 @@ int main(void)
 		cmocka_unit_test(what_was_never_sent_is_found),
 		cmocka_unit_test(an_older_place_after_a_newer_is_found),
 		cmocka_unit_test(a_distance_must_fit_a_place_that_the_server_may_judge_by),
+		cmocka_unit_test(a_place_that_was_proven_taken_rules_out_the_older_ones),
 		cmocka_unit_test(a_friend_beyond_the_radius_or_expired_is_found),
 		cmocka_unit_test(another_name_is_found),
 		cmocka_unit_test(a_repeated_push_is_found_unless_something_moved),
+		cmocka_unit_test(two_who_move_at_once_may_be_told_once_for_each),
 		cmocka_unit_test(merged_moves_may_tell_the_newest_once_for_each),
 		cmocka_unit_test(a_friend_twice_in_one_frame_is_found),
 		cmocka_unit_test(a_gone_needs_its_reason),

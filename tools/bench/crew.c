@@ -23,10 +23,22 @@ static uint64_t id_of(const struct crew *crew, uint32_t local)
 	return crew->world->ids[crew_user(crew, local)];
 }
 
+/* A finding with what the oracle knew: which place of the friend's was told, of how many. */
 static void find(struct crew *crew, uint32_t local, enum verdict verdict, uint64_t about)
 {
-	tally_find(crew->tally, verdict, "user %" PRIu64 " about %" PRIu64, id_of(crew, local),
-		   about);
+	const struct world *world = crew->world;
+	uint32_t edge, viewer = crew_user(crew, local);
+	if (!world_find_friend(world, viewer, about, &edge)) {
+		tally_find(crew->tally, verdict, "user %" PRIu64 " about %" PRIu64,
+			   id_of(crew, local), about);
+		return;
+	}
+	const struct view *view = &world->views[edge];
+	tally_find(crew->tally, verdict,
+		   "user %" PRIu64 " (at its place %u) about %" PRIu64 " (%s, told place %u of %u)",
+		   id_of(crew, local), world_version(world, viewer), about,
+		   view->is_shown ? "in view" : "not in view", view->version,
+		   world_version(world, world->edge_user[edge]));
 }
 
 void crew_lose(struct crew *crew, uint32_t local, const char *why)

@@ -153,22 +153,35 @@ static enum verdict judge_entry(struct oracle *oracle, uint32_t viewer,
 	return VERDICT_RIGHT;
 }
 
-/*
- * The newest place is what a push tells, so a server that learns of two moves one after the other may
- * tell the second place twice. More pushes than moves there never are.
- */
-static uint8_t moves_merged(const struct world *world, uint32_t friend, uint32_t told,
-			    uint32_t version, uint64_t now_us)
+/* The user's versions from `low` to `high` that were sent within the last MERGE_WINDOW_US. */
+static uint32_t moves_of_late(const struct world *world, uint32_t user, uint32_t low, uint32_t high,
+			      uint64_t now_us)
 {
-	uint8_t merged = 0;
-	struct sighting skipped;
-	for (uint32_t v = version; v > told + 1 && merged < UINT8_MAX; v--) {
-		if (!world_sighting(world, friend, v - 1, &skipped) ||
-		    now_us > skipped.sent_us + MERGE_WINDOW_US)
+	uint32_t count = 0;
+	struct sighting sighting;
+	for (uint32_t version = high; version >= low && version > 0; version--) {
+		if (!world_sighting(world, user, version, &sighting) ||
+		    now_us > sighting.sent_us + MERGE_WINDOW_US)
 			break;
-		merged++;
+		count++;
 	}
-	return merged;
+	return count;
+}
+
+/*
+ * The newest place is what a push tells. So a server that learns of two moves one after the other, of
+ * the friend or of the viewer, may tell the second place twice; but never more often than the two
+ * moved since it told something before.
+ */
+static uint32_t moves_merged(const struct world *world, uint32_t viewer, uint32_t friend,
+			     const struct view *view, uint32_t version, uint64_t now_us)
+{
+	/* What was left over at the last telling, unless that was of long ago. */
+	bool is_of_late = moves_of_late(world, friend, view->version, view->version, now_us) > 0;
+	uint32_t left = is_of_late ? view->merged : 0;
+	uint32_t own = moves_of_late(world, viewer, view->own_version + 1,
+				     world_version(world, viewer), now_us);
+	return left + own + moves_of_late(world, friend, view->version + 1, version - 1, now_us);
 }
 
 static void view_tell(struct view *view, uint32_t version, uint32_t own_version, bool is_paged)
@@ -204,6 +217,12 @@ static enum verdict judge_push(const struct world *world, uint32_t viewer, struc
 	return VERDICT_RIGHT;
 }
 
+void oracle_taken(struct oracle *oracle, uint32_t viewer)
+{
+	struct world *world = oracle->world;
+	world->tracks[viewer].own_low = world_version(world, viewer);
+}
+
 void oracle_frame(struct oracle *oracle, uint32_t viewer)
 {
 	oracle->world->tracks[viewer].frame++;
@@ -224,8 +243,8 @@ enum verdict oracle_update(struct oracle *oracle, uint32_t viewer, const struct 
 	bool is_again = view->is_shown && view->version == version;
 	verdict = judge_push(world, viewer, view, version, sighting.sent_us, cause);
 	*sent_us = sighting.sent_us;
-	if (!is_again)
-		view->merged = moves_merged(world, world->edge_user[edge], view->version, version,
+	if (!is_again && version != 0)
+		view->merged = moves_merged(world, viewer, world->edge_user[edge], view, version,
 					    now_us);
 	view_tell(view, version, world_version(world, viewer), false);
 	view->frame = world->tracks[viewer].frame;
@@ -242,8 +261,10 @@ static bool apart_at_times(const struct oracle *oracle, uint32_t viewer, uint32_
 	const struct world *world = oracle->world;
 	uint32_t newest_own = world_version(world, viewer), newest = world_version(world, friend);
 	uint32_t oldest = world_oldest(world, friend);
-	for (uint32_t i = own_low(world, viewer); i <= newest_own; i++) {
-		for (uint32_t j = low > oldest ? low : oldest; j <= newest; j++) {
+	/* From the newest on, where it is mostly found at once; versions begin with 1. */
+	low = low > oldest ? low : oldest;
+	for (uint32_t i = newest_own; i >= own_low(world, viewer) && i > 0; i--) {
+		for (uint32_t j = newest; j >= low && j > 0; j--) {
 			struct sighting own, other;
 			if (!world_sighting(world, viewer, i, &own) ||
 			    !world_sighting(world, friend, j, &other))

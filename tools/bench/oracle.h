@@ -66,10 +66,12 @@ enum push_cause {
 	PUSH_MOVED,	/* the friend moved: from its sending to now is a latency */
 	PUSH_ENTERED,	/* the viewer's own movement brought the friend into view */
 	PUSH_REFRESHED, /* told again after the viewer moved, as the distance is another */
-	PUSH_MERGED,	/* told again: moves in quick succession, of which the newest was told for each */
+	PUSH_MERGED,	/* told again: of moves in quick succession the newest place was told for each */
 	PUSH_BEFORE,	/* of a place that the server still knew from before this run */
 };
 
+/* The server has proven to know the newest place of `viewer`: what it says from now on goes by it. */
+void oracle_taken(struct oracle *oracle, uint32_t viewer);
 /* To be called before the entries of each update frame are judged. */
 void oracle_frame(struct oracle *oracle, uint32_t viewer);
 /*

@@ -118,8 +118,11 @@ static void on_text(void *context, uint32_t local, const char *text, size_t leng
 static void on_pong(void *context, uint32_t local)
 {
 	struct crew *crew = &((struct worker *)context)->crew;
-	if (crew->sessions[local].is_fenced)
+	if (crew->sessions[local].is_fenced) {
 		crew->fenced--;
+		/* The server has taken what was sent before the ping, and goes by it from here on. */
+		oracle_taken(&crew->oracle, crew_user(crew, local));
+	}
 	crew->sessions[local].is_fenced = false;
 }
 

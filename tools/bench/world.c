@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Two more than the oldest: the slot that the next version will take may be half written. */
-#define TRACK_READABLE (TRACK_DEPTH - 2)
-
 static int pair_order(const void *left, const void *right)
 {
 	const struct pair *l = left, *r = right;
@@ -58,7 +55,7 @@ static size_t world_lay_out(struct world *world, uint8_t *base)
 	world->edge_user = carve(&at, base, edges, sizeof(*world->edge_user));
 	world->views = carve(&at, base, edges, sizeof(*world->views));
 	world->tracks = carve(&at, base, users, sizeof(*world->tracks));
-	world->sightings = carve(&at, base, users * TRACK_DEPTH, sizeof(*world->sightings));
+	world->sightings = carve(&at, base, users * world->track_depth, sizeof(*world->sightings));
 	world->names = carve(&at, base, users, sizeof(*world->names));
 	return at;
 }
@@ -85,6 +82,21 @@ static void world_fill_edges(struct world *world, const struct pair *pairs, size
 	world->edge_first[0] = 0;
 }
 
+static uint32_t depth_for(uint32_t user_count)
+{
+	uint32_t depth = TRACK_DEPTH_MAX;
+	while (depth > TRACK_DEPTH_MIN &&
+	       (uint64_t)depth * user_count * sizeof(struct sighting) > TRACK_BYTES_WANTED)
+		depth /= 2;
+	return depth;
+}
+
+static struct sighting *sighting_slot(const struct world *world, uint32_t user, uint32_t version)
+{
+	uint32_t depth = world->track_depth;
+	return &world->sightings[(size_t)user * depth + version % depth];
+}
+
 int world_open(struct world **world, const uint64_t *ids, uint32_t user_count, struct pair *pairs,
 	       size_t pair_count)
 {
@@ -92,6 +104,7 @@ int world_open(struct world **world, const uint64_t *ids, uint32_t user_count, s
 	if (pair_count > UINT32_MAX / 2)
 		return -E2BIG;
 	struct world plan = { .user_count = user_count, .edge_count = (uint32_t)(2 * pair_count) };
+	plan.track_depth = depth_for(user_count);
 	plan.bytes = world_lay_out(&plan, NULL);
 	void *base = mmap(NULL, plan.bytes, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -147,7 +160,7 @@ uint32_t world_move(struct world *world, uint32_t user, const struct sighting *s
 {
 	struct user_track *track = &world->tracks[user];
 	uint32_t version = atomic_load_explicit(&track->version, memory_order_relaxed) + 1;
-	world->sightings[(size_t)user * TRACK_DEPTH + version % TRACK_DEPTH] = *sighting;
+	*sighting_slot(world, user, version) = *sighting;
 	atomic_store_explicit(&track->version, version, memory_order_release);
 	return version;
 }
@@ -160,7 +173,9 @@ uint32_t world_version(const struct world *world, uint32_t user)
 uint32_t world_oldest(const struct world *world, uint32_t user)
 {
 	uint32_t version = world_version(world, user);
-	return version > TRACK_READABLE ? version - TRACK_READABLE + 1 : 1;
+	/* Two less than there are: the slot that the next version will take may be half written. */
+	uint32_t readable = world->track_depth - 2;
+	return version > readable ? version - readable + 1 : 1;
 }
 
 bool world_sighting(const struct world *world, uint32_t user, uint32_t version,
@@ -168,7 +183,7 @@ bool world_sighting(const struct world *world, uint32_t user, uint32_t version,
 {
 	if (version == 0 || version > world_version(world, user))
 		return false;
-	*sighting = world->sightings[(size_t)user * TRACK_DEPTH + version % TRACK_DEPTH];
+	*sighting = *sighting_slot(world, user, version);
 	atomic_thread_fence(memory_order_acquire);
 	return version >= world_oldest(world, user);
 }

@@ -8,7 +8,7 @@
  *
  * Two processes touch a track: the owner fills the slot of the next version and then the count, with
  * release; a reader takes the count with acquire, so it sees every place up to it. The slot of a
- * version is used again TRACK_DEPTH versions later; a reader looks at the count once more after it
+ * version is used again `track_depth` versions later; a reader looks at the count once more after it
  * has read, and treats what was overtaken as lost.
  */
 #ifndef NEARBY_BENCH_WORLD_H
@@ -21,8 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Versions of a place that are remembered for each user. */
-#define TRACK_DEPTH 32
+/*
+ * Versions of a place that are remembered for each user, a power of two: as many as the bytes for all
+ * allow, so that a crowd fits and a few users may send a lot before anybody hears of it.
+ */
+#define TRACK_DEPTH_MIN	  32
+#define TRACK_DEPTH_MAX	  1024
+#define TRACK_BYTES_WANTED (64u << 20)
 /* Bytes of a name with its NUL. */
 #define WORLD_NAME_BYTES 32
 
@@ -38,7 +43,7 @@ struct view {
 	uint32_t version;     /* of the friend's place that was last told; 0: never */
 	uint32_t own_version; /* the viewer's own version when it was told */
 	uint32_t frame;	      /* the viewer's frame that told it */
-	uint8_t merged;	      /* moves just before it that were not told by themselves */
+	uint32_t merged;      /* moves of the two just before it that were not told by themselves */
 	bool is_shown;	      /* told, and not gone since */
 	bool is_paged;	      /* told by a page: one push of the same version may still come */
 	bool is_listed;	      /* seen on the pages of the check that is under way */
@@ -54,12 +59,13 @@ struct user_track {
 struct world {
 	uint32_t user_count;
 	uint32_t edge_count;  /* of both directions */
+	uint32_t track_depth;
 	uint64_t *ids;	      /* ascending */
 	uint32_t *edge_first; /* [user_count + 1]: where a user's friends start in the next two */
 	uint32_t *edge_user;  /* ascending for each user */
 	struct view *views;
 	struct user_track *tracks;
-	struct sighting *sightings; /* [user_count * TRACK_DEPTH] */
+	struct sighting *sightings; /* [user_count * track_depth] */
 	char (*names)[WORLD_NAME_BYTES]; /* "" when the user has none */
 	size_t bytes;
 };
