@@ -191,20 +191,34 @@ static void ranges_equal_a_filter_before_and_after_merging(void **state)
 	assert_everything(50);
 }
 
-static void every_step_of_a_merge_leaves_each_point_once(void **state)
+/* Merges in steps of so many points, and looks at everything after each. Returns how many steps. */
+static unsigned merge_watched(uint64_t points_max, uint64_t users)
 {
-	(void)state;
-	commit_windows(RUN_FAN_IN, 300, 40);
 	unsigned steps = 0;
-	while (upkeep(200).more) {
+	while (upkeep(points_max).more) {
 		assert_history(true, 0, INT64_MIN, INT64_MAX);
-		for (uint64_t user = 0; user < 40; user += 3)
+		for (uint64_t user = 0; user < users; user += 3)
 			assert_history(false, user, INT64_MIN, INT64_MAX);
 		/* A new start goes on where the last step ended. */
 		reopen();
 		steps++;
 	}
-	assert_true(steps > 10);
+	return steps;
+}
+
+static void every_step_of_a_merge_leaves_each_point_once(void **state)
+{
+	(void)state;
+	commit_windows(RUN_FAN_IN, 300, 40);
+	assert_true(merge_watched(200, 40) > 10);
+}
+
+static void so_it_does_when_a_user_fills_many_blocks(void **state)
+{
+	(void)state;
+	commit_windows(RUN_FAN_IN, 6000, 6);
+	/* One user a step, and a last one that finds none. */
+	assert_int_equal(merge_watched(1, 6), 7);
 }
 
 static void merging_keeps_the_number_of_runs_small(void **state)
@@ -498,6 +512,7 @@ int main(void)
 		STORY(an_empty_history_answers_with_nothing),
 		STORY(ranges_equal_a_filter_before_and_after_merging),
 		STORY(every_step_of_a_merge_leaves_each_point_once),
+		STORY(so_it_does_when_a_user_fills_many_blocks),
 		STORY(merging_keeps_the_number_of_runs_small),
 		STORY(an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once),
 		STORY(a_user_with_more_than_a_portion_is_exported_whole_among_others),
