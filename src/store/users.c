@@ -431,13 +431,15 @@ static uint32_t group_read(struct users *users, struct store_request *const *req
 	for (uint32_t i = 0; i < count; i++) {
 		struct store_request *request = requests[i];
 		uint64_t client = (uint64_t)1 << (request->client % 64);
-		if ((changing & client) == 0 && request_only_reads(request) &&
-		    request_read(&txn, request)) {
-			if (txn.error != 0)
-				requests_fail(&request, 1, txn.error);
-		} else {
+		bool reads = (changing & client) == 0 && request_only_reads(request);
+		if (!reads || !request_read(&txn, request)) {
 			rest[rest_count++] = request;
 			changing |= client;
+		} else if (txn.error != 0) {
+			/* A row that cannot be read is the trouble of who asks for it only. */
+			requests_fail(&request, 1, txn.error);
+			lmdb_abort(&txn);
+			lmdb_begin_read(users->lmdb, &txn);
 		}
 	}
 	lmdb_abort(&txn);
