@@ -235,7 +235,9 @@ static void keep_rest(struct import *import, const char *at, size_t length)
 static void fill_batches(struct import *import)
 {
 	for (;;) {
-		const char *at = import->rest, *end = import->rest + import->rest_length;
+		/* Where there is no rest there is nothing to point into, but the end may still be due. */
+		const char *at = import->rest == NULL ? "" : import->rest;
+		const char *end = at + import->rest_length;
 		at = take_lines(import, at, end);
 		keep_rest(import, at, (size_t)(end - at));
 		bool is_full = import->count == STORE_BATCH_MAX;
