@@ -348,7 +348,8 @@ static void client_read(struct fleet *fleet, uint32_t number)
 	struct client *client = &fleet->clients[number];
 	uint8_t *scratch = fleet->scratch;
 	size_t held = client->held_bytes;
-	memcpy(scratch, client->held, held);
+	if (held > 0)
+		memcpy(scratch, client->held, held);
 	ssize_t got = recv(client->fd, scratch + held, SCRATCH_BYTES - held, MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
