@@ -28,6 +28,7 @@ class Mover:
 
     def __init__(self, user):
         self.user, self.sent, self.confirmed = user, 0, 0
+        self.lives = []  # the last step before each kill
 
     def lat(self, step):
         return round(BASE[0] + step * STEP_E7 / 1e7, 7)
@@ -89,9 +90,21 @@ def check_history(daemon, movers, at_least):
         if point["user"] in rows:
             rows[point["user"]].append(round((point["lat"] - BASE[0]) * 1e7 / STEP_E7))
     assert total >= at_least, f"{total} locations in history, but {at_least} were committed"
-    for user, steps in rows.items():
-        assert len(steps) == len(set(steps)), f"user {user}: a location stands twice in history"
+    for mover in movers:
+        check_steps(mover, rows[str(mover.user)])
     return total
+
+
+def check_steps(mover, steps):
+    """Of each life of the daemon, history has the steps from its first on, with no hole up to where it
+    ends: what is lost is what came last."""
+    mover.lives.append(mover.sent)
+    first = 1
+    for last in mover.lives:
+        kept = [step for step in steps if first <= step <= last]
+        assert kept == list(range(first, first + len(kept))), (mover.user, first, last, kept)
+        first = last + 1
+    assert len(steps) == len(set(steps)), f"user {mover.user}: a location stands twice in history"
 
 
 def check_databases(daemon):
