@@ -40,6 +40,7 @@
 	ACTION(befriend, 15)                                                                       \
 	ACTION(unfriend, 10)                                                                       \
 	ACTION(rename, 6)                                                                          \
+	ACTION(forget, 3)                                                                          \
 	ACTION(pause, 8)                                                                           \
 	ACTION(resume, 16)                                                                         \
 	ACTION(hear, 60)                                                                           \
@@ -368,6 +369,13 @@ static void do_rename(struct chaos *chaos)
 	const char *name = names[dice_below(&chaos->world.dice, ARRAY_COUNT(names))];
 	trace(chaos, "%s is now '%s'", chaos->world.labels[user], name);
 	book_rename(cluster_book(chaos->world.cluster), user, name);
+}
+
+static void do_forget(struct chaos *chaos)
+{
+	uint32_t user = throw_user(chaos);
+	trace(chaos, "%s is forgotten", chaos->world.labels[user]);
+	cluster_forget(chaos->world.cluster, user);
 }
 
 static void do_pause(struct chaos *chaos)

@@ -181,6 +181,16 @@ void cluster_unsubscribe(struct cluster *cluster, uint32_t device, struct user_i
 	subscription(cluster, device, with, EVENT_UNSUBSCRIBE);
 }
 
+void cluster_forget(struct cluster *cluster, uint32_t user)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_FORGET };
+	event.forget.value = cluster->config.ids[user];
+	if (cluster_step(cluster, cluster_home(cluster, user), &event, &out) != 0)
+		oracle_object(cluster->oracle, "%" PRIu64 " cannot be forgotten", event.forget.value);
+	oracle_forgotten(cluster->oracle, user);
+}
+
 static void note_change(struct cluster *cluster, uint32_t core, const struct change *change)
 {
 	switch (change->type) {

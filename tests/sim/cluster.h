@@ -83,6 +83,8 @@ void cluster_pause(struct cluster *cluster, uint32_t device);
 void cluster_resume(struct cluster *cluster, uint32_t device);
 /* All pages of a user's list without a device. Returns the number of entries. */
 uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit);
+/* The user's location goes at once, as when it is deleted; its devices stay. */
+void cluster_forget(struct cluster *cluster, uint32_t user);
 /* The core takes the oldest change that it has not heard of. False when there is none. */
 bool cluster_hear(struct cluster *cluster, uint32_t core);
 

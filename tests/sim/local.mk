@@ -44,4 +44,5 @@ EXTRA_DIST += \
 	tests/sim/stories/18-poles-and-the-antimeridian.story \
 	tests/sim/stories/19-the-pole.story \
 	tests/sim/stories/20-a-full-core.story \
-	tests/sim/stories/21-friendships-change-during-a-join.story
+	tests/sim/stories/21-friendships-change-during-a-join.story \
+	tests/sim/stories/22-forgotten.story

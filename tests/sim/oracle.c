@@ -148,6 +148,12 @@ void oracle_unfriended(struct oracle *oracle, uint32_t user, uint32_t with)
 	}
 }
 
+void oracle_forgotten(struct oracle *oracle, uint32_t user)
+{
+	oracle->users[user].has_location = false;
+	oracle->users[user].location_number = ++oracle->location_count;
+}
+
 void oracle_restarted(struct oracle *oracle)
 {
 	for (uint32_t device = 0; device < oracle->config.devices_max; device++)

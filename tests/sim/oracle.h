@@ -79,6 +79,8 @@ void oracle_paused(struct oracle *oracle, uint32_t device, bool is_paused);
 /* The home core of `user` has processed it, for all of the user's devices. */
 void oracle_befriended(struct oracle *oracle, uint32_t user, uint32_t with);
 void oracle_unfriended(struct oracle *oracle, uint32_t user, uint32_t with);
+/* The home core of `user` has dropped its location. */
+void oracle_forgotten(struct oracle *oracle, uint32_t user);
 /* All devices are dead; locations stay. */
 void oracle_restarted(struct oracle *oracle);
 

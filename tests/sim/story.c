@@ -281,6 +281,12 @@ static void do_rename(struct story *story, char **words, uint32_t count)
 	book_rename(cluster_book(story->cluster), user_of(story, words[1]), words[2]);
 }
 
+static void do_forget(struct story *story, char **words, uint32_t count)
+{
+	(void)count;
+	cluster_forget(story->cluster, user_of(story, words[1]));
+}
+
 static void do_pause(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
@@ -387,6 +393,7 @@ static const struct {
 	{ "befriend", 3, 3, do_befriend },
 	{ "unfriend", 3, 3, do_unfriend },
 	{ "rename", 3, 3, do_rename },
+	{ "forget", 2, 2, do_forget },
 	{ "pause", 2, 2, do_pause },
 	{ "resume", 2, 2, do_resume },
 	{ "wait", 2, 2, do_wait },

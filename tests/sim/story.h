@@ -30,6 +30,7 @@
  *   list USER                all pages over HTTP
  *   subscribe DEVICE USER, unsubscribe DEVICE USER
  *   befriend USER USER, unfriend USER USER, rename USER NAME
+ *   forget USER              its location goes, as when the user is deleted
  *   pause DEVICE, resume DEVICE
  *   wait SECONDS             time passes, timers run
  *   clock SECONDS            the wall clock jumps
