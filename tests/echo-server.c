@@ -45,7 +45,8 @@ static struct core cores[CORES_MAX];
 static struct net *nets[CORES_MAX];
 static uint32_t core_count = 1;
 static atomic_bool stopping;
-static pthread_barrier_t opened;
+/* All cores and the main thread. */
+static pthread_barrier_t opened, stopped;
 static char address[64];
 static const char *unix_path;
 static uint16_t port;
@@ -334,13 +335,9 @@ static void *core_run(void *argument)
 		exit(1);
 	}
 	pthread_barrier_wait(&opened);
-	if (core->number == 0) {
-		printf("listening on %u\n", port);
-		fflush(stdout);
-	}
 	core_turn(core);
-	/* No core is gone while another may still ring it. */
-	pthread_barrier_wait(&opened);
+	/* No core is gone while another, or the main thread, may still ring it. */
+	pthread_barrier_wait(&stopped);
 	net_close(&core->net);
 	return NULL;
 }
@@ -389,6 +386,15 @@ static void parse_arguments(int argc, char **argv)
 	snprintf(address, sizeof(address), "127.0.0.1:%s", argv[optind]);
 }
 
+/* The three steps of core_run. */
+static void wait_for_start(void)
+{
+	for (int step = 0; step < 3; step++)
+		pthread_barrier_wait(&opened);
+	printf("listening on %u\n", port);
+	fflush(stdout);
+}
+
 static void wait_for_end(void)
 {
 	sigset_t set;
@@ -400,6 +406,7 @@ static void wait_for_end(void)
 	atomic_store(&stopping, true);
 	for (uint32_t i = 0; i < core_count; i++)
 		net_wake(nets[i]);
+	pthread_barrier_wait(&stopped);
 }
 
 int main(int argc, char **argv)
@@ -415,11 +422,13 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	pthread_barrier_init(&opened, NULL, core_count);
+	pthread_barrier_init(&opened, NULL, core_count + 1);
+	pthread_barrier_init(&stopped, NULL, core_count + 1);
 	for (uint32_t i = 0; i < core_count; i++) {
 		cores[i].number = i;
 		check(pthread_create(&cores[i].thread, NULL, core_run, &cores[i]) == 0);
 	}
+	wait_for_start();
 	wait_for_end();
 	for (uint32_t i = 0; i < core_count; i++)
 		pthread_join(cores[i].thread, NULL);

@@ -95,7 +95,8 @@ uint8_t *buffer_reserve(struct buffer_pool *pool, struct buffer **buffer, size_t
 	if (old != NULL && old->capacity - old->end >= bytes)
 		return old->bytes + old->end;
 	size_t held = buffer_length(old);
-	struct buffer *larger = buffer_take(pool, held + bytes);
+	/* Twice what is held, at least: what grows in portions is then copied twice in all. */
+	struct buffer *larger = buffer_take(pool, held + (bytes > held ? bytes : held));
 	if (larger == NULL)
 		return NULL;
 	if (held > 0)
@@ -104,4 +105,19 @@ uint8_t *buffer_reserve(struct buffer_pool *pool, struct buffer **buffer, size_t
 	buffer_give(pool, buffer);
 	*buffer = larger;
 	return larger->bytes + larger->end;
+}
+
+void buffer_trim(struct buffer_pool *pool, struct buffer **buffer)
+{
+	struct buffer *old = *buffer;
+	size_t held = buffer_length(old);
+	if (class_for(held) + 2 > old->class)
+		return;
+	struct buffer *smaller = buffer_take(pool, held);
+	if (smaller == NULL)
+		return;
+	memcpy(smaller->bytes, old->bytes + old->start, held);
+	smaller->end = (uint32_t)held;
+	buffer_give(pool, buffer);
+	*buffer = smaller;
 }

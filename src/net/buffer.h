@@ -44,6 +44,10 @@ void buffer_give(struct buffer_pool *pool, struct buffer **buffer);
  */
 uint8_t *buffer_reserve(struct buffer_pool *pool, struct buffer **buffer, size_t bytes);
 
+/* Moves what *buffer holds to a much smaller one, if it fits there: whoever reserves asks for the most
+ * that may come. Copies a sixteenth of the capacity at most. */
+void buffer_trim(struct buffer_pool *pool, struct buffer **buffer);
+
 static inline size_t buffer_length(const struct buffer *buffer)
 {
 	return buffer == NULL ? 0 : buffer->end - buffer->start;

@@ -34,7 +34,7 @@ static void release_lent(struct net *net, struct connection *c)
 {
 	http_session_release(net, c);
 	websocket_session_release(net, c);
-	passage_free(&c->passage);
+	passage_done(&c->passage);
 	buffer_give(&net->buffers, &c->rest);
 	buffer_give(&net->buffers, &c->gathering);
 	if (!c->is_sending)
@@ -46,6 +46,8 @@ void connections_close(struct net *net)
 	for (uint32_t slot = 0; slot < net->connection_fresh; slot++) {
 		struct connection *c = &net->connections[slot];
 		c->is_sending = false;
+		/* It may be another core's, which may have freed it by now. */
+		c->passage = NULL;
 		if (c->state != CONN_FREE)
 			release_lent(net, c);
 	}
@@ -234,6 +236,7 @@ void connection_commit(struct net *net, struct connection *c, size_t bytes)
 {
 	c->gathering->end += (uint32_t)bytes;
 	check(c->gathering->end <= c->gathering->capacity);
+	buffer_trim(&net->buffers, &c->gathering);
 	if (c->is_dirty)
 		return;
 	c->is_dirty = true;

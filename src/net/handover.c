@@ -1,14 +1,15 @@
 /*
  * Owns: passing a connection from the core that accepted it to the core where it belongs.
- * Invariant: a passage has one owner: the source until its own event says that the pass succeeded,
- *   from then on the core that it arrived at.
+ * Invariant: a passage is freed by the core that made it, once it is DONE; the other core touches it
+ *   between its arrival and then.
  * Thread: each function on the core of its `net`.
  * Does not know: why a connection belongs elsewhere; what the baggage is.
  *
  * The descriptor goes by a message between rings, whose tag is the address of the passage. The
- * kernel orders the two cores, as one enters it before the message and the other leaves it after;
- * `is_sealed` says the same in C: stored with release before the submit, read with acquire at
- * arrival.
+ * kernel orders the two cores, as one enters it before the message and the other leaves it after.
+ * `progress` says the same in C, each step stored with release by who makes it and read with acquire
+ * by the other: SEALED as the last thing before the submit, TAKEN and REJECTED by the core where it
+ * arrives, DONE by whoever needs it no more. A stale value only keeps the memory for another turn.
  */
 #include "net/state.h"
 
@@ -25,10 +26,19 @@ enum {
 	RETRY_MS = 32,
 };
 
+enum passage_progress {
+	PASSAGE_PACKED,
+	PASSAGE_SEALED,
+	PASSAGE_TAKEN, /* the baggage is the other core's */
+	PASSAGE_REJECTED,
+	PASSAGE_DONE,
+};
+
 struct passage {
 	uint32_t magic;
-	_Atomic bool is_sealed;
-	uint32_t from, to; /* cores */
+	_Atomic int progress; /* enum passage_progress */
+	struct passage *next; /* of this core */
+	uint32_t from, to;    /* cores */
 	void *baggage;
 	uint32_t listener;
 	struct peer_address address;
@@ -42,17 +52,59 @@ const char *passage_accept(const struct passage *passage)
 	return passage->accept;
 }
 
-void passage_free(struct passage **passage)
+static void advance(struct passage *passage, enum passage_progress progress)
+{
+	atomic_store_explicit(&passage->progress, (int)progress, memory_order_release);
+}
+
+static enum passage_progress progress_of(struct passage *passage)
+{
+	return (enum passage_progress)atomic_load_explicit(&passage->progress, memory_order_acquire);
+}
+
+void passage_done(struct passage **passage)
 {
 	if (*passage == NULL)
 		return;
 	check_object(*passage, PASSAGE_MAGIC);
-	(*passage)->magic = 0;
-	free(*passage);
+	advance(*passage, PASSAGE_DONE);
 	*passage = NULL;
 }
 
-static struct passage *passage_make(const struct net *net, const struct connection *c, uint32_t to,
+static void passage_free(struct passage *passage)
+{
+	passage->magic = 0;
+	free(passage);
+}
+
+void handovers_sweep(struct net *net)
+{
+	struct passage **link = &net->passages;
+	while (*link != NULL) {
+		struct passage *passage = *link;
+		if (progress_of(passage) != PASSAGE_DONE) {
+			link = &passage->next;
+			continue;
+		}
+		*link = passage->next;
+		passage_free(passage);
+	}
+}
+
+/* No core turns any more: what nobody took goes back to the layer above. */
+void handovers_close(struct net *net)
+{
+	while (net->passages != NULL) {
+		struct passage *passage = net->passages;
+		net->passages = passage->next;
+		enum passage_progress progress = progress_of(passage);
+		if (progress != PASSAGE_TAKEN && progress != PASSAGE_DONE)
+			net->config.handler->handover_failed(net->config.context, passage->baggage);
+		passage_free(passage);
+	}
+}
+
+static struct passage *passage_make(struct net *net, const struct connection *c, uint32_t to,
 				    void *baggage)
 {
 	size_t rest_bytes = buffer_length(c->rest);
@@ -61,6 +113,7 @@ static struct passage *passage_make(const struct net *net, const struct connecti
 		return NULL;
 	*passage = (struct passage){
 		.magic = PASSAGE_MAGIC,
+		.next = net->passages,
 		.from = net->config.core,
 		.to = to,
 		.baggage = baggage,
@@ -71,7 +124,7 @@ static struct passage *passage_make(const struct net *net, const struct connecti
 	memcpy(passage->accept, http_request_manner(c->http)->accept, sizeof(passage->accept));
 	if (rest_bytes > 0)
 		memcpy(passage->rest, c->rest->bytes + c->rest->start, rest_bytes);
-	atomic_store_explicit(&passage->is_sealed, true, memory_order_release);
+	net->passages = passage;
 	return passage;
 }
 
@@ -80,7 +133,7 @@ static struct passage *passage_make(const struct net *net, const struct connecti
 static void fail(struct net *net, struct connection *c)
 {
 	void *baggage = c->passage->baggage;
-	passage_free(&c->passage);
+	passage_done(&c->passage);
 	net_count(net, NET_COUNTER_HANDOVERS_FAILED, 1);
 	http_session_refuse(net, c, 503, "The core that serves this user has no room.", CLOSE_REFUSED);
 	net->config.handler->handover_failed(net->config.context, baggage);
@@ -88,11 +141,13 @@ static void fail(struct net *net, struct connection *c)
 
 static void pass(struct net *net, struct connection *c)
 {
-	const struct net *peer = net->peers[c->passage->to].net;
+	struct passage *passage = c->passage;
+	const struct net *peer = net->peers[passage->to].net;
 	int intake = atomic_load_explicit(&peer->intake, memory_order_relaxed);
 	c->is_sending = true;
+	advance(passage, PASSAGE_SEALED);
 	uring_pass_file(net_uring(net, c), c->file, intake,
-			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)c->passage),
+			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)passage),
 			uring_tag_make(EVENT_PASSED, c->slot));
 }
 
@@ -128,7 +183,7 @@ void handover_passed(struct net *net, struct connection *c, int32_t result)
 	c->is_sending = false;
 	if (result >= 0) {
 		net_count(net, NET_COUNTER_HANDOVERS, 1);
-		/* It is the other core's, and may be freed by now. */
+		/* The other core is at it. */
 		c->passage = NULL;
 		connection_leave(net, c);
 		return;
@@ -153,8 +208,9 @@ void handover_retry(struct net *net, struct connection *c)
 void handover_rejected(struct net *net, struct passage *passage)
 {
 	check_object(passage, PASSAGE_MAGIC);
+	check(progress_of(passage) == PASSAGE_REJECTED);
 	void *baggage = passage->baggage;
-	passage_free(&passage);
+	passage_done(&passage);
 	net_count(net, NET_COUNTER_HANDOVERS_FAILED, 1);
 	net->config.handler->handover_failed(net->config.context, baggage);
 }
@@ -163,17 +219,18 @@ void handover_rejected(struct net *net, struct passage *passage)
 
 static void reject(struct net *net, uint32_t ring, struct passage *passage, uint32_t file)
 {
+	int source = uring_descriptor(net->peers[passage->from].net->rings[0].uring);
 	uring_close_file(net->rings[ring].uring, file, true);
 	rings_release(net, ring);
 	net_count(net, NET_COUNTER_REFUSED, 1);
-	uring_post(net->rings[0].uring, uring_descriptor(net->peers[passage->from].net->rings[0].uring),
+	advance(passage, PASSAGE_REJECTED);
+	uring_post(net->rings[0].uring, source,
 		   uring_tag_make(EVENT_REJECTED, (uint64_t)(uintptr_t)passage), 0);
 }
 
 void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, int32_t file)
 {
-	bool is_sealed = atomic_load_explicit(&passage->is_sealed, memory_order_acquire);
-	check(is_sealed && file >= 0);
+	check(progress_of(passage) == PASSAGE_SEALED && file >= 0);
 	check_object(passage, PASSAGE_MAGIC);
 	net->rings[ring].files_used++;
 	rings_choose_intake(net);
@@ -184,6 +241,7 @@ void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, i
 		reject(net, ring, passage, (uint32_t)file);
 		return;
 	}
+	advance(passage, PASSAGE_TAKEN);
 	c->state = CONN_REQUEST;
 	c->is_known = true;
 	c->is_upgrade = true;

@@ -95,26 +95,6 @@ int net_open(struct net **net, const struct net_config *config, const char **rea
 	return error;
 }
 
-void net_close(struct net **net)
-{
-	struct net *it = *net;
-	if (it == NULL)
-		return;
-	check_object(it, NET_MAGIC);
-	listeners_close(it);
-	/* The kernel lets go of all memory before any is freed. */
-	rings_close(it);
-	connections_close(it);
-	websocket_pool_fini(&it->websockets);
-	buffer_pool_fini(&it->buffers);
-	if (it->wake_eventfd >= 0)
-		close(it->wake_eventfd);
-	free(it->peers);
-	it->magic = 0;
-	free(it);
-	*net = NULL;
-}
-
 void net_link(struct net *net, struct net *const *nets)
 {
 	for (uint32_t core = 0; core < net->config.cores; core++)
@@ -168,6 +148,29 @@ static void tell_woken(struct net *net)
 	net->was_woken = false;
 	atomic_exchange_explicit(&net->rung, false, memory_order_acq_rel);
 	net->config.handler->woken(net->config.context);
+}
+
+/* ---- closing -------------------------------------------------------------------------------- */
+
+void net_close(struct net **net)
+{
+	struct net *it = *net;
+	if (it == NULL)
+		return;
+	check_object(it, NET_MAGIC);
+	listeners_close(it);
+	/* The kernel lets go of all memory before any is freed. */
+	rings_close(it);
+	connections_close(it);
+	handovers_close(it);
+	websocket_pool_fini(&it->websockets);
+	buffer_pool_fini(&it->buffers);
+	if (it->wake_eventfd >= 0)
+		close(it->wake_eventfd);
+	free(it->peers);
+	it->magic = 0;
+	free(it);
+	*net = NULL;
 }
 
 /* ---- turning -------------------------------------------------------------------------------- */
@@ -342,6 +345,8 @@ int net_turn(struct net *net, uint64_t until_us)
 	fire_timers(net);
 	proceed_ready(net);
 	rearm_accepts(net);
+	if (net->passages != NULL)
+		handovers_sweep(net);
 	tell_woken(net);
 	return error;
 }

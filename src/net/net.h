@@ -83,8 +83,9 @@ struct net_handler {
 	/* A connection that another core passed by net_handover, with what it sent along. Accept it with
 	 * net_upgrade, or refuse it with net_respond. */
 	void (*adopted)(void *context, struct conn_id conn, void *baggage);
-	/* A pass by net_handover that failed (the other core is full): the connection is closed, and
-	 * what was to be sent along comes back, on the core that sent it. */
+	/* A pass by net_handover that failed (the other core is full): the connection is answered 503,
+	 * and what was to be sent along comes back, on the core that sent it. Also from net_close, for
+	 * a pass that was under way. */
 	void (*handover_failed)(void *context, void *baggage);
 	/* A whole text message (UTF-8 checked) of an open WebSocket. */
 	void (*message)(void *context, struct conn_id conn, const void *text, size_t length);
@@ -92,7 +93,8 @@ struct net_handler {
 	void (*binary)(void *context, struct conn_id conn, const void *bytes, size_t length);
 	/* What was sent has left, after net_send_room had said no: there is room again. */
 	void (*writable)(void *context, struct conn_id conn);
-	/* It is over, whoever ended it. The last call for this connection. */
+	/* It is over, whoever ended it. The last call for this connection; there is none for one that
+	 * was never shown by request() or adopted(). Never from within a call of the layer above. */
 	void (*closed)(void *context, struct conn_id conn, enum close_reason reason);
 	/* net_wake was called, or another core rang. Once a turn at most. */
 	void (*woken)(void *context);
@@ -125,6 +127,7 @@ const char *net_probe(void);
 /* Called on the core's own thread (the ring belongs to the thread that makes it). 0, or negative
  * errno with *reason a text. */
 int net_open(struct net **net, const struct net_config *config, const char **reason);
+/* All cores have stopped turning. Connections end without closed(). */
 void net_close(struct net **net);
 
 /*
@@ -186,7 +189,8 @@ void net_body_resume(struct net *net, struct conn_id conn);
 /* Answers the upgrade with 101; `subprotocol` NULL: none. From here on it is a WebSocket. */
 void net_upgrade(struct net *net, struct conn_id conn, const char *subprotocol);
 /* Passes a connection whose upgrade request is not yet answered to another core; here it is over
- * (closed() is not called). `baggage` reaches adopted() there, or handover_failed() here. */
+ * (closed() is not called). `baggage` reaches adopted() there, or handover_failed() here. To the own
+ * core: adopted() is called at once, with a new id. */
 void net_handover(struct net *net, struct conn_id conn, uint32_t core, void *baggage);
 
 /*

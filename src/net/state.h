@@ -94,6 +94,7 @@ struct net {
 	uint32_t connection_slots, connection_count, connection_fresh;
 	struct connection *free_connections; /* linked by next_ready */
 	struct connection *dirty, *ready;
+	struct passage *passages; /* that this core made */
 
 	struct timer_wheel wheel;
 	struct buffer_pool buffers;
@@ -169,8 +170,12 @@ void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, i
 void handover_passed(struct net *net, struct connection *c, int32_t result);
 void handover_rejected(struct net *net, struct passage *passage);
 void handover_retry(struct net *net, struct connection *c);
-/* The accept key and the end of a passage that arrived here. */
+/* Frees what both cores are done with. */
+void handovers_sweep(struct net *net);
+/* Frees the rest; baggage that nobody took goes to handover_failed(). */
+void handovers_close(struct net *net);
+/* The accept key of a passage, and that it is needed no more. */
 const char *passage_accept(const struct passage *passage);
-void passage_free(struct passage **passage);
+void passage_done(struct passage **passage);
 
 #endif

@@ -171,7 +171,8 @@ int uring_open(struct uring **uring, const struct uring_config *config, const ch
 	return error;
 }
 
-/* Cancelling waits until nothing under way can touch our memory; only then it is freed. */
+/* Waits until nothing under way can touch our memory; only then it is freed. What was filled in but
+ * not submitted never runs. */
 static void cancel_all(struct uring *uring)
 {
 	struct io_uring_sync_cancel_reg all = {
@@ -179,7 +180,6 @@ static void cancel_all(struct uring *uring)
 		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
 		.timeout = { .tv_sec = 5 },
 	};
-	io_uring_submit(&uring->ring);
 	io_uring_register_sync_cancel(&uring->ring, &all);
 }
 

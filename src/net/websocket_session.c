@@ -39,7 +39,7 @@ void net_upgrade(struct net *net, struct conn_id conn, const char *subprotocol)
 		return;
 	}
 	http_session_release(net, c);
-	passage_free(&c->passage);
+	passage_done(&c->passage);
 	c->state = CONN_WEBSOCKET;
 	c->heard_ms = net->now_ms;
 	net_count(net, NET_COUNTER_UPGRADES, 1);

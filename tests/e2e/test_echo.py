@@ -28,7 +28,7 @@ except ImportError:
     sys.exit(77)
 
 PROGRAM = os.path.join(os.environ.get("TEST_BUILD", "."), "tests", "echo-server")
-LIMIT_S = 20
+LIMIT_S = 60
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -553,6 +553,42 @@ class Hostile(unittest.IsolatedAsyncioTestCase):
                     status = peer.ask(upgrade_request()).status
             self.assertEqual(status, 101)
             for peer in inside:
+                peer.socket.close()
+
+    def test_what_comes_while_a_core_is_held_up_is_received_all_the_same(self):
+        with Server() as server:
+            peers = [Peer(server.port).upgrade() for _ in range(600)]
+            server.process.send_signal(signal.SIGSTOP)
+            for number, peer in enumerate(peers):
+                peer.send(frame(TEXT, b"%d" % number))
+            server.process.send_signal(signal.SIGCONT)
+            for number, peer in enumerate(peers):
+                self.assertEqual(peer.take_frame(), (TEXT, b"%d" % number))
+                peer.socket.close()
+
+    def test_a_core_without_room_refuses_what_is_passed_to_it(self):
+        with Server(cores=2, connections_max=10) as server:
+            peers = [Peer(server.port) for _ in range(60)]
+            statuses = []
+            for peer in peers:
+                peer.send(upgrade_request())
+            for peer in peers:
+                with contextlib.suppress(ConnectionError, AssertionError):
+                    statuses.append(peer.answer().status)
+            self.assertLessEqual(set(statuses), {101, 503})
+            self.assertIn(101, statuses)
+            self.assertLessEqual(statuses.count(101), 20)
+            for peer in peers:
+                peer.socket.close()
+            server.wait_until("websockets", 0)
+
+    def test_a_stop_in_the_middle_of_handovers_loses_nothing(self):
+        for _ in range(5):
+            with Server(cores=3, files_max=32) as server:
+                peers = [Peer(server.port) for _ in range(100)]
+                for peer in peers:
+                    peer.send(upgrade_request() + frame(TEXT, b"hello"))
+            for peer in peers:
                 peer.socket.close()
 
     async def test_clients_that_come_and_go_in_the_middle_of_everything(self):
