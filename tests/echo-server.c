@@ -95,7 +95,8 @@ static void on_handover_failed(void *context, void *baggage)
 }
 
 /* False when what waits for the peer has reached its bound: then it gets no echo, but a Close. */
-static bool echo(struct core *core, struct conn_id conn, const void *bytes, size_t length, bool is_binary)
+static bool echo(struct core *core, struct conn_id conn, const void *bytes, size_t length,
+		 bool is_binary)
 {
 	struct writer *frame = net_frame_begin(core->net, conn, length);
 	if (frame == NULL)
@@ -167,7 +168,8 @@ static void answer_counters(struct core *core, struct conn_id conn)
 #include "net/net_counters.tbl"
 #undef COUNTER
 	for (uint32_t i = 0; i < CLOSE_REASON_COUNT; i++)
-		writer_put_format(&text, "closed_%s %llu\n", close_reason_text((enum close_reason)i),
+		writer_put_format(&text, "closed_%s %llu\n",
+				  close_reason_text((enum close_reason)i),
 				  (unsigned long long)close_sum(i));
 	writer_put_format(&text, "rss_bytes %llu\n", (unsigned long long)rss_bytes());
 	check(!text.overflow);
@@ -195,9 +197,9 @@ static bool path_is(const struct net_request *request, const char *path)
 
 static void on_upgrade(struct core *core, struct conn_id conn, const struct net_request *request)
 {
-	enum mode mode = path_is(request, "/flood") ? MODE_FLOOD :
-			 path_is(request, "/shut")  ? MODE_SHUT :
-						      MODE_ECHO;
+	enum mode mode = path_is(request, "/flood")  ? MODE_FLOOD
+			 : path_is(request, "/shut") ? MODE_SHUT
+						     : MODE_ECHO;
 	uint32_t target = core->next_core++ % core_count;
 	net_handover(core->net, conn, target, (void *)(uintptr_t)mode);
 }
@@ -211,14 +213,15 @@ static void on_request(void *context, struct conn_id conn, const struct net_requ
 		answer_counters(core, conn);
 	} else if (path_is(request, "/stream")) {
 		net_respond_begin(core->net, conn, 200, "application/octet-stream");
-		net_set_cookie(core->net, conn, (uint64_t)(STREAM_BYTES / (16 * 1024)) << 8 | MODE_STREAM);
+		net_set_cookie(core->net, conn,
+			       (uint64_t)(STREAM_BYTES / (16 * 1024)) << 8 | MODE_STREAM);
 		stream(core, conn);
 	} else if (path_is(request, "/echo") && request->has_body) {
 		net_set_cookie(core->net, conn, MODE_BODY);
 	} else {
 		static const char text[] = "This is an echo server: speak WebSocket.\n";
-		net_respond(core->net, conn, path_is(request, "/") ? 200 : 404, "text/plain", NULL, 0,
-			    text, sizeof(text) - 1);
+		net_respond(core->net, conn, path_is(request, "/") ? 200 : 404, "text/plain", NULL,
+			    0, text, sizeof(text) - 1);
 	}
 }
 

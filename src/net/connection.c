@@ -522,8 +522,9 @@ static void state_overdue(struct net *net, struct connection *c)
 			http_session_refuse(net, c, 408, "The request did not come in time.",
 					    CLOSE_HANDSHAKE_TIMEOUT);
 		else
-			connection_end(net, c, c->is_reused ? CLOSE_REQUEST_TIMEOUT :
-							      CLOSE_HANDSHAKE_TIMEOUT);
+			connection_end(net, c,
+				       c->is_reused ? CLOSE_REQUEST_TIMEOUT
+						    : CLOSE_HANDSHAKE_TIMEOUT);
 		break;
 	case CONN_REQUEST:
 		http_session_refuse(net, c, 408, "The body did not come in time.",

@@ -64,12 +64,12 @@ struct connection {
 	bool resets : 1;       /* ends with a reset */
 
 	/* HTTP: the request at hand. */
-	bool is_reused : 1;  /* not the first request */
-	bool has_begun : 1;  /* an answer in parts */
-	bool answered : 1;   /* completely */
-	bool body_done : 1;  /* nothing more of the body will be asked for */
-	bool is_paused : 1;  /* body() must not be called */
-	bool is_head : 1;    /* see struct http_manner */
+	bool is_reused : 1; /* not the first request */
+	bool has_begun : 1; /* an answer in parts */
+	bool answered : 1;  /* completely */
+	bool body_done : 1; /* nothing more of the body will be asked for */
+	bool is_paused : 1; /* body() must not be called */
+	bool is_head : 1;   /* see struct http_manner */
 	bool is_old : 1;
 	bool closes : 1;
 	bool is_upgrade : 1;

@@ -59,7 +59,8 @@ static void advance(struct passage *passage, enum passage_progress progress)
 
 static enum passage_progress progress_of(struct passage *passage)
 {
-	return (enum passage_progress)atomic_load_explicit(&passage->progress, memory_order_acquire);
+	return (enum passage_progress)atomic_load_explicit(&passage->progress,
+							   memory_order_acquire);
 }
 
 void passage_done(struct passage **passage)
@@ -135,7 +136,8 @@ static void fail(struct net *net, struct connection *c)
 	void *baggage = c->passage->baggage;
 	passage_done(&c->passage);
 	net_count(net, NET_COUNTER_HANDOVERS_FAILED, 1);
-	http_session_refuse(net, c, 503, "The core that serves this user has no room.", CLOSE_REFUSED);
+	http_session_refuse(net, c, 503, "The core that serves this user has no room.",
+			    CLOSE_REFUSED);
 	net->config.handler->handover_failed(net->config.context, baggage);
 }
 
@@ -192,7 +194,8 @@ void handover_passed(struct net *net, struct connection *c, int32_t result)
 		fail(net, c);
 		return;
 	}
-	uring_post(net->rings[0].uring, uring_descriptor(net->peers[c->passage->to].net->rings[0].uring),
+	uring_post(net->rings[0].uring,
+		   uring_descriptor(net->peers[c->passage->to].net->rings[0].uring),
 		   uring_tag_make(EVENT_CROWDED, 0), 0);
 	c->since_ms = net->now_ms + RETRY_MS;
 	connection_rearm(net, c);

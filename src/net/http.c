@@ -166,7 +166,8 @@ static int judge_upgrade(struct http *http)
 	    !any_has_token(request, "connection", "upgrade"))
 		return 0;
 	if (http->parser.method != HTTP_GET || http->manner.is_old || request->has_body)
-		return refuse(http, 400, "A WebSocket begins with a GET of HTTP/1.1 without a body.");
+		return refuse(http, 400,
+			      "A WebSocket begins with a GET of HTTP/1.1 without a body.");
 	if (!text_is(net_request_header(request, "sec-websocket-version"), "13"))
 		return refuse(http, 426, "WebSocket version 13 is spoken here.");
 	struct net_text key = net_request_header(request, "sec-websocket-key");
@@ -239,7 +240,8 @@ static int fill_request(struct http *http)
 		request->headers[i].name = slice(http, http->headers[i].name);
 		request->headers[i].value = trimmed(slice(http, http->headers[i].value));
 	}
-	bool has_length = http->parser.content_length > 0 && http->parser.content_length != UINT64_MAX;
+	bool has_length =
+		http->parser.content_length > 0 && http->parser.content_length != UINT64_MAX;
 	request->has_body = has_length || (http->parser.flags & F_CHUNKED) != 0;
 	http->manner = (struct http_manner){
 		.is_head = http->parser.method == HTTP_HEAD,
@@ -461,8 +463,8 @@ struct http_news http_feed(struct http *http, const void *bytes, size_t length)
 	if (http->is_over)
 		restart(http);
 	if (length > 0)
-		used = http->phase == PHASE_HEAD ? feed_head(http, bytes, length) :
-						   parse(http, bytes, length);
+		used = http->phase == PHASE_HEAD ? feed_head(http, bytes, length)
+						 : parse(http, bytes, length);
 	struct http_news news = { .kind = http->news, .used = used };
 	if (news.kind == HTTP_NEWS_BODY) {
 		news.body = http->body;

@@ -81,9 +81,9 @@ static void fail_for_memory(struct net *net, struct connection *c)
 	connection_finish(net, c, CLOSE_INTERNAL);
 }
 
-static void put_answer(struct net *net, struct connection *c, unsigned status, const char *content_type,
-		       const struct net_header *headers, uint32_t header_count, const void *body,
-		       size_t length)
+static void put_answer(struct net *net, struct connection *c, unsigned status,
+		       const char *content_type, const struct net_header *headers,
+		       uint32_t header_count, const void *body, size_t length)
 {
 	size_t bytes = HEAD_BYTES_MAX + headers_length(headers, header_count) +
 		       (content_type == NULL ? 0 : strlen(content_type)) + length;
@@ -112,7 +112,8 @@ static void put_answer(struct net *net, struct connection *c, unsigned status, c
 }
 
 void net_respond(struct net *net, struct conn_id conn, unsigned status, const char *content_type,
-		 const struct net_header *headers, uint32_t header_count, const void *body, size_t length)
+		 const struct net_header *headers, uint32_t header_count, const void *body,
+		 size_t length)
 {
 	struct connection *c = connection_find(net, conn);
 	if (c == NULL || c->state != CONN_REQUEST)
@@ -126,7 +127,8 @@ void net_respond(struct net *net, struct conn_id conn, unsigned status, const ch
 	connection_ready(net, c);
 }
 
-void net_respond_begin(struct net *net, struct conn_id conn, unsigned status, const char *content_type)
+void net_respond_begin(struct net *net, struct conn_id conn, unsigned status,
+		       const char *content_type)
 {
 	struct connection *c = connection_find(net, conn);
 	if (c == NULL || c->state != CONN_REQUEST)
@@ -207,9 +209,10 @@ void http_session_refuse(struct net *net, struct connection *c, unsigned status,
 		headers[count++] = later;
 	}
 	char problem[512];
-	int length = snprintf(problem, sizeof(problem),
-			      "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}\n",
-			      http_status_text(status), status, why);
+	int length = snprintf(
+		problem, sizeof(problem),
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}\n",
+		http_status_text(status), status, why);
 	c->closes = true;
 	/* In the middle of an answer only the end of the connection says that something is wrong. */
 	if (!c->has_begun && !c->answered)
@@ -272,7 +275,8 @@ static void handle_news(struct net *net, struct connection *c, const struct http
 		begin_request(net, c);
 		break;
 	case HTTP_NEWS_BODY:
-		handler->body(net->config.context, connection_id(c), news->body, news->body_bytes, false);
+		handler->body(net->config.context, connection_id(c), news->body, news->body_bytes,
+			      false);
 		break;
 	case HTTP_NEWS_END:
 		c->body_done = true;

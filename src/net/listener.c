@@ -52,7 +52,8 @@ static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
 	}
 	accept->is_armed = true;
 	accept->ring = (uint8_t)ring;
-	uring_accept(net->rings[ring].uring, listener->descriptor, &accept->address, &accept->length,
+	uring_accept(net->rings[ring].uring, listener->descriptor, &accept->address,
+		     &accept->length,
 		     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + number));
 }
 
@@ -61,7 +62,8 @@ void listeners_arm(struct net *net)
 	net->accepts_wait = false;
 	for (uint32_t i = 0; i < NET_LISTENERS_MAX && !net->accepts_wait; i++)
 		for (uint32_t n = 0; n < NET_ACCEPTS && !net->accepts_wait; n++)
-			if (net->listeners[i].descriptor >= 0 && !net->listeners[i].accepts[n].is_armed)
+			if (net->listeners[i].descriptor >= 0 &&
+			    !net->listeners[i].accepts[n].is_armed)
 				arm(net, i, n);
 }
 

@@ -20,7 +20,8 @@ struct mesh {
 	struct ring *rings[]; /* [lane][to][from]; none from a core to itself */
 };
 
-static struct ring **ring_of(const struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to)
+static struct ring **ring_of(const struct mesh *mesh, enum mesh_lane lane, uint32_t from,
+			     uint32_t to)
 {
 	check_object(mesh, MESH_MAGIC);
 	check(from < mesh->cores && to < mesh->cores && from != to && lane < MESH_LANE_COUNT);
@@ -30,7 +31,8 @@ static struct ring **ring_of(const struct mesh *mesh, enum mesh_lane lane, uint3
 
 static int open_pair(struct mesh *mesh, uint32_t from, uint32_t to, uint32_t capacity)
 {
-	int error = ring_open(ring_of(mesh, MESH_LANE_MOVES, from, to), capacity, MESH_RECORD_BYTES);
+	int error =
+		ring_open(ring_of(mesh, MESH_LANE_MOVES, from, to), capacity, MESH_RECORD_BYTES);
 	if (error != 0)
 		return error;
 	return ring_open(ring_of(mesh, MESH_LANE_CONTROL, from, to), CONTROL_CAPACITY,
@@ -70,7 +72,8 @@ void mesh_close(struct mesh **mesh)
 	*mesh = NULL;
 }
 
-bool mesh_post(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to, const void *record)
+bool mesh_post(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to,
+	       const void *record)
 {
 	return ring_post(*ring_of(mesh, lane, from, to), record);
 }
@@ -80,8 +83,8 @@ uint32_t mesh_room(const struct mesh *mesh, enum mesh_lane lane, uint32_t from, 
 	return ring_room(*ring_of(mesh, lane, from, to));
 }
 
-uint32_t mesh_drain(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to, void *records,
-		    uint32_t max)
+uint32_t mesh_drain(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to,
+		    void *records, uint32_t max)
 {
 	return ring_drain(*ring_of(mesh, lane, from, to), records, max);
 }

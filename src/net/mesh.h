@@ -24,10 +24,11 @@ int mesh_open(struct mesh **mesh, uint32_t cores, uint32_t capacity);
 void mesh_close(struct mesh **mesh);
 
 /* False when the ring is full. */
-bool mesh_post(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to, const void *record);
+bool mesh_post(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to,
+	       const void *record);
 uint32_t mesh_room(const struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to);
-uint32_t mesh_drain(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to, void *records,
-		    uint32_t max);
+uint32_t mesh_drain(struct mesh *mesh, enum mesh_lane lane, uint32_t from, uint32_t to,
+		    void *records, uint32_t max);
 /* Whether nothing waits for core `to` on any lane: asked before it goes to sleep. */
 bool mesh_is_idle(const struct mesh *mesh, uint32_t to);
 

@@ -128,9 +128,9 @@ static void ring_doorbells(struct net *net)
 			continue;
 		peer->is_rung = false;
 		if (!atomic_exchange_explicit(&peer->net->rung, true, memory_order_acq_rel))
-			uring_post(net->rings[0].uring,
-				   uring_descriptor(peer->net->rings[0].uring),
-				   uring_tag_make(EVENT_DOORBELL, 0), uring_tag_make(EVENT_RANG, core));
+			uring_post(net->rings[0].uring, uring_descriptor(peer->net->rings[0].uring),
+				   uring_tag_make(EVENT_DOORBELL, 0),
+				   uring_tag_make(EVENT_RANG, core));
 	}
 }
 

@@ -79,7 +79,8 @@ struct net_handler {
 	 */
 	void (*request)(void *context, struct conn_id conn, const struct net_request *request);
 	/* The next bytes of a request's body, in order; `last` with the end of it (bytes may be 0). */
-	void (*body)(void *context, struct conn_id conn, const void *bytes, size_t length, bool last);
+	void (*body)(void *context, struct conn_id conn, const void *bytes, size_t length,
+		     bool last);
 	/* A connection that another core passed by net_handover, with what it sent along. Accept it with
 	 * net_upgrade, or refuse it with net_respond. */
 	void (*adopted)(void *context, struct conn_id conn, void *baggage);
@@ -111,7 +112,7 @@ struct net_config {
 	uint32_t send_timeout_ms;      /* that a peer may take no byte of what waits for it */
 	uint32_t close_timeout_ms;     /* for the close handshake */
 	uint32_t message_bytes_max;    /* over it: close 1009 */
-	uint32_t files_max;	       /* direct descriptors of one ring; 0: what the system allows */
+	uint32_t files_max; /* direct descriptors of one ring; 0: what the system allows */
 	const struct net_handler *handler;
 	void *context;
 	counter_word *counters; /* NET_COUNTER_COUNT words, lent */
@@ -175,9 +176,11 @@ struct net_header {
 /* A whole answer; everything is copied. `content_type` NULL: no body. Keeps the connection unless
  * the request or an error said otherwise. Content-Length and Date are net's. */
 void net_respond(struct net *net, struct conn_id conn, unsigned status, const char *content_type,
-		 const struct net_header *headers, uint32_t header_count, const void *body, size_t length);
+		 const struct net_header *headers, uint32_t header_count, const void *body,
+		 size_t length);
 /* An answer in parts (chunked). After each part ask net_send_room; wait for writable(). */
-void net_respond_begin(struct net *net, struct conn_id conn, unsigned status, const char *content_type);
+void net_respond_begin(struct net *net, struct conn_id conn, unsigned status,
+		       const char *content_type);
 void net_respond_part(struct net *net, struct conn_id conn, const void *bytes, size_t length);
 void net_respond_end(struct net *net, struct conn_id conn);
 /* Stops and restarts body() calls: backpressure on an upload. */

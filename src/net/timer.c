@@ -78,7 +78,8 @@ uint64_t timer_wheel_next_ms(const struct timer_wheel *wheel)
 		uint64_t slot = (wheel->tick + step) % TIMER_SLOTS;
 		uint64_t word = wheel->occupied[slot / 64] >> (slot % 64);
 		if (word != 0)
-			return (wheel->tick + step + (uint64_t)__builtin_ctzll(word)) * TIMER_TICK_MS;
+			return (wheel->tick + step + (uint64_t)__builtin_ctzll(word)) *
+			       TIMER_TICK_MS;
 		step += 63 - slot % 64;
 	}
 	return UINT64_MAX;
@@ -104,7 +105,8 @@ struct timer *timer_wheel_fire(struct timer_wheel *wheel, uint64_t now_ms)
 	if (wheel->count == 0)
 		wheel->tick = now_tick > wheel->tick ? now_tick : wheel->tick;
 	while (wheel->tick <= now_tick) {
-		struct timer *timer = take_due(wheel, &wheel->slots[wheel->tick % TIMER_SLOTS], now_ms);
+		struct timer *timer =
+			take_due(wheel, &wheel->slots[wheel->tick % TIMER_SLOTS], now_ms);
 		if (timer != NULL)
 			return timer;
 		if (wheel->tick == now_tick)

@@ -42,7 +42,7 @@ struct uring {
 };
 
 #define BUFFER_RING_BYTES (URING_BUFFERS * sizeof(struct io_uring_buf))
-#define BUFFERS_BYTES	  ((size_t)URING_BUFFERS * URING_BUFFER_BYTES)
+#define BUFFERS_BYTES ((size_t)URING_BUFFERS * URING_BUFFER_BYTES)
 
 static int enter_result(int result)
 {
@@ -126,8 +126,8 @@ void uring_buffer_give(struct uring *uring, uint16_t buffer)
 {
 	check(buffer < URING_BUFFERS);
 	uint16_t tail = uring->buffer_ring->tail;
-	struct io_uring_buf *slot = (struct io_uring_buf *)uring->buffer_ring +
-				    (tail & (URING_BUFFERS - 1));
+	struct io_uring_buf *slot =
+		(struct io_uring_buf *)uring->buffer_ring + (tail & (URING_BUFFERS - 1));
 	slot->addr = (uint64_t)(uintptr_t)uring_buffer_bytes(uring, buffer);
 	slot->len = URING_BUFFER_BYTES;
 	slot->bid = buffer;
@@ -270,7 +270,8 @@ const char *uring_probe(void)
 		return lacking;
 	struct uring *uring = NULL;
 	const char *reason;
-	if (uring_open(&uring, &(struct uring_config){ .files = 1, .signal_eventfd = -1 }, &reason) != 0)
+	if (uring_open(&uring, &(struct uring_config){ .files = 1, .signal_eventfd = -1 },
+		       &reason) != 0)
 		return reason;
 	uring_close(&uring);
 	return NULL;
@@ -308,7 +309,8 @@ uint32_t uring_take(struct uring *uring, struct uring_event *events, uint32_t ma
 	unsigned head;
 	struct io_uring_cqe *cqe;
 	uint32_t count = 0;
-	io_uring_for_each_cqe(&uring->ring, head, cqe) {
+	io_uring_for_each_cqe(&uring->ring, head, cqe)
+	{
 		if (count == max)
 			break;
 		events[count++] = (struct uring_event){

@@ -43,15 +43,15 @@ static inline uint64_t uring_tag_value(uring_tag tag)
 /* What became of an operation. */
 struct uring_event {
 	uring_tag tag;
-	int32_t result; /* bytes, a file, or a negative errno */
+	int32_t result;	 /* bytes, a file, or a negative errno */
 	uint16_t buffer; /* valid when has_buffer; give it back with uring_buffer_give */
 	bool has_buffer;
 	bool more; /* the operation stays armed and will report again */
 };
 
 struct uring_config {
-	uint32_t files;	      /* size of the table of direct descriptors */
-	int signal_eventfd;   /* is written when events came, for a ring that nobody waits on; or -1 */
+	uint32_t files;	    /* size of the table of direct descriptors */
+	int signal_eventfd; /* is written when events came, for a ring that nobody waits on; or -1 */
 };
 
 /* What this kernel lacks, as a text that names it, or NULL. Makes and closes two rings. */
@@ -87,7 +87,8 @@ void uring_accept(struct uring *uring, int descriptor, struct sockaddr_storage *
 void uring_receive(struct uring *uring, uint32_t file, uring_tag tag);
 /* The same, again and again, until an event without `more`. */
 void uring_receive_many(struct uring *uring, uint32_t file, uring_tag tag);
-void uring_send(struct uring *uring, uint32_t file, const void *bytes, size_t length, uring_tag tag);
+void uring_send(struct uring *uring, uint32_t file, const void *bytes, size_t length,
+		uring_tag tag);
 /* shutdown(2) with `how`. The file must not be closed before the event: the kernel may run it later
  * than what is submitted after it. */
 void uring_shutdown(struct uring *uring, uint32_t file, int how, uring_tag tag);

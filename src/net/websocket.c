@@ -40,7 +40,7 @@ struct websocket_lease {
 
 	/* The frame that is being read: its header, and of a control frame all. */
 	uint8_t head[CLIENT_HEADER_BYTES_MAX + WEBSOCKET_CONTROL_BYTES_MAX];
-	uint8_t head_bytes; /* read so far */
+	uint8_t head_bytes;    /* read so far */
 	uint64_t payload_left; /* of a data frame */
 
 	/* The message that is being read; control frames may come in between. */
@@ -131,8 +131,8 @@ static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *bytes, size_t len
 	return (ssize_t)length;
 }
 
-static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *bytes, size_t length, int flags,
-		       void *user_data)
+static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *bytes, size_t length,
+		       int flags, void *user_data)
 {
 	(void)wslay;
 	(void)flags;
@@ -153,8 +153,8 @@ static void on_chunk(wslay_event_context_ptr wslay,
 	}
 }
 
-static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *message,
-		       void *user_data)
+static void on_message(wslay_event_context_ptr wslay,
+		       const struct wslay_event_on_msg_recv_arg *message, void *user_data)
 {
 	(void)wslay;
 	struct websocket_lease *lease = user_data;
@@ -163,7 +163,8 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
 	const struct buffer *assembled = lease->assembled;
 	const void *bytes = assembled != NULL ? assembled->bytes : lease->piece;
 	size_t length = assembled != NULL ? assembled->end : lease->piece_bytes;
-	if (!lease->sink->message(lease->context, bytes == NULL ? "" : bytes, length, lease->is_binary))
+	if (!lease->sink->message(lease->context, bytes == NULL ? "" : bytes, length,
+				  lease->is_binary))
 		lease->stopped = true;
 	message_forget(lease);
 }
@@ -324,7 +325,8 @@ static uint16_t judge_header(struct websocket_lease *lease)
 	uint64_t payload = header_payload(lease);
 	lease->payload_left = is_control(lease) ? 0 : payload;
 	uint8_t announced = lease->head[1] & 0x7f;
-	bool is_padded = (announced == 126 && payload < 126) || (announced == 127 && payload < 65536);
+	bool is_padded =
+		(announced == 126 && payload < 126) || (announced == 127 && payload < 65536);
 	/* The highest bit of a length must be 0. */
 	if (!is_masked || is_reserved || is_padded || payload >> 63 != 0)
 		return WEBSOCKET_PROTOCOL;
@@ -463,8 +465,8 @@ size_t websocket_header_length(size_t payload_bytes)
 	return payload_bytes <= 125 ? 2 : payload_bytes <= UINT16_MAX ? 4 : 10;
 }
 
-size_t websocket_header_put(uint8_t header[WEBSOCKET_HEADER_BYTES_MAX], enum websocket_opcode opcode,
-			    size_t payload_bytes)
+size_t websocket_header_put(uint8_t header[WEBSOCKET_HEADER_BYTES_MAX],
+			    enum websocket_opcode opcode, size_t payload_bytes)
 {
 	size_t length = websocket_header_length(payload_bytes);
 	header[0] = 0x80 | (uint8_t)opcode;

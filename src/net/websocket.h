@@ -78,8 +78,8 @@ struct websocket_end websocket_feed(struct websocket_pool *pool, struct websocke
 void websocket_fini(struct websocket_pool *pool, struct websocket *websocket);
 
 /* Writes the header of an unfragmented, unmasked frame and returns its length. */
-size_t websocket_header_put(uint8_t header[WEBSOCKET_HEADER_BYTES_MAX], enum websocket_opcode opcode,
-			    size_t payload_bytes);
+size_t websocket_header_put(uint8_t header[WEBSOCKET_HEADER_BYTES_MAX],
+			    enum websocket_opcode opcode, size_t payload_bytes);
 size_t websocket_header_length(size_t payload_bytes);
 /* Writes a whole Close frame and returns its length; `text` beyond 123 bytes is cut. */
 size_t websocket_close_put(uint8_t frame[2 + WEBSOCKET_CONTROL_BYTES_MAX], unsigned code,

@@ -13,15 +13,17 @@
 
 /* ---- the upgrade ---------------------------------------------------------------------------- */
 
-static size_t upgrade_answer(struct connection *c, const char *subprotocol, char *answer, size_t bytes)
+static size_t upgrade_answer(struct connection *c, const char *subprotocol, char *answer,
+			     size_t bytes)
 {
-	const char *accept = c->passage != NULL ? passage_accept(c->passage) :
-						  http_request_manner(c->http)->accept;
-	int length = snprintf(answer, bytes,
-			      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-			      "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
-			      accept, subprotocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
-			      subprotocol == NULL ? "" : subprotocol, subprotocol == NULL ? "" : "\r\n");
+	const char *accept = c->passage != NULL ? passage_accept(c->passage)
+						: http_request_manner(c->http)->accept;
+	int length =
+		snprintf(answer, bytes,
+			 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+			 "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
+			 accept, subprotocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
+			 subprotocol == NULL ? "" : subprotocol, subprotocol == NULL ? "" : "\r\n");
 	check(length > 0 && (size_t)length < bytes);
 	return (size_t)length;
 }
@@ -100,7 +102,8 @@ static enum close_reason reason_of(uint16_t code)
 	}
 }
 
-void websocket_session_received(struct net *net, struct connection *c, const void *bytes, size_t length)
+void websocket_session_received(struct net *net, struct connection *c, const void *bytes,
+				size_t length)
 {
 	static const struct websocket_sink sink = { .message = on_message, .answer = on_answer };
 	struct receiving receiving = { .net = net, .c = c };

@@ -35,7 +35,8 @@ static void hear_answer(void *context, const void *bytes, size_t length)
 /* A number for all that was heard and answered, whatever the portions. */
 static uint64_t hear(const uint8_t *data, size_t size, size_t portion, bool accepts_binary)
 {
-	static const struct websocket_sink sink = { .message = hear_message, .answer = hear_answer };
+	static const struct websocket_sink sink = { .message = hear_message,
+						    .answer = hear_answer };
 	struct buffer_pool buffers = { 0 };
 	struct websocket_pool pool;
 	struct websocket websocket = { 0 };

@@ -50,7 +50,8 @@ static void hear_body(struct writer *heard, bool *in_body, const struct http_new
 }
 
 /* Feeds one portion; false when the machine refuses. */
-static bool hear(struct http *http, const char *bytes, size_t length, struct writer *heard, bool *in_body)
+static bool hear(struct http *http, const char *bytes, size_t length, struct writer *heard,
+		 bool *in_body)
 {
 	while (length > 0) {
 		struct http_news news = http_feed(http, bytes, length);
@@ -119,7 +120,8 @@ static void a_request_is_heard_alike_in_any_portions(void **state)
 		 "[GET /v1/x%20y?a=1&b=2 3]");
 	heard_as("GET http://a/p?q HTTP/1.1\r\nHost: a\r\n\r\n", "[GET /p?q 1]");
 	heard_as("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "[OPTIONS *? 1]");
-	heard_as("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "[HEAD /? 2 closes head]");
+	heard_as("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+		 "[HEAD /? 2 closes head]");
 	heard_as("GET / HTTP/1.0\r\n\r\n", "[GET /? 0 closes old]");
 	heard_as("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "[GET /? 1 old]");
 }
@@ -127,15 +129,17 @@ static void a_request_is_heard_alike_in_any_portions(void **state)
 static void bodies_end_by_length_or_by_chunks(void **state)
 {
 	(void)state;
-	heard_as("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "[PUT /a? 2 body](hello)");
+	heard_as("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+		 "[PUT /a? 2 body](hello)");
 	heard_as("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "[PUT /a? 2]");
 	heard_as("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 		 "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n",
 		 "[POST /a? 2 body](abcde)");
 	heard_as("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		 "[POST /a? 2 body]()");
-	heard_as("PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
-		 "[PUT /a? 3 body continue](ok)");
+	heard_as(
+		"PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
+		"[PUT /a? 3 body continue](ok)");
 }
 
 static void requests_follow_each_other(void **state)
@@ -178,11 +182,15 @@ static void the_accept_key_is_that_of_the_standard(void **state)
 static void what_can_be_read_in_two_ways_is_refused(void **state)
 {
 	(void)state;
-	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "!400");
-	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "!400");
-	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
 		 "!400");
-	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+		 "!400");
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n",
+		 "!400");
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+		 "1\r\n\r\n",
 		 "!400");
 	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", "!501");
 	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "!501");
@@ -204,7 +212,8 @@ static void what_is_no_request_is_refused(void **state)
 	heard_as("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "!400");
 	heard_as("GET relative HTTP/1.1\r\nHost: a\r\n\r\n", "!400");
 	heard_as("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "!501");
-	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nContent-Length: 1\r\n\r\n", "!417");
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nContent-Length: 1\r\n\r\n",
+		 "!417");
 	heard_as("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
 		 "[POST /? 2 body]!400");
 }

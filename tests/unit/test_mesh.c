@@ -44,7 +44,8 @@ static void post_some(struct core *core, uint32_t peer, enum mesh_lane lane)
 static void drain_some(struct core *core, uint32_t peer, enum mesh_lane lane)
 {
 	struct record records[16];
-	uint32_t count = mesh_drain(core->mesh, lane, peer, core->number, records, ARRAY_COUNT(records));
+	uint32_t count =
+		mesh_drain(core->mesh, lane, peer, core->number, records, ARRAY_COUNT(records));
 	for (uint32_t i = 0; i < count; i++) {
 		check(records[i].from == peer && records[i].to == core->number);
 		check(records[i].lane == (uint32_t)lane);
@@ -67,7 +68,8 @@ static void *core_run(void *argument)
 	struct core *core = argument;
 	while (!is_done(core)) {
 		for (uint32_t peer = 0; peer < CORES; peer++) {
-			for (uint32_t lane = 0; peer != core->number && lane < MESH_LANE_COUNT; lane++) {
+			for (uint32_t lane = 0; peer != core->number && lane < MESH_LANE_COUNT;
+			     lane++) {
 				post_some(core, peer, (enum mesh_lane)lane);
 				drain_some(core, peer, (enum mesh_lane)lane);
 			}

@@ -83,7 +83,8 @@ static void hear_answer(void *context, const void *bytes, size_t length)
 static const struct websocket_sink sink = { .message = hear_message, .answer = hear_answer };
 
 /* What was heard, with the end of the session behind it: "<1000" by the peer, "!1002" by us. */
-static void listen_in_portions(struct ear *ear, const struct writer *told, size_t first, size_t step)
+static void listen_in_portions(struct ear *ear, const struct writer *told, size_t first,
+			       size_t step)
 {
 	ear->messages = writer_init(ear->message_memory, sizeof(ear->message_memory));
 	ear->answers = writer_init(ear->answer_memory, sizeof(ear->answer_memory));
@@ -110,8 +111,8 @@ static void listen_in_portions(struct ear *ear, const struct writer *told, size_
 	assert_int_equal(buffers.taken_bytes, 0);
 }
 
-static void heard_in_portions(const struct writer *told, size_t first, size_t step, const char *wanted,
-			      const void *answer, size_t answer_bytes)
+static void heard_in_portions(const struct writer *told, size_t first, size_t step,
+			      const char *wanted, const void *answer, size_t answer_bytes)
 {
 	static struct ear ear;
 	listen_in_portions(&ear, told, first, step);
@@ -156,8 +157,9 @@ static void messages_are_heard_alike_in_any_portions(void **state)
 	TOLD(told);
 	put_text(&told, FIN | WEBSOCKET_TEXT, "one");
 	put_text(&told, FIN | WEBSOCKET_TEXT, "");
-	put_text(&told, FIN | WEBSOCKET_TEXT, "h\xc3\xa4"
-					     "agendas");
+	put_text(&told, FIN | WEBSOCKET_TEXT,
+		 "h\xc3\xa4"
+		 "agendas");
 	put_frame(&told, FIN | WEBSOCKET_BINARY, "\xff", 1);
 	heard_as(&told, "[one][][h\xc3\xa4"
 			"agendas]{\xff}");
@@ -214,9 +216,15 @@ static void a_close_is_answered_with_its_code(void **state)
 {
 	(void)state;
 	TOLD(told);
-	put_frame(&told, FIN | WEBSOCKET_CLOSE, "\x03\xe8" "bye", 5);
+	put_frame(&told, FIN | WEBSOCKET_CLOSE,
+		  "\x03\xe8"
+		  "bye",
+		  5);
 	put_text(&told, FIN | WEBSOCKET_TEXT, "too late");
-	heard_and_answered(&told, "<1000", "\x88\x05\x03\xe8" "bye", 7);
+	heard_and_answered(&told, "<1000",
+			   "\x88\x05\x03\xe8"
+			   "bye",
+			   7);
 	TOLD(bare);
 	put_frame(&bare, FIN | WEBSOCKET_CLOSE, "", 0);
 	heard_and_answered(&bare, "<1005", "\x88\x00", 2);
@@ -244,7 +252,8 @@ static void text_must_be_utf8_also_across_fragments(void **state)
 {
 	(void)state;
 	/* A lone continuation byte, an overlong form, a surrogate, beyond U+10FFFF. */
-	static const char *const wrong[] = { "\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80" };
+	static const char *const wrong[] = { "\x80", "\xc0\xaf", "\xed\xa0\x80",
+					     "\xf4\x90\x80\x80" };
 	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
 		TOLD(told);
 		put_text(&told, FIN | WEBSOCKET_TEXT, wrong[i]);
@@ -342,7 +351,8 @@ static void a_large_message_comes_through_the_small_buffer(void **state)
 	struct websocket websocket = { 0 };
 	for (size_t at = 0; at < writer_length(&told); at += 5000) {
 		size_t left = writer_length(&told) - at;
-		websocket_feed(&large, &websocket, memory + at, left < 5000 ? left : 5000, &sink, &ear);
+		websocket_feed(&large, &websocket, memory + at, left < 5000 ? left : 5000, &sink,
+			       &ear);
 	}
 	assert_int_equal(writer_length(&ear.messages), BYTES + 2);
 	assert_memory_equal(heard + 1, payload, BYTES);
