@@ -136,6 +136,8 @@ static int open_core(struct core *core, const char **reason)
 	if (error != 0)
 		return error;
 	app_attach(core->app, core->cores->nets[core->number]);
+	/* It lives from here on, also while its first turn is long in coming. */
+	nearby_segment_beat(shared->segment, core->number, boot_us());
 	return open_listeners(core, reason);
 }
 

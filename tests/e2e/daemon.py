@@ -242,9 +242,11 @@ class Client:
     async def receive(self):
         return json.loads(await asyncio.wait_for(self.socket.recv(), LIMIT_S))
 
-    async def expect(self, kind):
-        """The next message, which must be of this type."""
+    async def expect(self, kind, skipping=()):
+        """The next message but for those that may be skipped, which must be of this type."""
         message = await self.receive()
+        while message["type"] in skipping:
+            message = await self.receive()
         assert message["type"] == kind, f"{self.user}: expected {kind}, got {message}"
         return message
 

@@ -61,8 +61,10 @@ async def friendships_begin_and_end_on_live_sessions_at_once():
             assert (await ann.expect("update"))["friends"][0]["user"] == "2"
             assert (await bob.expect("update"))["friends"][0]["user"] == "1"
             assert daemon.admin("DELETE", "/v1/users/2/friends/1").status == 204
-            assert (await ann.expect("gone"))["friends"] == [{"user": "2", "why": "unfriended"}]
-            assert (await bob.expect("gone"))["friends"] == [{"user": "1", "why": "unfriended"}]
+            # A core that begins to follow looks again at who may have moved meanwhile, so the same place
+            # may be told twice.
+            assert (await ann.expect("gone", skipping=["update"]))["friends"] == [{"user": "2", "why": "unfriended"}]
+            assert (await bob.expect("gone", skipping=["update"]))["friends"] == [{"user": "1", "why": "unfriended"}]
             await bob.locate(*HERE)
             await bob.quiet()
             assert (await ann.quiet())["total"] == 0
