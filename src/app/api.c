@@ -17,6 +17,10 @@
 enum where { PUBLIC = 1, ADMIN = 2, BOTH = 3 };
 enum who { NOBODY, USER, SERVICE };
 
+/* Of a path, decoded: the longest route with two ids has 60. */
+#define PATH_BYTES_MAX 256
+/* Of the methods of one path. */
+#define ALLOW_BYTES_MAX 64
 /* A core that has not ended a turn for this long is stalled. */
 #define STALLED_US 2000000u
 
@@ -58,17 +62,28 @@ static bool path_matches(struct net_text path, const char *pattern, struct user_
 	return at == end;
 }
 
-/* The route, or ROUTE_COUNT; *other_method: the path is known for another method. */
-static enum route find_route(const struct net_request *request, bool *other_method, struct user_id ids[2])
+/* What is asked for with GET may be asked for with HEAD: then only the head of the answer is sent. */
+static bool method_matches(struct net_text method, enum route route)
+{
+	return text_equal(method, rows[route].method) ||
+	       (text_equal(method, "HEAD") && strcmp(rows[route].method, "GET") == 0 && route != ROUTE_WS);
+}
+
+/* The route, or ROUTE_COUNT; then `allowed` has the methods that the path is known for, if any. */
+static enum route find_route(const struct net_request *request, struct writer *allowed, struct user_id ids[2])
 {
 	enum where where = request->listener == LISTENER_PUBLIC ? PUBLIC : ADMIN;
-	*other_method = false;
+	char memory[PATH_BYTES_MAX];
+	struct net_text path = path_decode(request->path, memory, sizeof(memory));
 	for (uint32_t i = 0; i < ROUTE_COUNT; i++) {
-		if ((rows[i].where & where) == 0 || !path_matches(request->path, rows[i].pattern, ids))
+		if ((rows[i].where & where) == 0 || !path_matches(path, rows[i].pattern, ids))
 			continue;
-		if (text_equal(request->method, rows[i].method))
+		if (method_matches(request->method, (enum route)i))
 			return (enum route)i;
-		*other_method = true;
+		writer_put_text(allowed, writer_length(allowed) == 0 ? "" : ", ");
+		writer_put_text(allowed, rows[i].method);
+		if (strcmp(rows[i].method, "GET") == 0 && i != ROUTE_WS)
+			writer_put_text(allowed, ", HEAD");
 	}
 	return ROUTE_COUNT;
 }
@@ -152,16 +167,18 @@ static const char *read_parameters(struct exchange *exchange, const struct net_r
 	if (value.bytes != NULL && !time_parse(value, &exchange->to_ms))
 		return "to: milliseconds since 1970, or RFC 3339 as 2026-01-31T08:00:00Z";
 	struct net_text accept = net_request_header(request, "accept");
-	exchange->wants_csv = text_equal(accept, "text/csv");
+	/* Lines of JSON unless CSV is preferred by name. */
+	exchange->wants_csv = accept_weight(accept, "text/csv") > accept_weight(accept, "application/x-ndjson");
 	return NULL;
 }
 
 /* ---- taking it in ----------------------------------------------------------------------------- */
 
-static void refuse_unknown(struct app *app, struct conn_id conn, bool other_method)
+static void refuse_unknown(struct app *app, struct conn_id conn, const char *allowed)
 {
-	if (other_method)
-		api_refuse(app, conn, 405, "this address has no such method; see nearby-protocol(7)");
+	counter_add(&app->counters.app[APP_COUNTER_UNROUTED], 1);
+	if (allowed[0] != '\0')
+		api_refuse_method(app, conn, allowed);
 	else
 		api_refuse(app, conn, 404, "there is no such address; see nearby-protocol(7)");
 }
@@ -176,11 +193,14 @@ static void refuse_entry(struct exchange *exchange, unsigned status, const char 
 void api_request(void *context, struct conn_id conn, const struct net_request *request)
 {
 	struct app *app = context;
-	bool other_method;
 	struct user_id ids[2] = { { 0 }, { 0 } };
-	enum route route = find_route(request, &other_method, ids);
+	char methods[ALLOW_BYTES_MAX];
+	struct writer allowed = writer_init(methods, sizeof(methods));
+	enum route route = find_route(request, &allowed, ids);
 	if (route == ROUTE_COUNT) {
-		refuse_unknown(app, conn, other_method);
+		writer_put(&allowed, "", 1);
+		check(!allowed.overflow);
+		refuse_unknown(app, conn, methods);
 		return;
 	}
 	struct exchange *exchange = exchange_begin(app, conn, route);
@@ -200,6 +220,7 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 	exchange->user = rows[route].who == USER ? token.user : ids[0];
 	exchange->expires_s = token.expiry_s;
 	exchange->other = ids[1];
+	exchange->is_head = text_equal(request->method, "HEAD");
 	why = read_parameters(exchange, request);
 	if (why != NULL)
 		exchange_problem(exchange, 400, "%s", why);

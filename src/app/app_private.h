@@ -113,6 +113,7 @@ struct exchange {
 	struct user_id user;	/* of the path, or of the token under /v1/me */
 	struct user_id other;	/* second of the path */
 	bool wants_csv;		/* Accept: text/csv */
+	bool is_head;		/* only the head of the answer is wanted */
 	uint32_t limit;
 	struct page_cursor cursor;
 	bool has_cursor;
@@ -156,6 +157,8 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 void api_body(void *context, struct conn_id conn, const void *bytes, size_t length, bool last);
 /* A problem document without an exchange. */
 void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
+/* 405 with the methods that there are, as "GET, HEAD, PUT". */
+void api_refuse_method(struct app *app, struct conn_id conn, const char *allowed);
 
 /* Handlers named in routes.tbl. The request is lent for the call. */
 #define ROUTE(name, text, method, pattern, where, who, handler)                                          \
@@ -223,10 +226,16 @@ void app_submit(struct app *app, struct store_request *request);
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-/* The value of `name` in a query string, percent-decoded into memory; bytes == NULL when absent, or
- * when it does not fit. */
+/* A path, percent-decoded into memory; empty, which is no path, when it is malformed or does not fit. */
+struct net_text path_decode(struct net_text path, char *memory, size_t bytes);
+/* The value of `name` in a query string, percent-decoded into memory; bytes == NULL when absent, empty
+ * when it is malformed or does not fit: no parameter of ours may be empty. */
 struct net_text query_value(struct net_text query, const char *name, char *memory, size_t bytes);
 bool text_equal(struct net_text text, const char *other);
+/* Whether a Content-Type is `type`, whatever its parameters. */
+bool media_type_is(struct net_text content_type, const char *type);
+/* How much an Accept header asks for `type` by name, in thousandths; 0 when it does not. */
+unsigned accept_weight(struct net_text accept, const char *type);
 /* ms since 1970 from "1700000000000" or RFC 3339 ("2009-02-01T00:00:00Z", "+01:00", fraction). */
 bool time_parse(struct net_text text, int64_t *ms);
 

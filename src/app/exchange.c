@@ -46,7 +46,8 @@ static const char *status_title(unsigned status)
 	}
 }
 
-void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail)
+static void refuse_with(struct app *app, struct conn_id conn, unsigned status, const char *detail,
+			const struct net_header *headers, uint32_t header_count)
 {
 	char body[1024];
 	struct writer writer = writer_init(body, sizeof(body));
@@ -55,14 +56,25 @@ void api_refuse(struct app *app, struct conn_id conn, unsigned status, const cha
 	json_encode_string(&writer, detail, strlen(detail));
 	writer_put_text(&writer, "}\n");
 	check(!writer.overflow);
+	net_respond(app->net, conn, status, "application/problem+json", headers, header_count, body,
+		    writer_length(&writer));
+}
+
+void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail)
+{
 	static const struct net_header bearer[] = { { "WWW-Authenticate", "Bearer realm=\"nearby\"" } };
 	static const struct net_header retry[] = { { "Retry-After", "2" } };
 	static const struct net_header upgrade[] = { { "Upgrade", "websocket" },
 						     { "Sec-WebSocket-Version", "13" } };
 	const struct net_header *headers = status == 401 ? bearer : status == 503 ? retry : upgrade;
 	uint32_t count = status == 401 || status == 503 ? 1 : status == 426 ? 2 : 0;
-	net_respond(app->net, conn, status, "application/problem+json", headers, count, body,
-		    writer_length(&writer));
+	refuse_with(app, conn, status, detail, headers, count);
+}
+
+void api_refuse_method(struct app *app, struct conn_id conn, const char *allowed)
+{
+	const struct net_header allow = { "Allow", allowed };
+	refuse_with(app, conn, 405, "this address has no such method, see Allow and nearby-protocol(7)", &allow, 1);
 }
 
 struct exchange *exchange_begin(struct app *app, struct conn_id conn, enum route route)

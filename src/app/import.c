@@ -314,7 +314,7 @@ static void import_begin(struct exchange *exchange, const struct net_request *re
 {
 	const char *type = is_pairs ? "text/tab-separated-values" : "application/x-ndjson";
 	struct net_text given = net_request_header(request, "content-type");
-	if (given.length < strlen(type) || memcmp(given.bytes, type, strlen(type)) != 0) {
+	if (!media_type_is(given, type)) {
 		exchange_problem(exchange, 415, "Content-Type: %s is taken here", type);
 		return;
 	}

@@ -85,6 +85,11 @@ static void first_portion(struct exchange *exchange, struct store_request *reque
 	struct app *app = exchange->app;
 	net_respond_begin(app->net, exchange->conn, 200,
 			  exchange->wants_csv ? "text/csv; charset=utf-8" : "application/x-ndjson");
+	if (exchange->is_head) {
+		net_respond_end(app->net, exchange->conn);
+		exchange_end(exchange, true);
+		return;
+	}
 	if (exchange->wants_csv) {
 		const char *head = exchange->route == ROUTE_EXPORT ? "user,ts,lat,lon\r\n" : "ts,lat,lon\r\n";
 		net_respond_part(app->net, exchange->conn, head, strlen(head));

@@ -156,7 +156,13 @@ def tokens_and_listeners_keep_users_and_operators_apart():
 def wrong_requests_are_told_what_is_right():
     with Daemon() as daemon:
         problem(daemon.request("GET", "/nowhere", user=1), 404)
-        problem(daemon.request("POST", "/v1/me", user=1), 405)
+        wrong = daemon.request("POST", "/v1/me", user=1)
+        problem(wrong, 405)
+        assert wrong.headers["allow"] == "GET, HEAD", wrong.headers
+        assert daemon.admin("POST", "/v1/users/1").headers["allow"] == "PUT, GET, HEAD, DELETE"
+        assert daemon.counter("http_requests_unrouted_total") == 3
+        for query in ("from=%zz", "limit=%4", "cursor=" + "1" * 65, "limit=", "to=2026-02-31T00:00:00Z"):
+            problem(daemon.request("GET", "/v1/me/history?" + query, user=1), 400)
         assert "1 to 100" in problem(daemon.request("GET", "/v1/me/friends?limit=101", user=1), 400)
         problem(daemon.request("GET", "/v1/me/friends?cursor=zzz", user=1), 400)
         problem(daemon.request("GET", "/v1/me/nearby", user=1), 409)
@@ -174,6 +180,23 @@ def wrong_requests_are_told_what_is_right():
         connection.request("GET", "/v1/me", headers=bearer)
         assert connection.getresponse().status == 200
         connection.close()
+
+
+def paths_types_and_methods_are_read_as_http_says():
+    with Daemon() as daemon:
+        pairs = {"Content-Type": "Text/Tab-Separated-Values; charset=utf-8"}
+        assert daemon.admin("POST", "/v1/import/friends", "1\t2\n", pairs).json()["accepted"] == 1
+        assert daemon.admin("PUT", "/v1/users/%37", {"name": "Ann"}).status == 201
+        assert daemon.admin("GET", "/v1/%75sers/7").json()["name"] == "Ann"
+        problem(daemon.admin("GET", "/v1/users%2f7"), 404)
+        for path in ("/v1/me", "/v1/me/history", "/healthz"):
+            head = daemon.request("HEAD", path, user=1)
+            assert head.status == 200 and head.text == "", (path, head.status)
+        assert daemon.admin("HEAD", "/v1/export").status == 200
+        for accept, kind in (("text/csv, */*;q=0.1", "text/csv"), ("text/csv;q=0.5, application/x-ndjson", "ndjson"),
+                             ("*/*", "ndjson"), ("text/csv;q=0", "ndjson")):
+            answer = daemon.request("GET", "/v1/me/history", user=1, headers={"Accept": accept})
+            assert kind in answer.headers["content-type"], (accept, answer.headers)
 
 
 def metrics_are_prometheus_text_with_every_request_counted():
@@ -211,5 +234,6 @@ if __name__ == "__main__":
         a_history_of_many_portions_is_whole,
         tokens_and_listeners_keep_users_and_operators_apart,
         wrong_requests_are_told_what_is_right,
+        paths_types_and_methods_are_read_as_http_says,
         metrics_are_prometheus_text_with_every_request_counted,
         a_backup_made_while_running_is_a_data_directory)

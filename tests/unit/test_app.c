@@ -95,13 +95,14 @@ static void times_are_milliseconds_or_rfc_3339(void **state)
 		{ "2001-09-09T01:46:40Z", 1000000000000 },
 		{ "2001-09-09T03:46:40.25+02:00", 1000000000250 },
 		{ "2001-09-08t23:46:40.1239-02:00", 1000000000123 },
+		{ "2001-09-09T03:46:40 02:00", 1000000000000 },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
 		int64_t ms = -1;
 		assert_true(time_parse(text_of(good[i].text), &ms));
 		assert_int_equal(ms, good[i].ms);
 	}
-	static const char *const bad[] = { "", "-1", "yesterday", "2001-09-09", "2001-13-09T01:46:40Z",
+	static const char *const bad[] = { "", "-1", "yesterday", "2001-09-09", "2001-13-09T01:46:40Z", "2001-02-29T01:46:40Z",
 					   "2001-09-09T01:46:40", "2001-09-09T25:46:40Z", "2001-09-09T01:46:40+2:00",
 					   "2001-09-09T01:46:40Zx", "99999999999999999999" };
 	for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
@@ -119,11 +120,50 @@ static void query_values_are_found_by_whole_names_and_decoded(void **state)
 	struct net_text query = text_of("xa=1&a=2&b=%41+%2b&c=&d=123456789&e=%4&f=%zz");
 	assert_true(text_equal(query_value(query, "a", memory, sizeof(memory)), "2"));
 	assert_true(text_equal(query_value(query, "b", memory, sizeof(memory)), "A +"));
-	assert_true(text_equal(query_value(query, "c", memory, sizeof(memory)), ""));
-	static const char *const absent[] = { "d", "e", "f", "g" };
-	for (size_t i = 0; i < ARRAY_COUNT(absent); i++)
-		assert_null(query_value(query, absent[i], memory, sizeof(memory)).bytes);
+	/* Too long or malformed is not absent: it must be refused, not passed over. */
+	static const char *const empty[] = { "c", "d", "e", "f" };
+	for (size_t i = 0; i < ARRAY_COUNT(empty); i++)
+		assert_true(text_equal(query_value(query, empty[i], memory, sizeof(memory)), ""));
+	assert_null(query_value(query, "g", memory, sizeof(memory)).bytes);
 	assert_null(query_value((struct net_text){ NULL, 0 }, "a", memory, sizeof(memory)).bytes);
+}
+
+static void paths_are_decoded_but_for_slashes(void **state)
+{
+	(void)state;
+	char memory[16];
+	assert_true(text_equal(path_decode(text_of("/v1/users/%37+"), memory, sizeof(memory)), "/v1/users/7+"));
+	static const char *const bad[] = { "/v1%2fusers", "/v1/%4", "/v1/%zz", "/longer/than/memory" };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+		assert_int_equal(path_decode(text_of(bad[i]), memory, sizeof(memory)).length, 0);
+}
+
+/* ---- media types ------------------------------------------------------------------------------ */
+
+static void media_types_are_compared_without_their_parameters_and_weighed(void **state)
+{
+	(void)state;
+	assert_true(media_type_is(text_of("Text/CSV ; charset=utf-8"), "text/csv"));
+	assert_false(media_type_is(text_of("text/csvx"), "text/csv"));
+	assert_false(media_type_is((struct net_text){ NULL, 0 }, "text/csv"));
+	static const struct {
+		const char *accept;
+		unsigned weight;
+	} cases[] = {
+		{ "text/csv", 1000 },
+		{ "text/csv, */*;q=0.1", 1000 },
+		{ "application/json;q=1, TEXT/csv ; header=present ; q=0.25", 250 },
+		{ "text/csv;q=0", 0 },
+		{ "text/csv;q=1.000", 1000 },
+		{ "text/csv;q=x", 1000 },
+		{ "text/csv;q=99999999999", 1000 },
+		{ "*/*", 0 },
+		{ ",,;", 0 },
+		{ "", 0 },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+		assert_int_equal(accept_weight(text_of(cases[i].accept), "text/csv"), cases[i].weight);
+	assert_int_equal(accept_weight((struct net_text){ NULL, 0 }, "text/csv"), 0);
 }
 
 /* ---- lines of imports ------------------------------------------------------------------------- */
@@ -183,6 +223,8 @@ int main(void)
 		cmocka_unit_test(a_line_over_the_bound_is_reported_once_and_skipped),
 		cmocka_unit_test(times_are_milliseconds_or_rfc_3339),
 		cmocka_unit_test(query_values_are_found_by_whole_names_and_decoded),
+		cmocka_unit_test(paths_are_decoded_but_for_slashes),
+		cmocka_unit_test(media_types_are_compared_without_their_parameters_and_weighed),
 		cmocka_unit_test(a_pair_is_two_ids_and_a_tab),
 		cmocka_unit_test(a_user_line_is_an_object_with_an_id_and_a_profile),
 	};
