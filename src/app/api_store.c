@@ -178,13 +178,19 @@ void api_user_put(struct exchange *exchange, const struct net_request *request)
 
 /* ---- deleting a user -------------------------------------------------------------------------- */
 
-static void forget_user(struct exchange *exchange)
+/* Ends the user's sessions and frees its location, then goes on with `then`. */
+static void forget_user(struct exchange *exchange, void (*then)(struct exchange *))
 {
-	struct control *control = control_of(exchange, CONTROL_FORGET, answer_no_content);
+	struct control *control = control_of(exchange, CONTROL_FORGET, then);
 	if (control == NULL)
 		return;
 	control->user = exchange->user;
 	control_send(exchange->app, control);
+}
+
+static void forget_again(struct exchange *exchange)
+{
+	forget_user(exchange, answer_no_content);
 }
 
 /* The friends it had hear of it as of any friendship that ends. */
@@ -192,27 +198,37 @@ static void unfriend_all(struct exchange *exchange, struct store_request *reques
 {
 	if (!store_was_good(exchange, request))
 		return;
-	struct store_pair *pairs = calloc(request->friend_count + 1, sizeof(*pairs));
-	struct control *control = pairs == NULL ? NULL : control_of(exchange, CONTROL_PAIRS, forget_user);
-	if (control == NULL) {
-		free(pairs);
+	exchange->pairs = calloc(request->friend_count + 1, sizeof(*exchange->pairs));
+	if (exchange->pairs == NULL) {
+		exchange_problem(exchange, 503, "the user is deleted, but there is no memory to tell its friends");
 		return;
 	}
+	struct control *control = control_of(exchange, CONTROL_PAIRS, forget_again);
+	if (control == NULL)
+		return;
 	for (uint32_t i = 0; i < request->friend_count; i++)
-		pairs[i] = (struct store_pair){ .a = exchange->user, .b = request->friends[i].user };
-	free(exchange->body);
-	exchange->body = (uint8_t *)pairs;
+		exchange->pairs[i] =
+			(struct store_pair){ .a = exchange->user, .b = request->friends[i].user };
 	control->is_removal = true;
-	control->pairs = pairs;
+	control->pairs = exchange->pairs;
 	control->pair_count = request->friend_count;
 	control->names = "";
 	control_send(exchange->app, control);
 }
 
+static void delete_user(struct exchange *exchange)
+{
+	ask(exchange, STORE_USER_DELETE, unfriend_all);
+}
+
+/*
+ * Sessions end first, so that nothing of theirs is appended to a history that was deleted; and again
+ * at the end, for one that came back in between.
+ */
 void api_user_delete(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	ask(exchange, STORE_USER_DELETE, unfriend_all);
+	forget_user(exchange, delete_user);
 }
 
 /* ---- friendships ------------------------------------------------------------------------------ */

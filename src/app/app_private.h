@@ -120,6 +120,7 @@ struct exchange {
 	int64_t from_ms, to_ms;
 	struct store_request request;
 	struct store_pair pair;
+	struct store_pair *pairs; /* of a deleted user, while its friends are told */
 	struct store_user put;
 	uint8_t *body;
 	size_t body_length;

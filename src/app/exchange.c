@@ -119,6 +119,7 @@ static void finish(struct exchange *exchange)
 		exchange->on_end(exchange);
 	store_request_fini(&exchange->request);
 	free(exchange->body);
+	free(exchange->pairs);
 	exchange_unlink(exchange);
 	exchange->magic = 0;
 	free(exchange);

@@ -174,6 +174,25 @@ async def several_devices_of_one_user_see_the_same():
                 assert update["friends"][0]["user"] == "2" and update["friends"][0]["distance_m"] == 0
 
 
+async def a_deleted_user_is_gone_for_friends_and_from_history():
+    with Daemon(history_commit_ms=10) as daemon:
+        daemon.befriend((1, 2))
+        async with daemon.session(1) as ann, daemon.session(2) as bob:
+            await ann.begin(*HERE)
+            await bob.begin(*NEAR)
+            await ann.expect("update")
+            await bob.locate(*HERE)
+            await ann.expect("update")
+            assert daemon.admin("DELETE", "/v1/users/2").status == 204
+            assert await bob.closed() == 4401
+            gone = (await ann.expect("gone"))["friends"]
+            assert [friend["user"] for friend in gone] == ["2"], gone
+            assert (await ann.ask(limit=1))["total"] == 0
+        daemon.wait_for_counter("history_locations_total", 3)
+        assert {json.loads(line)["user"] for line in daemon.admin("GET", "/v1/export").text.splitlines()} == {"1"}
+        assert daemon.admin("GET", "/v1/users/1/friends").json()["total"] == 0
+
+
 async def a_drain_tells_sessions_to_reconnect_and_ends_with_1012():
     daemon = Daemon()
     daemon.start()
@@ -218,5 +237,6 @@ if __name__ == "__main__":
         mistakes_are_answered_by_their_code_and_the_session_goes_on,
         tokens_open_and_end_sessions,
         several_devices_of_one_user_see_the_same,
+        a_deleted_user_is_gone_for_friends_and_from_history,
         a_drain_tells_sessions_to_reconnect_and_ends_with_1012,
         a_reader_that_pauses_gets_only_the_newest_position)
