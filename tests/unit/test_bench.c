@@ -180,6 +180,11 @@ static void percentiles_are_right_to_a_thirtieth(void **state)
 	(void)state;
 	struct latency *latency = calloc(1, sizeof(*latency));
 	assert_int_equal(latency_at_us(latency, 0.5), 0);
+	for (uint64_t value = 1; value <= 4; value++)
+		latency_add(latency, value);
+	assert_int_equal(latency_at_us(latency, 0.5), 2);
+	assert_int_equal(latency_at_us(latency, 0.75), 3);
+	memset(latency, 0, sizeof(*latency));
 	for (uint64_t value = 1; value <= 100000; value++)
 		latency_add(latency, value);
 	const double shares[] = { 0.01, 0.5, 0.9, 0.99, 0.999 };
@@ -885,6 +890,19 @@ static void friends_are_found_from_both_sides(void **state)
 	town_close(town);
 }
 
+static void each_row_of_friends_ascends(void **state)
+{
+	(void)state;
+	const uint64_t ids[] = { 1, 2, 3, 4 };
+	struct pair pairs[] = { { 3, 1 }, { 1, 2 }, { 0, 1 } };
+	const uint32_t rows[] = { 1, 0, 2, 3, 1, 1 }, firsts[] = { 0, 1, 4, 5, 6 };
+	struct world *world;
+	assert_int_equal(world_open(&world, ids, 4, pairs, 3), 0);
+	assert_memory_equal(world->edge_first, firsts, sizeof(firsts));
+	assert_memory_equal(world->edge_user, rows, sizeof(rows));
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -925,6 +943,7 @@ int main(void)
 		cmocka_unit_test(a_friend_whose_session_broke_is_not_judged),
 		cmocka_unit_test(a_track_forgets_the_oldest_and_says_so),
 		cmocka_unit_test(friends_are_found_from_both_sides),
+		cmocka_unit_test(each_row_of_friends_ascends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

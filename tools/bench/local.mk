@@ -43,3 +43,10 @@ tests_unit_test_bench_SOURCES = tests/unit/test_bench.c
 tests_unit_test_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_unit_test_bench_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_bench_LDADD = libbench.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_bench_crew
+TESTS += tests/unit/test_bench_crew
+tests_unit_test_bench_crew_SOURCES = tests/unit/test_bench_crew.c
+tests_unit_test_bench_crew_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tests_unit_test_bench_crew_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_bench_crew_LDADD = libbench.la $(CMOCKA_LIBS)

@@ -90,7 +90,7 @@ enum verdict oracle_gone(struct oracle *oracle, uint32_t viewer, const struct an
 enum verdict oracle_page_entry(struct oracle *oracle, uint32_t viewer,
 			       const struct answer_entry *entry, bool is_check, uint64_t now_us);
 
-/* What the check of one viewer found, beside the findings. */
+/* What the check of one viewer found, beside the findings; a pair of friends counts from both sides. */
 struct check_counts {
 	uint64_t pairs;	 /* friends in range by brute force, border and expiry decided exactly */
 	uint64_t border; /* friends within BORDER_M of the radius, or about to expire */

@@ -17,7 +17,7 @@ static const struct {
 
 bool report_is_right(const struct report *report)
 {
-	return tally_findings(report->sum) == 0;
+	return tally_findings(report->sum) == 0 && !report->is_broken_off;
 }
 
 static uint64_t pushes(const struct tally *sum)
@@ -116,12 +116,12 @@ void report_print(FILE *file, const struct report *report)
 	}
 	if (report->checks > 0)
 		fprintf(file,
-			"\nwhen quiet (%u check%s, the last one): %" PRIu64
-			" pairs in range by brute force, %" PRIu64 " on the lists\n  of all "
-			"sessions, each counted from both sides; %" PRIu64
-			" at the border, where both are right\n",
-			report->checks, report->checks == 1 ? "" : "s", sum->check.pairs,
-			sum->check.listed, sum->check.border);
+			"\nwhen quiet (%u check%s, the last one): %.10g pairs of friends in range by "
+			"brute force,\n  %.10g on the lists of both; %.10g at the border, where both "
+			"answers are right\n",
+			report->checks, report->checks == 1 ? "" : "s",
+			(double)sum->check.pairs / 2, (double)sum->check.listed / 2,
+			(double)sum->check.border / 2);
 	print_findings(file, sum);
 	if (report->cut_off != NULL)
 		fprintf(file, "ended early: %s\n", report->cut_off);

@@ -18,11 +18,12 @@ struct report {
 	double run_s;	     /* of sending, without the checks */
 	uint32_t checks;     /* how many were carried to their end */
 	const char *cut_off; /* why the run ended early, or NULL */
+	bool is_broken_off;  /* ... and that by no one's wish */
 };
 
 void report_print(FILE *file, const struct report *report);
 void report_print_json(FILE *file, const struct report *report);
-/* Nothing was wrong or missing. */
+/* Nothing was wrong or missing, and the run was not broken off. */
 bool report_is_right(const struct report *report);
 
 #endif

@@ -274,13 +274,14 @@ static enum run_exit run_report(struct run *run, enum outcome outcome)
 				 .sum = &run->sum,
 				 .run_s = (double)run->ran_us / 1e6,
 				 .checks = run->checks,
-				 .cut_off = outcome_text(outcome) };
+				 .cut_off = outcome_text(outcome),
+				 .is_broken_off = outcome == OUTCOME_STUCK ||
+						  outcome == OUTCOME_DIED };
 	if (run->options->json)
 		report_print_json(stdout, &report);
 	else
 		report_print(stdout, &report);
-	bool was_cut_off = outcome == OUTCOME_STUCK || outcome == OUTCOME_DIED;
-	return report_is_right(&report) && !was_cut_off ? RUN_RIGHT : RUN_WRONG;
+	return report_is_right(&report) ? RUN_RIGHT : RUN_WRONG;
 }
 
 enum run_exit run(struct bench *bench, const struct options *options)
