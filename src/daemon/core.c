@@ -36,6 +36,8 @@ struct cores {
 	uint32_t started;
 	struct net *nets[NEARBYSHM_CORES_MAX];
 	struct core core[NEARBYSHM_CORES_MAX];
+	/* As bound at the start; a listener that stops takes its own away. */
+	uint16_t public_port, admin_port;
 	pthread_barrier_t first;  /* core 0 is open */
 	pthread_barrier_t opened; /* all cores and main: everything is open, or has failed */
 	pthread_barrier_t linked; /* main has judged */
@@ -83,6 +85,13 @@ static void fix_port(const struct core *core, const char *address, char fixed[CO
 	snprintf(fixed + length - 1, CONFIG_ITEM_BYTES - (length - 1), "%u", port);
 }
 
+static const char *refused_address(const char *address, const char *why, int error)
+{
+	static _Thread_local char text[CONFIG_ITEM_BYTES + 200];
+	snprintf(text, sizeof(text), "%s: %s: %s", address, why, strerror(-error));
+	return text;
+}
+
 static int listen_all(const struct core *core, const struct config_list *addresses, uint32_t listener,
 		      const char **reason)
 {
@@ -90,8 +99,10 @@ static int listen_all(const struct core *core, const struct config_list *address
 		char address[CONFIG_ITEM_BYTES];
 		fix_port(core, addresses->texts[i], address);
 		int error = net_listen(core->cores->nets[core->number], address, listener, reason);
-		if (error != 0)
+		if (error != 0) {
+			*reason = refused_address(address, *reason, error);
 			return error;
+		}
 	}
 	return 0;
 }
@@ -225,6 +236,10 @@ int cores_start(struct cores **cores, struct app_shared *shared, const char *con
 	pthread_barrier_wait(&fresh->opened);
 	int error = judge(fresh, reason);
 	*cores = fresh;
+	if (error == 0) {
+		fresh->public_port = net_listen_port(fresh->nets[0], LISTENER_PUBLIC);
+		fresh->admin_port = net_listen_port(fresh->nets[0], LISTENER_ADMIN);
+	}
 	if (error != 0)
 		atomic_store(&fresh->stop, true);
 	pthread_barrier_wait(&fresh->linked);
@@ -273,5 +288,5 @@ bool cores_have_failed(const struct cores *cores)
 
 uint16_t cores_port(const struct cores *cores, enum app_listener listener)
 {
-	return net_listen_port(cores->nets[0], listener);
+	return listener == LISTENER_PUBLIC ? cores->public_port : cores->admin_port;
 }

@@ -27,7 +27,7 @@ void cores_close(struct cores **cores);
 void cores_wake(struct cores *cores, uint32_t core);
 /* A core ended its loop by itself: a failure that it cannot live with. */
 bool cores_have_failed(const struct cores *cores);
-/* The port that the first public or admin address is bound to (0 picks one), for the log. */
+/* The port that the first public or admin address was bound to (0 picks one), for the log. */
 uint16_t cores_port(const struct cores *cores, enum app_listener listener);
 
 #endif

@@ -133,8 +133,6 @@ static int set_tcp_options(const struct net *net, int descriptor, int family)
 	/* Accepted sockets inherit all of these. */
 	int error = set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (error == 0)
-		error = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (error == 0)
 		error = set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (error == 0)
 		error = set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
@@ -179,6 +177,22 @@ static int add_listener(struct net *net, int descriptor, uint32_t number, uint16
 	return -ENOSPC;
 }
 
+/*
+ * The first core binds alone and only then lets the others share: SO_REUSEPORT before that would let
+ * it share with another daemon of the same user, and each would get half of the clients.
+ */
+static int bind_shared(const struct net *net, int descriptor, const struct sockaddr *address,
+		       socklen_t length)
+{
+	bool is_first = net->config.core == 0;
+	int error = is_first ? 0 : set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (error == 0 && bind(descriptor, address, length) != 0)
+		error = -errno;
+	if (error == 0 && is_first)
+		error = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+	return error;
+}
+
 static int open_tcp(struct net *net, const struct sockaddr *address, socklen_t length,
 		    uint32_t number, const char **reason)
 {
@@ -188,9 +202,9 @@ static int open_tcp(struct net *net, const struct sockaddr *address, socklen_t l
 		return -errno;
 	*reason = "cannot set a socket's options";
 	int error = set_tcp_options(net, descriptor, address->sa_family);
-	if (error == 0 && bind(descriptor, address, length) != 0) {
+	if (error == 0) {
 		*reason = "cannot bind to this address";
-		error = -errno;
+		error = bind_shared(net, descriptor, address, length);
 	}
 	if (error == 0 && listen(descriptor, BACKLOG) != 0) {
 		*reason = "cannot listen on this address";

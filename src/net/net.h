@@ -133,8 +133,9 @@ void net_close(struct net **net);
 
 /*
  * Listens on `address`: "127.0.0.1:7600", "[::1]:7600", "localhost:7600", "*:7600" or
- * "unix:/path/to/socket". Each core calls it with the same addresses (SO_REUSEPORT); a Unix socket is
- * made by core 0 alone. `listener` is given back in requests. Port 0 picks a free one, see
+ * "unix:/path/to/socket". Each core calls it with the same addresses (SO_REUSEPORT), core 0 first:
+ * it fails where anybody listens already, the others share with it. A Unix socket is made by core 0
+ * alone. `listener` is given back in requests. Port 0 picks a free one, see
  * net_listen_port. 0, or negative errno with *reason.
  */
 int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason);

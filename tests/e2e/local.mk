@@ -1,6 +1,7 @@
 # End-to-end tests: real processes, real sockets, clients that are not ours. They wait for answers and
 # counters only, and end with 77 (skipped) when a Python module that they need is missing.
 e2e_tests = \
+	tests/e2e/test_bad_luck.py \
 	tests/e2e/test_bench.py \
 	tests/e2e/test_crash.py \
 	tests/e2e/test_echo.py \
