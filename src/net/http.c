@@ -183,8 +183,22 @@ static int judge_upgrade(struct http *http)
 	return 0;
 }
 
+/* The parser lets a name hold spaces, and takes "Content-Length : 5" for a length of the body. */
+static int judge_names(struct http *http)
+{
+	const struct net_request *request = &http->request;
+	for (uint32_t i = 0; i < request->header_count; i++) {
+		struct net_text name = request->headers[i].name;
+		if (memchr(name.bytes, ' ', name.length) != NULL)
+			return refuse(http, 400, "A header's name holds a space.");
+	}
+	return 0;
+}
+
 static int judge_head(struct http *http)
 {
+	if (judge_names(http) != 0)
+		return -1;
 	if (judge_version(http) != 0 || judge_framing(http) != 0)
 		return -1;
 	if (judge_expectation(http) != 0)
@@ -406,17 +420,20 @@ static size_t parse(struct http *http, const char *bytes, size_t length)
 	return used;
 }
 
-/* A line that ends without CR is read in different ways by different programs. */
-static bool has_bare_newline(const struct buffer *head, size_t length)
+/* NULL, or what is wrong with the lines of a head that the parser takes but other programs may read
+ * in another way: a proxy and this server must not see two different requests. */
+static const char *lines_fault(const struct buffer *head, size_t length)
 {
 	const uint8_t *at = head->bytes;
 	const uint8_t *end = head->bytes + length;
 	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
 		if (at == head->bytes || at[-1] != '\r')
-			return true;
+			return "A line ends without CR.";
 		at++;
+		if (at < end && (*at == ' ' || *at == '\t'))
+			return "A header is folded.";
 	}
-	return false;
+	return NULL;
 }
 
 /* The parser paused on the last newline and wants to read it again; a request without a body is
@@ -430,8 +447,9 @@ static size_t finish_head(struct http *http, size_t at)
 	http->is_over = http->news == HTTP_NEWS_END;
 	check(http->is_over == !http->request.has_body);
 	http->news = HTTP_NEWS_HEAD;
-	if (has_bare_newline(http->head, at + used))
-		refuse(http, 400, "A line ends without CR.");
+	const char *fault = lines_fault(http->head, at + used);
+	if (fault != NULL)
+		refuse(http, 400, fault);
 	return used;
 }
 

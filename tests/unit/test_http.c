@@ -199,7 +199,10 @@ static void what_can_be_read_in_two_ways_is_refused(void **state)
 	heard_as("GET / HTTP/1.1\nHost: a\r\n\r\n", "!400");
 	heard_as("GET / HTTP/1.1\r\nHost: a\n\r\n", "!400");
 	heard_as("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", "!400");
+	heard_as("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "!400");
 	heard_as("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "!400");
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\na", "!400");
+	heard_as("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "!400");
 }
 
 static void what_is_no_request_is_refused(void **state)
