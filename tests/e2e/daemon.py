@@ -224,6 +224,7 @@ class Client:
     def __init__(self, daemon, user, bearer=None, **options):
         self.daemon, self.user, self.options = daemon, user, options
         self.bearer = bearer or token(user)
+        self.told = {}  # what was said last of each friend
 
     async def __aenter__(self):
         self.socket = await websockets.connect(
@@ -240,7 +241,16 @@ class Client:
         await self.socket.send(json.dumps(message))
 
     async def receive(self):
-        return json.loads(await asyncio.wait_for(self.socket.recv(), LIMIT_S))
+        """The next message that says something new: an update may repeat what a list or an update
+        said just before, when the friend's core hears of this session only now."""
+        while True:
+            message = json.loads(await asyncio.wait_for(self.socket.recv(), LIMIT_S))
+            entries = message.get("friends", []) if message["type"] in ("nearby", "update") else []
+            is_repeat = message["type"] == "update" and all(
+                self.told.get(entry["user"]) == entry for entry in entries)
+            self.told.update({entry["user"]: entry for entry in entries})
+            if not is_repeat:
+                return message
 
     async def expect(self, kind, skipping=()):
         """The next message but for those that may be skipped, which must be of this type."""
@@ -267,8 +277,7 @@ class Client:
         return await self.expect("nearby")
 
     async def ask(self, **question):
-        """The answer to a `nearby`; updates that come before it are passed over. (A friend whose
-        other core hears of this session only now is told of once more.)"""
+        """The answer to a `nearby`; updates that come before it are passed over."""
         await self.send(type="nearby", **question)
         while True:
             message = await self.receive()
