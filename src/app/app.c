@@ -254,11 +254,11 @@ static void drain_store(struct app *app)
 
 /* ---- the other cores -------------------------------------------------------------------------- */
 
-static void take_moves(struct app *app, uint32_t from, uint64_t now_us)
+static void take_moves(struct app *app, uint32_t from)
 {
 	struct mesh_msg msgs[MESH_BATCH];
 	uint32_t count = mesh_drain(app->shared->mesh, MESH_LANE_MOVES, from, app->core, msgs, MESH_BATCH);
-	struct event event = { .type = EVENT_PEER, .now_us = now_us, .peer.from_core = from };
+	struct event event = { .type = EVENT_PEER, .now_us = boot_us(), .peer.from_core = from };
 	struct engine_out out;
 	for (uint32_t i = 0; i < count; i++) {
 		event.peer.msg = msgs[i];
@@ -291,13 +291,13 @@ static bool give_moves(struct app *app, uint32_t to)
 	return room == 0;
 }
 
-static bool exchange_moves(struct app *app, uint64_t now_us)
+static bool exchange_moves(struct app *app)
 {
 	bool is_behind = false;
 	for (uint32_t peer = 0; peer < app->shared->cores; peer++) {
 		if (peer == app->core)
 			continue;
-		take_moves(app, peer, now_us);
+		take_moves(app, peer);
 		is_behind |= give_moves(app, peer);
 	}
 	return is_behind;
@@ -333,8 +333,9 @@ static void adapt_interval(struct app *app)
 	histogram_add(&app->counters.app[APP_COUNTER_TURN_SECONDS], work_us);
 }
 
-static void tick(struct app *app, uint64_t now_us)
+static void tick(struct app *app)
 {
+	uint64_t now_us = boot_us();
 	bool is_due = now_us >= app->next_tick_us;
 	/* In between only when the engine had more to do than fits into one tick. */
 	if (!is_due && engine_next_us(app->engine, app->interval_us) > now_us)
@@ -350,17 +351,17 @@ static void tick(struct app *app, uint64_t now_us)
 
 uint64_t app_turn(struct app *app)
 {
-	uint64_t now_us = boot_us();
 	refresh_live(app);
-	bool is_behind = exchange_moves(app, now_us);
+	/* Each step reads the clock anew: the engine's time must not go back behind a step before. */
+	bool is_behind = exchange_moves(app);
 	drain_store(app);
 	is_behind |= control_turn(app);
-	tick(app, now_us);
+	tick(app);
 	session_flush(app);
-	is_behind |= exchange_moves(app, now_us);
+	is_behind |= exchange_moves(app);
 
 	adapt_interval(app);
-	now_us = boot_us();
+	uint64_t now_us = boot_us();
 	uint64_t until_us = engine_next_us(app->engine, app->interval_us);
 	if (until_us > app->next_tick_us)
 		until_us = app->next_tick_us;

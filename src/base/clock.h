@@ -18,6 +18,12 @@ static inline uint64_t boot_us(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+/* From one time to another of the same clock; 0 when that was read on another core a little later. */
+static inline uint64_t elapsed_us(uint64_t from_us, uint64_t to_us)
+{
+	return to_us > from_us ? to_us - from_us : 0;
+}
+
 /* Milliseconds since 1970 of the wall clock. */
 static inline int64_t wall_ms(void)
 {

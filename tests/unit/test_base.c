@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/check.h"
 #include "base/counter.h"
 #include "base/id.h"
@@ -148,6 +149,15 @@ static void a_full_ring_refuses_and_keeps_what_it_has(void **state)
 	ring_close(&ring);
 }
 
+/* A location's receipt is read from another core's clock, it may be a little later than our now. */
+static void time_between_two_cores_never_goes_back(void **state)
+{
+	(void)state;
+	assert_int_equal(elapsed_us(5, 7), 2);
+	assert_int_equal(elapsed_us(7, 7), 0);
+	assert_int_equal(elapsed_us(8, 7), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_histogram_counts_each_value_in_the_lowest_bucket_that_holds_it),
 		cmocka_unit_test(a_ring_keeps_order_and_content_between_two_threads),
 		cmocka_unit_test(a_full_ring_refuses_and_keeps_what_it_has),
+		cmocka_unit_test(time_between_two_cores_never_goes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
