@@ -67,36 +67,6 @@ void api_user_get(struct exchange *exchange, const struct net_request *request)
 
 /* ---- putting a user --------------------------------------------------------------------------- */
 
-
-static void control_came_back(struct app *app, struct control *control)
-{
-	(void)app;
-	struct exchange *exchange = control->context;
-	exchange->in_flight--;
-	if (exchange->is_done)
-		exchange_end(exchange, false);
-	else
-		exchange->on_control(exchange);
-	free(control);
-}
-
-/* A control message that keeps the exchange until it is back; NULL after answering 503. */
-static struct control *control_of(struct exchange *exchange, enum control_type type,
-				  void (*on_control)(struct exchange *))
-{
-	struct control *control = calloc(1, sizeof(*control));
-	if (control == NULL) {
-		exchange_problem(exchange, 503, "the change is durable, but there is no memory to tell of it");
-		return NULL;
-	}
-	control->type = type;
-	control->done = control_came_back;
-	control->context = exchange;
-	exchange->on_control = on_control;
-	exchange->in_flight++;
-	return control;
-}
-
 static void answer_no_content(struct exchange *exchange)
 {
 	exchange_answer(exchange, 204, NULL, NULL, 0);
@@ -111,9 +81,7 @@ static void tell_name(struct exchange *exchange, struct store_request *request)
 {
 	if (!store_was_good(exchange, request))
 		return;
-	struct control *control = control_of(exchange, CONTROL_RENAME, answer_user_put);
-	if (control == NULL)
-		return;
+	struct control *control = exchange_control(exchange, CONTROL_RENAME, answer_user_put);
 	control->users = &exchange->put;
 	control->user_count = 1;
 	control_send(exchange->app, control);
@@ -178,19 +146,21 @@ void api_user_put(struct exchange *exchange, const struct net_request *request)
 
 /* ---- deleting a user -------------------------------------------------------------------------- */
 
-/* Ends the user's sessions and frees its location, then goes on with `then`. */
-static void forget_user(struct exchange *exchange, void (*then)(struct exchange *))
+/*
+ * In four steps: the user's sessions end, so that nothing more is added to the history that the store
+ * is to drop; the store deletes; the friends hear of it; the location goes, with what joined meanwhile.
+ */
+static void tell_of_user(struct exchange *exchange, enum control_type type,
+			 void (*then)(struct exchange *))
 {
-	struct control *control = control_of(exchange, CONTROL_FORGET, then);
-	if (control == NULL)
-		return;
+	struct control *control = exchange_control(exchange, type, then);
 	control->user = exchange->user;
 	control_send(exchange->app, control);
 }
 
-static void forget_again(struct exchange *exchange)
+static void forget_user(struct exchange *exchange)
 {
-	forget_user(exchange, answer_no_content);
+	tell_of_user(exchange, CONTROL_FORGET, answer_no_content);
 }
 
 /* The friends it had hear of it as of any friendship that ends. */
@@ -199,13 +169,8 @@ static void unfriend_all(struct exchange *exchange, struct store_request *reques
 	if (!store_was_good(exchange, request))
 		return;
 	exchange->pairs = calloc(request->friend_count + 1, sizeof(*exchange->pairs));
-	if (exchange->pairs == NULL) {
-		exchange_problem(exchange, 503, "the user is deleted, but there is no memory to tell its friends");
-		return;
-	}
-	struct control *control = control_of(exchange, CONTROL_PAIRS, forget_again);
-	if (control == NULL)
-		return;
+	check(exchange->pairs != NULL);
+	struct control *control = exchange_control(exchange, CONTROL_PAIRS, forget_user);
 	for (uint32_t i = 0; i < request->friend_count; i++)
 		exchange->pairs[i] =
 			(struct store_pair){ .a = exchange->user, .b = request->friends[i].user };
@@ -221,14 +186,10 @@ static void delete_user(struct exchange *exchange)
 	ask(exchange, STORE_USER_DELETE, unfriend_all);
 }
 
-/*
- * Sessions end first, so that nothing of theirs is appended to a history that was deleted; and again
- * at the end, for one that came back in between.
- */
 void api_user_delete(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	forget_user(exchange, delete_user);
+	tell_of_user(exchange, CONTROL_LOGOUT, delete_user);
 }
 
 /* ---- friendships ------------------------------------------------------------------------------ */
@@ -242,9 +203,7 @@ static void tell_pair(struct exchange *exchange, struct store_request *request)
 				 (unsigned long long)exchange->app->config->friends_max);
 		return;
 	}
-	struct control *control = control_of(exchange, CONTROL_PAIRS, answer_no_content);
-	if (control == NULL)
-		return;
+	struct control *control = exchange_control(exchange, CONTROL_PAIRS, answer_no_content);
 	control->is_removal = request->op == STORE_FRIENDS_DELETE;
 	control->pairs = &exchange->pair;
 	control->pair_count = 1;
@@ -372,7 +331,9 @@ static void answer_nearby(struct exchange *exchange, struct store_request *reque
 void api_nearby_get(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	ask(exchange, STORE_LOAD, answer_nearby);
+	/* Asking for a user does not make it one; the bearer of a token is a user by that. */
+	exchange->request.limit = (uint32_t)exchange->app->config->friends_max;
+	ask(exchange, exchange->route == ROUTE_ME_NEARBY ? STORE_LOAD : STORE_FRIENDS_GET, answer_nearby);
 }
 
 /* ---- backup ----------------------------------------------------------------------------------- */

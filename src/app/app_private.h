@@ -183,6 +183,8 @@ void session_shut(struct app *app, struct session *session, unsigned code, const
 void session_tick(struct app *app, uint64_t now_us);
 /* Frames that are due. */
 void session_flush(struct app *app);
+/* Ends the sessions of a user that are here, and refuses those of it that wait for the store. */
+void session_logout(struct app *app, struct user_id user);
 /* Ends the joins that are left when network and store are gone. */
 void session_close_joins(struct app *app);
 /* Friendship changes of `user` that arrive while its join waits for the store; true when kept. */
@@ -193,7 +195,8 @@ bool session_join_keep(struct app *app, const struct event *event);
 enum control_type {
 	CONTROL_PAIRS,	/* friendships that were added or removed, durable by now */
 	CONTROL_RENAME, /* names that changed */
-	CONTROL_FORGET	/* a user that was deleted */
+	CONTROL_LOGOUT, /* the sessions of a user end, as it is to be deleted */
+	CONTROL_FORGET	/* ... and was: its location goes too */
 };
 
 /*
@@ -215,6 +218,10 @@ struct control {
 	void *context;
 };
 
+/* A control message, to be filled in and sent, that keeps the exchange until it is back; then `on_control`
+ * goes on. */
+struct control *exchange_control(struct exchange *exchange, enum control_type type,
+				 void (*on_control)(struct exchange *));
 /* Applies it here and posts it to all others. */
 void control_send(struct app *app, struct control *control);
 /* Handles what arrived and posts what waited. Returns whether something still waits. */

@@ -71,16 +71,12 @@ static void apply_names(struct app *app, const struct control *control)
 	}
 }
 
-/* A deleted user: its sessions end, its location goes. Its friendships came as pairs before. */
+/* A deleted user's location goes. Its friendships came as pairs before. */
 static void apply_forget(struct app *app, const struct control *control)
 {
 	if (nearby_home_core(control->user.value, app->shared->cores) != app->core)
 		return;
-	struct session_id ids[16];
-	uint32_t count;
-	while ((count = engine_sessions(app->engine, control->user, ids, ARRAY_COUNT(ids))) > 0)
-		for (uint32_t i = 0; i < count; i++)
-			session_shut(app, &app->sessions[ids[i].slot], 4401, "the user was deleted", CLOSE_SERVER);
+	session_logout(app, control->user);
 	struct event event = { .type = EVENT_FORGET, .now_us = boot_us(), .forget = control->user };
 	struct engine_out out;
 	engine_step(app->engine, &event, &out);
@@ -94,6 +90,9 @@ static void apply(struct app *app, const struct control *control)
 		return;
 	case CONTROL_RENAME:
 		apply_names(app, control);
+		return;
+	case CONTROL_LOGOUT:
+		session_logout(app, control->user);
 		return;
 	case CONTROL_FORGET:
 		apply_forget(app, control);

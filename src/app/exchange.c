@@ -189,6 +189,32 @@ void exchange_ask(struct exchange *exchange, struct store_request *request)
 	app_submit(exchange->app, request);
 }
 
+static void control_came_back(struct app *app, struct control *control)
+{
+	(void)app;
+	struct exchange *exchange = control->context;
+	free(control);
+	exchange->in_flight--;
+	if (exchange->is_done)
+		exchange_end(exchange, false);
+	else
+		exchange->on_control(exchange);
+}
+
+struct control *exchange_control(struct exchange *exchange, enum control_type type,
+				 void (*on_control)(struct exchange *))
+{
+	struct control *control = calloc(1, sizeof(*control));
+	/* The change is durable: to go on without telling of it would show people whom it took back. */
+	check(control != NULL);
+	control->type = type;
+	control->done = control_came_back;
+	control->context = exchange;
+	exchange->on_control = on_control;
+	exchange->in_flight++;
+	return control;
+}
+
 unsigned exchange_store_failure(int status, const char **text)
 {
 	switch (status) {

@@ -103,18 +103,6 @@ static void told(struct exchange *exchange)
 	batch_done(exchange->own);
 }
 
-static void control_came_back(struct app *app, struct control *control)
-{
-	(void)app;
-	struct exchange *exchange = control->context;
-	free(control);
-	exchange->in_flight--;
-	if (exchange->is_done)
-		exchange_end(exchange, false);
-	else
-		exchange->on_control(exchange);
-}
-
 static void tally_batch(struct import *import)
 {
 	uint64_t before = import->accepted;
@@ -133,23 +121,18 @@ static void batch_stored(struct exchange *exchange, struct store_request *reques
 {
 	struct import *import = exchange->own;
 	import->failure = request->status;
-	struct control *control = request->status == 0 ? calloc(1, sizeof(*control)) : NULL;
-	if (request->status == 0)
-		tally_batch(import);
-	if (control == NULL) {
+	if (request->status != 0) {
 		batch_done(import);
 		return;
 	}
-	control->type = import->is_pairs ? CONTROL_PAIRS : CONTROL_RENAME;
+	tally_batch(import);
+	struct control *control =
+		exchange_control(exchange, import->is_pairs ? CONTROL_PAIRS : CONTROL_RENAME, told);
 	control->pairs = import->sent_pairs;
 	control->pair_count = import->is_pairs ? import->sent_count : 0;
 	control->names = request->names != NULL ? request->names : "";
 	control->users = import->sent_users;
 	control->user_count = import->is_pairs ? 0 : import->sent_count;
-	control->done = control_came_back;
-	control->context = exchange;
-	exchange->on_control = told;
-	exchange->in_flight++;
 	control_send(exchange->app, control);
 }
 

@@ -40,6 +40,7 @@ struct join {
 	struct join *next, *previous;
 	struct conn_id conn;
 	bool conn_gone;
+	bool is_logged_out; /* the user was deleted while this waited for the store */
 	bool has_protocol; /* the client offered ours by name */
 	int64_t expires_s;
 	uint64_t began_us;
@@ -284,6 +285,8 @@ void session_loaded(struct app *app, struct store_request *request)
 	net_set_cookie(app->net, join->conn, 0);
 	if (atomic_load_explicit(&app->shared->draining, memory_order_relaxed))
 		refuse_full(app, join->conn, "the server drains: come back later");
+	else if (join->is_logged_out)
+		refuse_full(app, join->conn, "the user was deleted just now");
 	else if (request->status != 0)
 		refuse_full(app, join->conn, "the user database does not answer; try again");
 	else if (join_engine(join, &id) != 0)
@@ -311,6 +314,17 @@ void session_shut(struct app *app, struct session *session, unsigned code, const
 	close_session(app, session);
 	net_set_cookie(app->net, session->conn, 0);
 	net_shut(app->net, session->conn, code, text, reason);
+}
+
+void session_logout(struct app *app, struct user_id user)
+{
+	for (struct join *join = app->joins; join != NULL; join = join->next)
+		join->is_logged_out |= user_id_equal(join->user, user);
+	struct session_id ids[16];
+	uint32_t count;
+	while ((count = engine_sessions(app->engine, user, ids, ARRAY_COUNT(ids))) > 0)
+		for (uint32_t i = 0; i < count; i++)
+			session_shut(app, &app->sessions[ids[i].slot], 4401, "the user was deleted", CLOSE_SERVER);
 }
 
 void session_gone(struct app *app, uint64_t cookie)
@@ -379,7 +393,7 @@ static void note_push_times(struct app *app, const struct server_msg *msg, uint6
 	for (uint32_t i = 0; i < msg->update.count; i++)
 		if (msg->update.entries[i].is_move)
 			histogram_add(&app->counters.app[APP_COUNTER_PUSH_SECONDS],
-				      now_us - msg->update.entries[i].receipt_us);
+				      elapsed_us(msg->update.entries[i].receipt_us, now_us));
 }
 
 void session_flush(struct app *app)

@@ -31,6 +31,14 @@ def users_are_put_read_and_deleted():
         problem(daemon.admin("DELETE", "/v1/users/7"), 404)
 
 
+def asking_for_a_user_does_not_make_one():
+    with Daemon() as daemon:
+        problem(daemon.admin("GET", "/v1/users/7/nearby"), 409)
+        assert daemon.admin("GET", "/v1/users/7/friends").json()["total"] == 0
+        assert daemon.admin("GET", "/v1/users/7/history").text == ""
+        problem(daemon.admin("GET", "/v1/users/7"), 404)
+
+
 def friendships_are_put_listed_and_deleted():
     with Daemon(friends_max=3) as daemon:
         for friend in (11, 12, 13):
@@ -227,6 +235,7 @@ def a_backup_made_while_running_is_a_data_directory():
 
 if __name__ == "__main__":
     run(users_are_put_read_and_deleted,
+        asking_for_a_user_does_not_make_one,
         friendships_are_put_listed_and_deleted,
         imports_count_what_they_take_and_refuse_with_the_first_line_of_each_reason,
         an_import_of_many_batches_is_complete,

@@ -2,6 +2,7 @@
 Friends who are near see each other move: the main job, through the real daemon.
 """
 import asyncio
+import contextlib
 import json
 import time
 
@@ -160,6 +161,37 @@ async def tokens_open_and_end_sessions():
             assert (await ann.expect("error"))["code"] == "bad_token"
 
 
+async def a_deleted_user_leaves_nothing_behind():
+    with Daemon(history_commit_ms=10) as daemon:
+        daemon.befriend((1, 2))
+        async with daemon.session(1) as ann, daemon.session(2) as bob:
+            await bob.begin(*NEAR)
+            await ann.begin(*HERE)
+            await bob.expect("update")
+
+            async def move():
+                with contextlib.suppress(websockets.ConnectionClosed):
+                    for i in range(1000000):
+                        await ann.locate(HERE[0] + i % 100 * 1e-6, HERE[1])
+                        await asyncio.sleep(0)
+            moving = asyncio.create_task(move())
+            delete = asyncio.get_running_loop().run_in_executor(
+                None, daemon.admin, "DELETE", "/v1/users/1")
+            assert (await delete).status == 204
+            await moving
+            assert await ann.closed() == 4401
+            while (message := await bob.receive())["type"] == "update":
+                pass
+            assert message["friends"] == [{"user": "1", "why": "unfriended"}], message
+            # Whatever was under way when it was deleted is written by now: a later one is.
+            await bob.locate(*HERE)
+            committed = daemon.counter("history_commits_total")
+            daemon.wait_for_counter("history_commits_total", committed + 1)
+            assert daemon.admin("GET", "/v1/users/1/history").text == ""
+            problem = daemon.admin("GET", "/v1/users/1/nearby")
+            assert problem.status == 409
+
+
 async def several_devices_of_one_user_see_the_same():
     with Daemon() as daemon:
         daemon.befriend((1, 2))
@@ -236,6 +268,7 @@ if __name__ == "__main__":
         lists_are_paged_nearest_first,
         mistakes_are_answered_by_their_code_and_the_session_goes_on,
         tokens_open_and_end_sessions,
+        a_deleted_user_leaves_nothing_behind,
         several_devices_of_one_user_see_the_same,
         a_deleted_user_is_gone_for_friends_and_from_history,
         a_drain_tells_sessions_to_reconnect_and_ends_with_1012,
