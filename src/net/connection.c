@@ -343,9 +343,9 @@ static void report(struct net *net, struct connection *c)
 	counter_add(&net->config.close_counters[c->reason], 1);
 	if (!c->is_known)
 		return;
-	struct conn_id id = connection_id(c);
+	/* Known until the layer above has looked at its cookie for the last time. */
+	net->config.handler->closed(net->config.context, connection_id(c), (enum close_reason)c->reason);
 	c->is_known = false;
-	net->config.handler->closed(net->config.context, id, (enum close_reason)c->reason);
 }
 
 /* All is sent: our side is shut, and the peer has a while to see it and to shut its own. */

@@ -37,11 +37,15 @@ def connect(daemon, number, receive_bytes=None):
     return client
 
 
-def upgrade(client, user):
-    client.sendall((
+def upgrade_request(user):
+    return (
         f"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        f"Authorization: Bearer {token(user)}\r\n\r\n").encode())
+        f"Authorization: Bearer {token(user)}\r\n\r\n").encode()
+
+
+def upgrade(client, user):
+    client.sendall(upgrade_request(user))
     head = b""
     while b"\r\n\r\n" not in head:
         piece = client.recv(4096)
