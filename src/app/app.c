@@ -131,6 +131,7 @@ void app_close(struct app **app)
 	for (uint32_t i = 0; i < NEARBYSHM_CORES_MAX; i++)
 		free(old->control[i].items);
 	free(old->waiting);
+	free(old->renames);
 	free(old->sessions);
 	old->magic = 0;
 	free(old);

@@ -70,6 +70,9 @@ struct app {
 	/* Joins that wait for the store, and submits that found its ring full. */
 	struct join *joins;
 	uint32_t join_count;
+	/* Names that changed while joins wait; each join applies those that came after it asked. */
+	struct store_user *renames;
+	uint32_t rename_count, rename_capacity;
 	struct store_request **waiting;
 	uint32_t waiting_count, waiting_capacity;
 	struct control_queue control[NEARBYSHM_CORES_MAX];
@@ -189,6 +192,8 @@ void session_logout(struct app *app, struct user_id user);
 void session_close_joins(struct app *app);
 /* Friendship changes of `user` that arrive while its join waits for the store; true when kept. */
 bool session_join_keep(struct app *app, const struct event *event);
+/* A name that changed, for the joins that wait: the store's answer to them may still have the old. */
+void session_note_name(struct app *app, const struct store_user *user);
 
 /* ---- control.c: what cores tell each other beside moves -------------------------------------- */
 

@@ -68,6 +68,7 @@ static void apply_names(struct app *app, const struct control *control)
 			continue;
 		event.rename = (struct friend_info){ user->user, user->profile.name, user->profile.name_length };
 		engine_step(app->engine, &event, &out);
+		session_note_name(app, user);
 	}
 }
 

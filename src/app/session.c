@@ -9,7 +9,7 @@
  * Order of a join: the store reads the friend list at some moment; changes that become durable later
  * reach this core as control messages later than that, so either before the answer (then they are
  * kept with the join and applied after it) or after (then the session is there). A change that the
- * list has already is applied twice, which does nothing.
+ * list has already is applied twice, which does nothing. The same goes for names.
  */
 #include "app/app_private.h"
 
@@ -46,6 +46,7 @@ struct join {
 	uint64_t began_us;
 	struct user_id user;
 	struct store_request request;
+	uint32_t rename_from;	     /* in app->renames: those from here on came after the question */
 	struct kept_change *changes; /* in order of arrival */
 	struct kept_change **changes_end;
 };
@@ -140,6 +141,30 @@ void session_handover_failed(void *context, void *baggage)
 	join_free(join);
 }
 
+void session_note_name(struct app *app, const struct store_user *user)
+{
+	if (app->join_count == 0)
+		return;
+	if (app->rename_count == app->rename_capacity) {
+		app->rename_capacity = app->rename_capacity == 0 ? 64 : 2 * app->rename_capacity;
+		app->renames = realloc(app->renames, app->rename_capacity * sizeof(*app->renames));
+		/* Bounded by what the store changes while it answers the joins before. */
+		check(app->renames != NULL);
+	}
+	app->renames[app->rename_count++] = *user;
+}
+
+static void apply_renames(struct app *app, uint32_t from)
+{
+	struct event event = { .type = EVENT_RENAME, .now_us = boot_us() };
+	struct engine_out out;
+	for (uint32_t i = from; i < app->rename_count; i++) {
+		const struct store_user *user = &app->renames[i];
+		event.rename = (struct friend_info){ user->user, user->profile.name, user->profile.name_length };
+		engine_step(app->engine, &event, &out);
+	}
+}
+
 static void join_unlink(struct join *join)
 {
 	struct app *app = join->app;
@@ -184,6 +209,7 @@ void session_adopted(void *context, struct conn_id conn, void *baggage)
 		app->joins->previous = join;
 	app->joins = join;
 	app->join_count++;
+	join->rename_from = app->rename_count;
 	net_set_cookie(app->net, conn, cookie_of_pointer(COOKIE_JOIN, join));
 	join->request = (struct store_request){
 		.op = STORE_LOAD,
@@ -240,6 +266,8 @@ static int join_engine(struct join *join, struct session_id *id)
 		change->event.now_us = event.now_us;
 		engine_step(app->engine, &change->event, &out);
 	}
+	if (error == 0)
+		apply_renames(app, join->rename_from);
 	return error;
 }
 
@@ -294,6 +322,8 @@ void session_loaded(struct app *app, struct store_request *request)
 	else
 		open_session(app, join, id);
 	join_free(join);
+	if (app->join_count == 0)
+		app->rename_count = 0;
 }
 
 /* ---- leaving ---------------------------------------------------------------------------------- */

@@ -225,6 +225,25 @@ async def a_deleted_user_is_gone_for_friends_and_from_history():
         assert daemon.admin("GET", "/v1/users/1/friends").json()["total"] == 0
 
 
+async def a_name_that_changes_while_a_follower_joins_is_the_new_one_there():
+    with Daemon() as daemon:
+        loop = asyncio.get_running_loop()
+        daemon.befriend((1, 2))
+        async with daemon.session(2) as bob:
+            await bob.begin(*NEAR)
+            for attempt in range(40):
+                name = f"Bob {attempt}"
+                renamed = loop.run_in_executor(None, daemon.admin, "PUT", "/v1/users/2", {"name": name})
+                async with daemon.session(1) as ann:
+                    assert (await renamed).status == 204
+                    await ann.begin(*HERE)
+                    await bob.ask(limit=1)
+                    await bob.locate(NEAR[0] + attempt * 1e-5, NEAR[1])
+                    entry = (await ann.ask(limit=1))["friends"][0]
+                    assert entry["name"] == name, (entry, name)
+                assert (await bob.ask(limit=1))["total"] == 1
+
+
 async def a_drain_tells_sessions_to_reconnect_and_ends_with_1012():
     daemon = Daemon()
     daemon.start()
@@ -271,5 +290,6 @@ if __name__ == "__main__":
         a_deleted_user_leaves_nothing_behind,
         several_devices_of_one_user_see_the_same,
         a_deleted_user_is_gone_for_friends_and_from_history,
+        a_name_that_changes_while_a_follower_joins_is_the_new_one_there,
         a_drain_tells_sessions_to_reconnect_and_ends_with_1012,
         a_reader_that_pauses_gets_only_the_newest_position)
