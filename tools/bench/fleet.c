@@ -114,7 +114,7 @@ static void client_watch(struct fleet *fleet, uint32_t number, int operation)
 	check(epoll_ctl(fleet->epoll, operation, client->fd, &event) == 0);
 }
 
-/* Keeps bytes for later. False when that would be too many. */
+/* Keeps bytes for later. False when that would be too many, or there is no memory. */
 static bool client_keep(uint8_t **kept, uint32_t *kept_bytes, const void *bytes, size_t length,
 			size_t limit)
 {
@@ -123,7 +123,8 @@ static bool client_keep(uint8_t **kept, uint32_t *kept_bytes, const void *bytes,
 	if (*kept_bytes + length > limit)
 		return false;
 	uint8_t *grown = realloc(*kept, *kept_bytes + length);
-	check(grown != NULL);
+	if (grown == NULL)
+		return false;
 	memcpy(grown + *kept_bytes, bytes, length);
 	*kept = grown;
 	*kept_bytes += (uint32_t)length;
@@ -145,9 +146,14 @@ static bool client_write(struct fleet *fleet, uint32_t number, const void *bytes
 		if ((size_t)written == length)
 			return true;
 	}
-	client_keep(&client->pending, &client->pending_bytes, (const uint8_t *)bytes + written,
-		    length - (size_t)written, FLEET_PENDING_BYTES_MAX);
-	client_watch(fleet, number, EPOLL_CTL_MOD);
+	bool is_kept = client_keep(&client->pending, &client->pending_bytes,
+				   (const uint8_t *)bytes + written, length - (size_t)written,
+				   FLEET_PENDING_BYTES_MAX);
+	/* Half a frame cannot be taken back: the connection ends, and that is reported as any end. */
+	if (!is_kept)
+		shutdown(client->fd, SHUT_RDWR);
+	else
+		client_watch(fleet, number, EPOLL_CTL_MOD);
 	return true;
 }
 
@@ -209,8 +215,11 @@ int fleet_connect(struct fleet *fleet, uint32_t number, const char *token)
 	if (fd < 0)
 		return fd;
 	*client = (struct client){ .fd = fd, .state = CLIENT_CONNECTING };
-	client_keep(&client->pending, &client->pending_bytes, request, (size_t)length,
-		    sizeof(request));
+	if (!client_keep(&client->pending, &client->pending_bytes, request, (size_t)length,
+			 sizeof(request))) {
+		client_drop(fleet, client);
+		return -ENOMEM;
+	}
 	client_watch(fleet, number, EPOLL_CTL_ADD);
 	return 0;
 }
@@ -366,7 +375,8 @@ static void client_read(struct fleet *fleet, uint32_t number)
 		free(client->held);
 		client->held = NULL;
 	}
-	client_keep(&client->held, &client->held_bytes, scratch + taken, left, SCRATCH_BYTES);
+	if (!client_keep(&client->held, &client->held_bytes, scratch + taken, left, SCRATCH_BYTES))
+		client_end(fleet, number, (struct fleet_end){ .error = ENOMEM });
 }
 
 static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)

@@ -6,7 +6,6 @@
  */
 #include "bench/worker.h"
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "bench/crew.h"
 
@@ -259,7 +258,8 @@ static void turn_to(struct worker *worker, uint32_t order)
 	}
 }
 
-static void work(struct worker *worker)
+/* 0 when told to end, or negative errno. */
+static int work(struct worker *worker)
 {
 	struct control *control = worker->bench->control;
 	for (;;) {
@@ -267,13 +267,15 @@ static void work(struct worker *worker)
 		if (order != worker->order)
 			turn_to(worker, order);
 		if (control_phase(order) == PHASE_END)
-			return;
+			return 0;
 		bool is_done = false;
 		int wait_ms = carry_on(worker, &is_done);
 		if (is_done)
 			atomic_store_explicit(&worker->crew.tally->done, order,
 					      memory_order_release);
-		check(fleet_poll(worker->crew.fleet, wait_ms) == 0);
+		int error = fleet_poll(worker->crew.fleet, wait_ms);
+		if (error < 0)
+			return error;
 	}
 }
 
@@ -325,14 +327,14 @@ int worker_run(const struct bench *bench, uint32_t number)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int error = worker == NULL ? -ENOMEM : worker_open(worker, bench, number);
-	if (error == 0) {
-		work(worker);
+	if (error == 0)
+		error = work(worker);
+	if (error == 0)
 		say_goodbye(worker);
-		fleet_close(&worker->crew.fleet);
-	} else {
+	else
 		fprintf(stderr, "nearby-bench: worker %u: %s\n", number, strerror(-error));
-	}
 	if (worker != NULL) {
+		fleet_close(&worker->crew.fleet);
 		if (worker->plan != NULL)
 			bench->plan->close(worker->plan);
 		free(worker->crew.sessions);
