@@ -156,7 +156,6 @@ static int walk_page(const struct ctl *ctl, struct json_reader *reader, const ch
 		json_leave(reader);
 		*left -= *left > 0;
 	}
-	json_leave(reader);
 	if (count > 0 && json_has(reader, "next"))
 		json_take_text(reader, "next", 1, 63, &cursor, &length, &error);
 	snprintf(next, 64, "%s", cursor);
