@@ -1,7 +1,7 @@
 /*
  * Owns: the life of the process: start in order, signals, alerts, drain, stop in order.
- * Invariant: a start that cannot succeed says what is needed and leaves nothing behind; a stop by
- *   SIGTERM keeps every location and all history, and exits 0.
+ * Invariant: a start that cannot succeed says what is needed and leaves nothing behind but a segment
+ *   for the next one; a stop by SIGTERM keeps every location and all history, and exits 0.
  * Thread: main; it waits for signals and looks at the alerts once a second.
  * Does not know: sessions, requests.
  */
@@ -289,6 +289,8 @@ static void block_signals(sigset_t *signals)
 	sigaddset(signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A limit on the size of files is then a disk that is full. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 int main(int argc, char **argv)
