@@ -37,6 +37,8 @@ static const char *status_title(unsigned status)
 		return "Unprocessable Content";
 	case 426:
 		return "Upgrade Required";
+	case 429:
+		return "Too Many Requests";
 	case 503:
 		return "Service Unavailable";
 	case 507:

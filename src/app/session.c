@@ -53,6 +53,7 @@ struct join {
 
 enum { JOIN_MAGIC = 0x6a6f696e };
 
+_Static_assert(USER_SESSIONS_MAX == 64, "the refusal of enter() names it");
 #define SUBPROTOCOL "nearby.v1.json"
 
 /* ---- asking in -------------------------------------------------------------------------------- */
@@ -300,12 +301,26 @@ static void open_session(struct app *app, struct join *join, struct session_id i
 	welcome(app, session, &join->request.profile);
 }
 
+/* Into the engine, or refused. What one client can bring about is no reason to alert. */
+static void enter(struct app *app, struct join *join)
+{
+	struct session_id id;
+	int error = join_engine(join, &id);
+	if (error == 0) {
+		open_session(app, join, id);
+	} else if (error == -EUSERS) {
+		counter_add(&app->counters.app[APP_COUNTER_SESSIONS_OF_ONE], 1);
+		api_refuse(app, join->conn, 429, "this user has as many sessions as one may have (64)");
+	} else {
+		refuse_full(app, join->conn, "the server has no room for another session");
+	}
+}
+
 void session_loaded(struct app *app, struct store_request *request)
 {
 	struct join *join = COOKIE_POINTER((uintptr_t)request->context);
 	check_object(join, JOIN_MAGIC);
 	join_unlink(join);
-	struct session_id id;
 	if (join->conn_gone) {
 		join_free(join);
 		return;
@@ -317,10 +332,8 @@ void session_loaded(struct app *app, struct store_request *request)
 		refuse_full(app, join->conn, "the user was deleted just now");
 	else if (request->status != 0)
 		refuse_full(app, join->conn, "the user database does not answer; try again");
-	else if (join_engine(join, &id) != 0)
-		refuse_full(app, join->conn, "the server has no room for another session");
 	else
-		open_session(app, join, id);
+		enter(app, join);
 	join_free(join);
 	if (app->join_count == 0)
 		app->rename_count = 0;
