@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "proto/json.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -340,8 +341,19 @@ void api_nearby_get(struct exchange *exchange, const struct net_request *request
 
 static void answer_backup(struct exchange *exchange, struct store_request *request)
 {
-	if (store_was_good(exchange, request))
-		exchange_answer(exchange, 204, NULL, NULL, 0);
+	switch (request->status) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ENAMETOOLONG:
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		exchange_problem(exchange, 422, "directory: cannot be made or written: %s", strerror(-request->status));
+		return;
+	default:
+		if (store_was_good(exchange, request))
+			exchange_answer(exchange, 204, NULL, NULL, 0);
+	}
 }
 
 static void begin_backup(struct exchange *exchange)
