@@ -2,6 +2,9 @@
 What goes wrong around the daemon: ports that are taken, disks that are full, starts that cannot be.
 Each is told in words, and what could go on does.
 """
+import contextlib
+import random
+import resource
 import subprocess
 import time
 
@@ -34,9 +37,9 @@ def a_port_belongs_to_one_daemon():
         assert "already in use" in refused(listen=f"127.0.0.1:{daemon.port},127.0.0.1:0")
 
 
-def wait_until_none(daemon, name):
+def wait_until_at_most(daemon, name, most):
     until = time.monotonic() + LIMIT_S
-    while daemon.counter(name) > 0:
+    while daemon.counter(name) > most:
         assert time.monotonic() < until, f"{name} is {daemon.counter(name)} after {LIMIT_S} s"
 
 
@@ -53,9 +56,73 @@ def a_client_that_vanishes_leaves_no_session():
                 client.sendall(frame(b"\x03\xe8", 8))
             client.close()
         daemon.wait_for_counter("websocket_upgrades_total", 300)
-        wait_until_none(daemon, "sessions")
-        wait_until_none(daemon, "websockets")
+        wait_until_at_most(daemon, "sessions", 0)
+        wait_until_at_most(daemon, "websockets", 0)
+
+
+def one_user_has_so_many_sessions_and_no_alert_tells_of_more():
+    with Daemon() as daemon:
+        clients = []
+        for _ in range(64):
+            clients.append(connect(daemon, 0))
+            upgrade(clients[-1], 7)
+        one_more = connect(daemon, 0)
+        one_more.sendall(upgrade_request(7))
+        assert one_more.recv(4096).startswith(b"HTTP/1.1 429 ")
+        upgrade(connect(daemon, 0), 8)
+        assert daemon.counter("sessions_refused_total") == 0
+        assert daemon.counter("sessions_of_one_user_refused_total") == 1
+        clients.pop().close()
+        wait_until_at_most(daemon, "sessions", 64)
+        upgrade(connect(daemon, 0), 7)
+
+
+def frames_that_come_with_the_upgrade_are_heard_on_any_core():
+    where = frame(b'{"type":"location","lat":37.7,"lon":-122.4}')
+    with Daemon() as daemon:
+        for user in range(20):
+            with connect(daemon, 0) as client:
+                client.sendall(upgrade_request(user) + where + frame(b'{"type":"nearby"}'))
+                heard = b""
+                while heard.count(b'"type":"nearby"') < 2:
+                    piece = client.recv(65536)
+                    assert piece, heard
+                    heard += piece
+                assert heard.startswith(b"HTTP/1.1 101 ") and b'"type":"welcome"' in heard, heard
+        assert daemon.counter("handovers_total") > 0
+
+
+def a_backup_that_cannot_be_says_why():
+    with Daemon() as daemon:
+        for directory, status, why in (("/proc/nothing", 422, "No such file"), ("/dev/null/x", 422, "Not a directory"),
+                                       ("/" + "a" * 300, 422, "too long"), ("relative", 400, "absolute"),
+                                       (daemon.folder + "/data", 409, "already")):
+            answer = daemon.admin("POST", "/v1/backup", {"directory": directory})
+            assert answer.status == status and why in answer.json()["detail"], answer.text
+        assert daemon.admin("GET", "/v1/export").status == 200
+
+
+def a_limit_on_the_size_of_files_is_a_full_disk():
+    dice = random.Random(1)
+    with Daemon(history_commit_ms=20) as daemon, connect(daemon, 0) as client:
+        upgrade(client, 1)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (400 * 1024, resource.RLIM_INFINITY))
+        while daemon.counter("history_commit_failures_total") == 0:
+            client.sendall(b"".join(frame(b'{"type":"location","lat":%.7f,"lon":%.7f}' % (
+                dice.uniform(-80, 80), dice.uniform(-179, 179))) for _ in range(2000)))
+        daemon.wait_for_counter('alert_history_failing{level="high"}', 1)
+        with connect(daemon, 0) as other:
+            upgrade(other, 2)
+        # There is room again.
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        wait_until_at_most(daemon, "history_pending", 0)
+        assert daemon.counter("history_dropped_total") == 0
+        assert daemon.admin("GET", "/v1/users/1/history").text.count("\n") == daemon.counter("history_locations_total")
 
 
 run(a_port_belongs_to_one_daemon,
-    a_client_that_vanishes_leaves_no_session)
+    a_client_that_vanishes_leaves_no_session,
+    one_user_has_so_many_sessions_and_no_alert_tells_of_more,
+    frames_that_come_with_the_upgrade_are_heard_on_any_core,
+    a_backup_that_cannot_be_says_why,
+    a_limit_on_the_size_of_files_is_a_full_disk)
