@@ -81,6 +81,10 @@ def what_cannot_begin_says_why():
             process = bench(daemon, "walk", *options)
             out, err = process.communicate(timeout=LIMIT_S)
             assert process.returncode == status and text in err, f"{process.returncode}: {out}{err}"
+        with open(os.path.join(daemon.folder, "other"), "w", encoding="ascii") as file:
+            file.write("a secret that this daemon does not know of")
+        found = report(daemon, "walk", "--no-setup", "--users", "3", "--token-key", file.name, status=1)
+        assert found["findings"]["lost"] == 3 and found["cut_off"] and found["checks"] == 0, found
 
 
 def recorded_check_ins_are_told_as_brute_force_says():

@@ -517,12 +517,15 @@ static void right_pushes_are_found_right(void **state)
 	(void)state;
 	struct town *town = town_open();
 	moves(town, ANN, 0);
+	town->now_us += MERGE_WINDOW_US;
 	moves(town, BOB, 0.01);
 	assert_int_equal(hears(town, ANN, BOB), VERDICT_RIGHT);
 	assert_int_equal(last_cause, PUSH_MOVED);
+	moves(town, ANN, 0.005);
 	moves(town, BOB, 0.02);
 	assert_int_equal(hears(town, ANN, BOB), VERDICT_RIGHT);
 	assert_int_equal(last_cause, PUSH_MOVED);
+	moves(town, ANN, 0);
 	moves(town, CEM, 0.09);
 	moves(town, ANN, 0.03);
 	assert_int_equal(hears(town, ANN, CEM), VERDICT_RIGHT);

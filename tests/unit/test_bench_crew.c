@@ -123,7 +123,7 @@ static void a_right_conversation_has_no_findings(void **state)
 	assert_int_equal(stage->crew.asking, 1);
 	hears(stage, "{\"type\":\"nearby\",\"friends\":[" BOB_AT_0 "],\"total\":1,\"next\":null}");
 	assert_int_equal(stage->crew.asking, 0);
-	assert_int_equal(stage->crew.tally->moved, 1);
+	assert_int_equal(stage->crew.tally->entered, 1);
 	assert_int_equal(stage->crew.tally->check.pairs, 1);
 	assert_int_equal(stage->crew.tally->check.listed, 1);
 	hears(stage, "{\"type\":\"news\",\"of\":[1,2]}");

@@ -12,8 +12,6 @@
 #include "bench/setup.h"
 #include "bench/walk.h"
 
-#include "base/check.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -210,8 +210,11 @@ static enum verdict judge_push(const struct world *world, uint32_t viewer, struc
 		*cause = PUSH_REFRESHED;
 		if (!view->is_paged && view->own_version == own_version)
 			return VERDICT_DUPLICATE;
-	} else if (!view->is_shown && has_own && own.sent_us > sent_us) {
-		/* Coming into view: by whoever moved last. */
+	} else if (!view->is_shown && has_own && own.sent_us + MERGE_WINDOW_US > sent_us) {
+		/*
+		 * Coming into view: by whoever the server heard last. Where both moved at about the same
+		 * time that may have been the viewer, whose list it may take its time to look through.
+		 */
 		*cause = PUSH_ENTERED;
 	}
 	return VERDICT_RIGHT;

@@ -64,8 +64,8 @@ double oracle_distance_m(struct nearby_place a, struct nearby_place b);
 /* Why a friend was told: for what is measured as latency, and what is only counted. */
 enum push_cause {
 	PUSH_MOVED,	/* the friend moved: from its sending to now is a latency */
-	PUSH_ENTERED,	/* the viewer's own movement brought the friend into view */
-	PUSH_REFRESHED, /* told again after the viewer moved, as the distance is another */
+	PUSH_ENTERED,	/* the friend came into view when the viewer moved, or when both did */
+	PUSH_REFRESHED, /* told again after a page had told it, or as the viewer moved */
 	PUSH_MERGED,	/* told again: of moves in quick succession the newest place was told for each */
 	PUSH_BEFORE,	/* of a place that the server still knew from before this run */
 };

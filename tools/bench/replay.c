@@ -6,7 +6,6 @@
  */
 #include "bench/replay.h"
 
-#include "base/check.h"
 
 #include <stdlib.h>
 

@@ -30,7 +30,15 @@
 #define QUIET_MAX_US (60u * 1000000u)
 
 /* Why a phase is over. */
-enum outcome { OUTCOME_DONE, OUTCOME_TIME_IS_UP, OUTCOME_STUCK, OUTCOME_INTERRUPTED, OUTCOME_DIED };
+enum outcome {
+	OUTCOME_DONE,
+	OUTCOME_TIME_IS_UP,
+	OUTCOME_INTERRUPTED,
+	/* From here on it went wrong. */
+	OUTCOME_NOBODY,
+	OUTCOME_STUCK,
+	OUTCOME_DIED,
+};
 
 struct run {
 	struct bench *bench;
@@ -237,6 +245,8 @@ static enum outcome run_phases(struct run *run)
 {
 	enum outcome outcome = phase_run(run, PHASE_JOIN, 0);
 	bool is_over = false;
+	if (outcome == OUTCOME_DONE && run->sum.joined == 0)
+		return OUTCOME_NOBODY;
 	while (outcome == OUTCOME_DONE && !is_over) {
 		uint64_t start_us = boot_us();
 		outcome = phase_run(run, PHASE_RUN, slice_us(run));
@@ -252,6 +262,8 @@ static enum outcome run_phases(struct run *run)
 static const char *outcome_text(enum outcome outcome)
 {
 	switch (outcome) {
+	case OUTCOME_NOBODY:
+		return "no session could be opened";
 	case OUTCOME_STUCK:
 		return "nothing went on any more";
 	case OUTCOME_INTERRUPTED:
@@ -275,8 +287,7 @@ static enum run_exit run_report(struct run *run, enum outcome outcome)
 				 .run_s = (double)run->ran_us / 1e6,
 				 .checks = run->checks,
 				 .cut_off = outcome_text(outcome),
-				 .is_broken_off = outcome == OUTCOME_STUCK ||
-						  outcome == OUTCOME_DIED };
+				 .is_broken_off = outcome >= OUTCOME_NOBODY };
 	if (run->options->json)
 		report_print_json(stdout, &report);
 	else
