@@ -21,8 +21,6 @@ enum who { NOBODY, USER, SERVICE };
 #define PATH_BYTES_MAX 256
 /* Of the methods of one path. */
 #define ALLOW_BYTES_MAX 64
-/* A core that has not ended a turn for this long is stalled. */
-#define STALLED_US 2000000u
 
 struct route_row {
 	const char *method, *pattern;
@@ -262,7 +260,7 @@ void api_healthz(struct exchange *exchange, const struct net_request *request)
 	uint64_t now_us = boot_us();
 	for (uint32_t core = 0; core < shared->cores; core++) {
 		uint64_t beat_us = nearby_segment_last_beat(shared->segment, core);
-		if (beat_us + STALLED_US < now_us) {
+		if (beat_us + CORE_STALLED_US < now_us) {
 			exchange_problem(exchange, 503, "core %u has not ended a turn for %llu ms", core,
 					 (unsigned long long)((now_us - beat_us) / 1000));
 			return;

@@ -26,7 +26,9 @@
 /* Hash of users over cores is even, but not exactly: a tenth and 64 more than a core's share. */
 static uint32_t share_of_core(uint64_t total, uint32_t cores)
 {
-	uint64_t share = cores == 1 ? total : total / cores + total / cores / 10 + 64;
+	uint64_t share = total / cores + total / cores / 10 + 64;
+	if (share > total)
+		share = total;
 	return share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
 }
 

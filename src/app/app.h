@@ -39,6 +39,9 @@ struct app_shared {
 	struct store *store;
 	struct mesh *mesh;
 	atomic_bool draining;
+	/* Sessions and joins of all cores: each core adds and takes away its own, and looks at the sum when
+	 * one comes in, for sessions-max. */
+	atomic_uint session_count;
 	/* Cores whose sessions are all gone after `draining`. */
 	atomic_uint drained_cores;
 };
@@ -52,6 +55,9 @@ int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint3
 void app_shared_close_store(struct app_shared *shared);
 /* The segment stays in place, for the next start to adopt. */
 void app_shared_close(struct app_shared *shared);
+
+/* A core that has not ended a turn for this long is stalled. */
+#define CORE_STALLED_US 2000000u
 
 /* Listener numbers given to net_listen. */
 enum app_listener { LISTENER_PUBLIC, LISTENER_ADMIN, LISTENER_CONTROL };

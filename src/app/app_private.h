@@ -80,9 +80,9 @@ struct app {
 	uint64_t cpu_us;      /* of this thread at the end of the last turn */
 	uint64_t work_us;     /* smoothed time of a turn's work */
 	uint64_t interval_us; /* between two frames to one session, now */
-	/* Drain: when it began, and the next slot to be told. */
+	/* Drain: when it began, the next slot to be told, and where the slots in use end. */
 	uint64_t drain_began_us;
-	uint32_t drain_slot;
+	uint32_t drain_slot, drain_end_slot;
 	bool is_drained;
 };
 

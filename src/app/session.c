@@ -24,6 +24,8 @@
 #define FLUSH_FRAMES_MAX 4096u
 /* Sessions whose token is looked at in one tick: a million in ten seconds. */
 #define EXPIRY_SLOTS 1024u
+/* Sessions told to reconnect in one tick at most: a million in ten seconds. */
+#define DRAIN_SLOTS 1024u
 /* Bytes of one entry in JSON at most, see ENCODED_BYTES_MAX. */
 #define ENTRY_BYTES_MAX (6 * NAME_BYTES_MAX + 160)
 
@@ -99,7 +101,7 @@ void session_request(struct exchange *exchange, const struct net_request *reques
 	const char *why = refusal(app, request, &status);
 	if (why != NULL) {
 		if (status == 503)
-			counter_add(&app->counters.app[APP_COUNTER_SESSIONS_REFUSED], 1);
+			counter_add(&app->counters.app[APP_COUNTER_REFUSED_DRAIN], 1);
 		exchange_problem(exchange, status, "%s", why);
 		return;
 	}
@@ -138,7 +140,7 @@ void session_handover_failed(void *context, void *baggage)
 	struct app *app = context;
 	struct join *join = baggage;
 	check_object(join, JOIN_MAGIC);
-	counter_add(&app->counters.app[APP_COUNTER_SESSIONS_REFUSED], 1);
+	counter_add(&app->counters.app[APP_COUNTER_REFUSED_FULL], 1);
 	join_free(join);
 }
 
@@ -187,10 +189,42 @@ void session_close_joins(struct app *app)
 	}
 }
 
-static void refuse_full(struct app *app, struct conn_id conn, const char *why)
+/* Why a session is refused that got as far as its home core. */
+struct reason {
+	enum app_counter counter;
+	unsigned status;
+	const char *text;
+};
+
+static const struct reason
+	is_full = { APP_COUNTER_REFUSED_FULL, 503, "the server holds as many sessions as it can (sessions-max)" },
+	is_draining = { APP_COUNTER_REFUSED_DRAIN, 503, "the server drains: come back later" },
+	is_deleted = { APP_COUNTER_REFUSED_USER, 409, "the user was deleted just now" },
+	has_no_store = { APP_COUNTER_REFUSED_STORE, 503, "the user database does not answer: try again" },
+	has_many_devices = { APP_COUNTER_REFUSED_USER, 429, "the user has as many sessions as one may have" },
+	has_many_friends = { APP_COUNTER_REFUSED_USER, 409, "the user has more friends than friends-max" };
+
+static void refuse(struct app *app, struct conn_id conn, const struct reason *reason)
 {
-	counter_add(&app->counters.app[APP_COUNTER_SESSIONS_REFUSED], 1);
-	api_refuse(app, conn, 503, why);
+	counter_add(&app->counters.app[reason->counter], 1);
+	api_refuse(app, conn, reason->status, reason->text);
+}
+
+/* A place among sessions-max, for a join and then its session. */
+static bool take_place(struct app *app)
+{
+	if (app->join_count >= JOINS_MAX || app->session_count + app->join_count >= app->sessions_max)
+		return false;
+	atomic_uint *count = &app->shared->session_count;
+	if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) < app->config->sessions_max)
+		return true;
+	atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
+	return false;
+}
+
+static void give_place(struct app *app)
+{
+	atomic_fetch_sub_explicit(&app->shared->session_count, 1, memory_order_relaxed);
 }
 
 void session_adopted(void *context, struct conn_id conn, void *baggage)
@@ -198,8 +232,8 @@ void session_adopted(void *context, struct conn_id conn, void *baggage)
 	struct app *app = context;
 	struct join *join = baggage;
 	check_object(join, JOIN_MAGIC);
-	if (app->join_count >= JOINS_MAX || app->session_count + app->join_count >= app->sessions_max) {
-		refuse_full(app, conn, "the server holds as many sessions as it is configured for (sessions-max)");
+	if (!take_place(app)) {
+		refuse(app, conn, &is_full);
 		join_free(join);
 		return;
 	}
@@ -209,7 +243,8 @@ void session_adopted(void *context, struct conn_id conn, void *baggage)
 	if (app->joins != NULL)
 		app->joins->previous = join;
 	app->joins = join;
-	app->join_count++;
+	if (app->join_count++ == 0)
+		app->rename_count = 0;
 	join->rename_from = app->rename_count;
 	net_set_cookie(app->net, conn, cookie_of_pointer(COOKIE_JOIN, join));
 	join->request = (struct store_request){
@@ -301,18 +336,24 @@ static void open_session(struct app *app, struct join *join, struct session_id i
 	welcome(app, session, &join->request.profile);
 }
 
-/* Into the engine, or refused. What one client can bring about is no reason to alert. */
-static void enter(struct app *app, struct join *join)
+/* Into the engine, once the store has answered. NULL, or why not. */
+static const struct reason *enter(struct join *join, struct session_id *id)
 {
-	struct session_id id;
-	int error = join_engine(join, &id);
-	if (error == 0) {
-		open_session(app, join, id);
-	} else if (error == -EUSERS) {
-		counter_add(&app->counters.app[APP_COUNTER_SESSIONS_OF_ONE], 1);
-		api_refuse(app, join->conn, 429, "this user has as many sessions as one may have (64)");
-	} else {
-		refuse_full(app, join->conn, "the server has no room for another session");
+	if (atomic_load_explicit(&join->app->shared->draining, memory_order_relaxed))
+		return &is_draining;
+	if (join->is_logged_out)
+		return &is_deleted;
+	if (join->request.status != 0)
+		return &has_no_store;
+	switch (join_engine(join, id)) {
+	case 0:
+		return NULL;
+	case -EUSERS:
+		return &has_many_devices;
+	case -E2BIG:
+		return &has_many_friends;
+	default:
+		return &is_full;
 	}
 }
 
@@ -322,21 +363,34 @@ void session_loaded(struct app *app, struct store_request *request)
 	check_object(join, JOIN_MAGIC);
 	join_unlink(join);
 	if (join->conn_gone) {
+		give_place(app);
 		join_free(join);
 		return;
 	}
 	net_set_cookie(app->net, join->conn, 0);
-	if (atomic_load_explicit(&app->shared->draining, memory_order_relaxed))
-		refuse_full(app, join->conn, "the server drains: come back later");
-	else if (join->is_logged_out)
-		refuse_full(app, join->conn, "the user was deleted just now");
-	else if (request->status != 0)
-		refuse_full(app, join->conn, "the user database does not answer; try again");
-	else
-		enter(app, join);
+	struct session_id id;
+	const struct reason *reason = enter(join, &id);
+	if (reason == NULL) {
+		open_session(app, join, id);
+	} else {
+		give_place(app);
+		refuse(app, join->conn, reason);
+	}
 	join_free(join);
-	if (app->join_count == 0)
-		app->rename_count = 0;
+}
+
+/* The handshake lasts until the welcome: who waited for the store too long is told so. The join stays
+ * until the store gives back its request. */
+static void expire_joins(struct app *app, uint64_t now_us)
+{
+	uint64_t timeout_us = (uint64_t)app->config->handshake_timeout_s * 1000000u;
+	for (struct join *join = app->joins; join != NULL; join = join->next) {
+		if (join->conn_gone || elapsed_us(join->began_us, now_us) <= timeout_us)
+			continue;
+		join->conn_gone = true;
+		net_set_cookie(app->net, join->conn, 0);
+		refuse(app, join->conn, &has_no_store);
+	}
 }
 
 /* ---- leaving ---------------------------------------------------------------------------------- */
@@ -349,6 +403,7 @@ static void close_session(struct app *app, struct session *session)
 	check(engine_step(app->engine, &event, &out) == 0);
 	session->is_open = false;
 	app->session_count--;
+	give_place(app);
 }
 
 void session_shut(struct app *app, struct session *session, unsigned code, const char *text,
@@ -572,22 +627,35 @@ static void send_away(struct app *app, struct session *session)
 		session_shut(app, session, 1012, "the server restarts: reconnect", CLOSE_DRAINED);
 }
 
-/* Sessions are told in order of their slots, evenly over drain-time. */
+static void drain_begin(struct app *app, uint64_t now_us)
+{
+	app->drain_began_us = now_us;
+	net_listen_stop(app->net, LISTENER_PUBLIC);
+	/* Nobody joins any more, so slots above the last one in use stay empty. */
+	app->drain_end_slot = app->sessions_max;
+	while (app->drain_end_slot > 0 && !app->sessions[app->drain_end_slot - 1].is_open)
+		app->drain_end_slot--;
+}
+
+/* Sessions are told in order of their slots, evenly over drain-time, the first at once. */
 static void drain(struct app *app, uint64_t now_us)
 {
-	if (app->drain_began_us == 0) {
-		app->drain_began_us = now_us;
-		net_listen_stop(app->net, LISTENER_PUBLIC);
-	}
+	if (app->drain_began_us == 0)
+		drain_begin(app, now_us);
 	uint64_t whole_us = (uint64_t)app->config->drain_time_s * 1000000u;
 	uint64_t spent_us = now_us - app->drain_began_us;
-	uint64_t due = spent_us >= whole_us ? app->sessions_max
-					    : app->sessions_max * spent_us / whole_us;
+	uint64_t due = spent_us >= whole_us ? app->drain_end_slot
+					    : 1 + app->drain_end_slot * spent_us / whole_us;
+	if (due > app->drain_end_slot)
+		due = app->drain_end_slot;
+	if (due > app->drain_slot + DRAIN_SLOTS)
+		due = app->drain_slot + DRAIN_SLOTS;
 	for (; app->drain_slot < due; app->drain_slot++)
 		if (app->sessions[app->drain_slot].is_open)
 			send_away(app, &app->sessions[app->drain_slot]);
-	if (!app->is_drained && app->drain_slot == app->sessions_max && app->session_count == 0 &&
-	    app->join_count == 0) {
+	/* A WebSocket is open until its close handshake has ended. */
+	if (!app->is_drained && app->drain_slot == app->drain_end_slot && app->session_count == 0 &&
+	    app->join_count == 0 && counter_get(&app->counters.net[NET_COUNTER_WEBSOCKETS]) == 0) {
 		app->is_drained = true;
 		atomic_fetch_add_explicit(&app->shared->drained_cores, 1, memory_order_release);
 	}
@@ -596,6 +664,7 @@ static void drain(struct app *app, uint64_t now_us)
 void session_tick(struct app *app, uint64_t now_us)
 {
 	expire_tokens(app);
+	expire_joins(app, now_us);
 	if (atomic_load_explicit(&app->shared->draining, memory_order_relaxed))
 		drain(app, now_us);
 }

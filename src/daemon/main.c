@@ -181,8 +181,8 @@ static void live_switch(struct daemon *daemon, struct app_live *fresh)
 	live_free(&daemon->previous);
 	daemon->previous = daemon->live;
 	daemon->live = fresh;
-	daemon->replaced_us = boot_us();
 	atomic_store_explicit(&daemon->shared.live, fresh, memory_order_release);
+	daemon->replaced_us = boot_us();
 	log_notice("reload: done");
 	if (waiting[0] != '\0')
 		log_warning("reload: waiting for a restart: %s", waiting);

@@ -1,8 +1,8 @@
 /*
- * Owns: see the header.
- * Invariant: see the header.
+ * Owns: which counter raises which alert, and for how long.
+ * Invariant: each alert of alerts.tbl is judged at every look, and can end.
  * Thread: main.
- * Does not know: see the header.
+ * Does not know: who writes the counters.
  */
 #include "daemon/watch.h"
 
@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-/* A core that has not ended a turn for this long is stalled. */
-#define STALLED_US 2000000u
 /* An alert on something that happens holds for this long after the last time. */
 #define HOLD_US (60u * 1000000u)
 
@@ -58,10 +56,25 @@ static void set_while_growing(struct watch *watch, enum alert alert, uint32_t ro
 	set(watch, alert, now_us < watch->hold_until_us[alert]);
 }
 
+/* The writer of the history tries until it succeeds: a failure holds until the next commit. */
+static void set_while_failing(struct watch *watch)
+{
+	const struct nearby_segment *segment = watch->shared->segment;
+	uint64_t failed = nearby_segment_read(segment, counters_store_row(STORE_COUNTER_HISTORY_FAILED), 0);
+	uint64_t commits = nearby_segment_read(segment, counters_store_row(STORE_COUNTER_HISTORY_COMMITS), 0);
+	bool holds = counter_get(&watch->alerts[ALERT_HISTORY_FAILING]) != 0;
+	if (failed != watch->before[ALERT_HISTORY_FAILING])
+		set(watch, ALERT_HISTORY_FAILING, true);
+	else if (holds && commits != watch->commits)
+		set(watch, ALERT_HISTORY_FAILING, false);
+	watch->before[ALERT_HISTORY_FAILING] = failed;
+	watch->commits = commits;
+}
+
 static bool all_cores_beat(const struct app_shared *shared, uint64_t now_us)
 {
 	for (uint32_t core = 0; core < shared->cores; core++)
-		if (nearby_segment_last_beat(shared->segment, core) + STALLED_US < now_us)
+		if (nearby_segment_last_beat(shared->segment, core) + CORE_STALLED_US < now_us)
 			return false;
 	return true;
 }
@@ -71,9 +84,9 @@ bool watch_look(struct watch *watch, uint64_t now_us)
 	bool beat = all_cores_beat(watch->shared, now_us);
 	set(watch, ALERT_CORE_STALLED, !beat);
 	set_while_growing(watch, ALERT_HISTORY_LOST, counters_store_row(STORE_COUNTER_HISTORY_DROPPED), now_us);
-	set_while_growing(watch, ALERT_HISTORY_FAILING, counters_store_row(STORE_COUNTER_HISTORY_FAILED), now_us);
+	set_while_failing(watch);
 	set_while_growing(watch, ALERT_TABLE_FULL, counters_engine_row(ENGINE_COUNTER_LOCATIONS_FULL), now_us);
-	set_while_growing(watch, ALERT_SESSIONS_FULL, counters_app_row(APP_COUNTER_SESSIONS_REFUSED), now_us);
+	set_while_growing(watch, ALERT_SESSIONS_FULL, counters_app_row(APP_COUNTER_REFUSED_FULL), now_us);
 	set_while_growing(watch, ALERT_MESH_BEHIND, counters_engine_row(ENGINE_COUNTER_RESCANS), now_us);
 	set(watch, ALERT_DRAINING, atomic_load_explicit(&watch->shared->draining, memory_order_relaxed));
 	return beat;

@@ -15,6 +15,7 @@ struct watch {
 	/* Counters at the last look: an alert on a counter holds while it grows. */
 	uint64_t before[ALERT_COUNT];
 	uint64_t hold_until_us[ALERT_COUNT];
+	uint64_t commits; /* of the history, at the last look */
 };
 
 /* `block` is the main thread's block of counters. */

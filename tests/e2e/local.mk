@@ -9,6 +9,7 @@ e2e_tests = \
 	tests/e2e/test_http.py \
 	tests/e2e/test_man_examples.py \
 	tests/e2e/test_nearbyctl.py \
+	tests/e2e/test_operations.py \
 	tests/e2e/test_sessions.py
 TESTS += $(e2e_tests)
 EXTRA_DIST += $(e2e_tests) tests/e2e/daemon.py \
@@ -18,3 +19,8 @@ EXTRA_DIST += $(e2e_tests) tests/e2e/daemon.py \
 check_PROGRAMS += tests/e2e/store_check
 tests_e2e_store_check_SOURCES = tests/e2e/store_check.c
 tests_e2e_store_check_LDADD = libstore.la libbase.la
+
+# Holds the write lock of users.mdb, as a stuck disk would.
+check_PROGRAMS += tests/e2e/hold_users
+tests_e2e_hold_users_SOURCES = tests/e2e/hold_users.c
+tests_e2e_hold_users_LDADD = $(LMDB_LIBS)
