@@ -68,9 +68,11 @@ struct net_text path_decode(struct net_text path, char *memory, size_t bytes)
 
 struct net_text query_value(struct net_text query, const char *name, char *memory, size_t bytes)
 {
+	if (query.bytes == NULL)
+		return (struct net_text){ NULL, 0 };
 	size_t name_length = strlen(name);
 	const char *at = query.bytes, *end = query.bytes + query.length;
-	while (at != NULL && at < end) {
+	while (at < end) {
 		const char *next = memchr(at, '&', (size_t)(end - at));
 		const char *stop = next != NULL ? next : end;
 		if ((size_t)(stop - at) > name_length && memcmp(at, name, name_length) == 0 &&
