@@ -7,8 +7,8 @@ libbench_la_SOURCES = \
 	tools/bench/cast.c tools/bench/cast.h \
 	tools/bench/control.c tools/bench/control.h \
 	tools/bench/crew.c tools/bench/crew.h \
-	tools/bench/exits.tbl \
 	tools/bench/dataset.c tools/bench/dataset.h \
+	tools/bench/exits.tbl \
 	tools/bench/fleet.c tools/bench/fleet.h \
 	tools/bench/frame.c tools/bench/frame.h \
 	tools/bench/latency.c tools/bench/latency.h \

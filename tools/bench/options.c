@@ -33,17 +33,23 @@ static const struct {
 
 static void usage_print(FILE *file)
 {
-	fprintf(file, "usage: nearby-bench replay --locations FILE (--edges FILE | --map FILE) "
-		      "[OPTION...]\n"
-		      "       nearby-bench walk [OPTION...]\n\n"
-		      "Drives real sessions of a running nearbyd and checks every push against "
-		      "brute force.\nR: for replay, W: for walk. nearby-bench(1) has more.\n\n");
+	fputs("usage: nearby-bench replay --locations FILE (--edges FILE | --map FILE) "
+	      "[OPTION...]\n"
+	      "       nearby-bench walk [OPTION...]\n",
+	      file);
+}
+
+static void help_print(void)
+{
+	usage_print(stdout);
+	puts("\nDrives real sessions of a running nearbyd and checks every push against brute "
+	     "force.\nR: for replay, W: for walk. nearby-bench(1) has more.\n");
 	for (unsigned i = 0; i < OPTION_COUNT; i++) {
 		char head[64];
 		const char *argument = OPTIONS[i].argument == NULL ? "" : OPTIONS[i].argument;
 		snprintf(head, sizeof(head), "--%s%s%s", OPTIONS[i].text,
 			 *argument == 0 || *argument == '[' ? "" : " ", argument);
-		fprintf(file, "  %-22s %-2s  %s\n", head, OPTIONS[i].commands, OPTIONS[i].help);
+		printf("  %-22s %-2s  %s\n", head, OPTIONS[i].commands, OPTIONS[i].help);
 	}
 }
 
@@ -191,7 +197,7 @@ static int option_take(struct options *options, enum option_name name, const cha
 		options->json = true;
 		return 0;
 	case OPTION_HELP:
-		usage_print(stdout);
+		help_print();
 		return 1;
 	case OPTION_COUNT:
 		break;
@@ -284,7 +290,7 @@ int options_parse(struct options *options, int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 	if (strcmp(command, "--help") == 0) {
-		usage_print(stdout);
+		help_print();
 		return 1;
 	}
 	if (strcmp(command, "replay") != 0 && strcmp(command, "walk") != 0) {
