@@ -201,9 +201,11 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 		refuse_unknown(app, conn, methods);
 		return;
 	}
-	struct exchange *exchange = exchange_begin(app, conn, route);
+	bool is_full = app->exchange_count >= EXCHANGES_MAX && rows[route].who != NOBODY;
+	struct exchange *exchange = is_full ? NULL : exchange_begin(app, conn, route);
 	if (exchange == NULL) {
-		api_refuse(app, conn, 503, "no memory for another request");
+		counter_add(&app->counters.app[APP_COUNTER_REQUESTS_REFUSED], 1);
+		api_refuse(app, conn, 503, "too many requests wait for the databases: try again");
 		return;
 	}
 	struct token token = { 0 };

@@ -202,7 +202,7 @@ static void keep_waiting(struct app *app, struct store_request *request)
 	if (app->waiting_count == app->waiting_capacity) {
 		app->waiting_capacity = app->waiting_capacity == 0 ? 64 : 2 * app->waiting_capacity;
 		app->waiting = realloc(app->waiting, app->waiting_capacity * sizeof(*app->waiting));
-		/* Bounded by the connections, so this is some KiB; without it nothing can go on. */
+		/* Bounded by EXCHANGES_MAX and JOINS_MAX; without it nothing can go on. */
 		check(app->waiting != NULL);
 	}
 	app->waiting[app->waiting_count++] = request;

@@ -27,6 +27,10 @@
 /* Joins that wait for the store on this core; over it 503. The store's rings hold 1,024 a client. */
 #define JOINS_MAX 4096u
 
+/* Requests under way on this core; over it 503, save for those that ask for no token. While the store is
+ * stuck they stay although their clients have gone, so connections do not bound them. */
+#define EXCHANGES_MAX 4096u
+
 struct exchange;
 struct join;
 struct control;
@@ -67,6 +71,7 @@ struct app {
 	uint32_t session_count;
 	uint32_t sweep_slot; /* next session whose token is looked at */
 	struct exchange *exchanges; /* all that are not over */
+	uint32_t exchange_count;
 	/* Joins that wait for the store, and submits that found its ring full. */
 	struct join *joins;
 	uint32_t join_count;

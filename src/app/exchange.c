@@ -93,6 +93,7 @@ struct exchange *exchange_begin(struct app *app, struct conn_id conn, enum route
 	if (app->exchanges != NULL)
 		app->exchanges->previous = exchange;
 	app->exchanges = exchange;
+	app->exchange_count++;
 	net_set_cookie(app->net, conn, cookie_of_pointer(COOKIE_EXCHANGE, exchange));
 	return exchange;
 }
@@ -105,6 +106,7 @@ static void exchange_unlink(struct exchange *exchange)
 		exchange->app->exchanges = exchange->next;
 	if (exchange->next != NULL)
 		exchange->next->previous = exchange->previous;
+	exchange->app->exchange_count--;
 }
 
 /* Lets go of the connection, and frees when nothing is in flight. */

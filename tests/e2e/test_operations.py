@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import resource
+import socket
 import subprocess
 import time
 
@@ -98,24 +99,55 @@ async def a_history_that_cannot_grow_raises_an_alert_until_it_can():
             assert alert(daemon, "history_lost", "critical") == 0
 
 
+@contextlib.contextmanager
+def held_users(daemon):
+    """The user database takes no change until the function that this gives is called."""
+    users = os.path.join(daemon.folder, "data", "users.mdb")
+    with subprocess.Popen([program("tests/e2e/hold_users"), users], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+
+        def let_go():
+            holder.stdin.close()
+            holder.wait()
+        yield let_go
+
+
 async def a_store_that_is_stuck_keeps_nobody_waiting():
     with Daemon(handshake_timeout_s=1) as daemon:
         async with daemon.session(1) as ann:
-            users = os.path.join(daemon.folder, "data", "users.mdb")
-            with subprocess.Popen([program("tests/e2e/hold_users"), users], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE) as holder:
-                assert holder.stdout.readline() == b"held\n"
+            with held_users(daemon) as let_go:
                 put = asyncio.get_running_loop().run_in_executor(
                     None, daemon.admin, "PUT", "/v1/users/2/friends/1")
                 assert (await refusal(daemon, 3))[0] == 503
                 assert daemon.counter("sessions_refused_store_total") == 1
                 # Who is in is served all the while.
                 await ann.begin(*HERE)
-                holder.stdin.close()
-                holder.wait()
+                let_go()
                 assert (await put).status == 204
             async with daemon.session(3):
                 pass
+
+
+def send_and_leave(daemon, user):
+    with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+        client.sendall(f"GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token(user)}\r\n\r\n".encode())
+
+
+def requests_that_wait_for_a_stuck_store_are_bounded():
+    with Daemon(cores=1) as daemon, held_users(daemon) as let_go:
+        # The store gets stuck with the first, which would make a user.
+        for user in range(2, 5000):
+            send_and_leave(daemon, user)
+            if user % 512 == 0 and daemon.counter("http_requests_refused_total"):
+                break
+        daemon.wait_for_counter("http_requests_refused_total", 1)
+        refused = daemon.request("GET", "/v1/me", user=1)
+        assert refused.status == 503 and int(refused.headers["retry-after"]) > 0
+        assert daemon.request("GET", "/healthz").status == 200
+        let_go()
+        while daemon.request("GET", "/v1/me", user=1).status != 200:
+            pass
 
 
 async def a_drain_spreads_the_sessions_over_its_time():
@@ -193,6 +225,7 @@ if __name__ == "__main__":
         a_full_table_is_told_and_raises_an_alert,
         a_history_that_cannot_grow_raises_an_alert_until_it_can,
         a_store_that_is_stuck_keeps_nobody_waiting,
+        requests_that_wait_for_a_stuck_store_are_bounded,
         a_drain_spreads_the_sessions_over_its_time,
         what_was_counted_is_forgotten_by_the_next_start,
         an_admin_interface_may_have_several_addresses,
