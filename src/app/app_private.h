@@ -22,6 +22,9 @@
 /* What a client may do wrong in ERROR_WINDOW_US before its session is closed with 1008. */
 #define ERRORS_MAX	20u
 #define ERROR_WINDOW_US (60u * 1000000u)
+/* What a silent client may catch up with at once, in time at its allowed rate: a session that begins
+ * by muting some hundred friends is no flood. */
+#define MESSAGES_BURST_US (30u * 1000000u)
 /* A request body that is gathered before it is used; imports stream and have no such bound. */
 #define BODY_BYTES_MAX 8192u
 /* Joins that wait for the store on this core; over it 503. The store's rings hold 1,024 a client. */
@@ -45,6 +48,7 @@ struct session {
 	struct user_id user;
 	int64_t expires_s; /* of the token, seconds since 1970 */
 	uint64_t error_window_us;
+	uint64_t messages_until_us; /* what was heard fills the allowed rate up to here */
 };
 
 /* Control messages to one core that did not fit into its ring. */

@@ -592,12 +592,28 @@ static void handle(struct app *app, struct session *session, const struct client
 	step(app, session, &event);
 }
 
+/* Whether one more message is within messages-per-s; then it is counted. */
+static bool is_in_time(const struct app *app, struct session *session)
+{
+	uint64_t rate = app->config->messages_per_s, now_us = boot_us();
+	if (rate == 0)
+		return true;
+	if (session->messages_until_us + MESSAGES_BURST_US < now_us)
+		session->messages_until_us = now_us - MESSAGES_BURST_US;
+	if (session->messages_until_us > now_us)
+		return false;
+	session->messages_until_us += 1000000u / rate;
+	return true;
+}
+
 void session_message(struct app *app, struct session *session, const void *text, size_t length)
 {
 	check(session->is_open);
 	struct client_msg msg;
 	struct decode_error error;
-	if (json_decode(app->decoder, text, length, &msg, &error))
+	if (!is_in_time(app, session))
+		answer_error(app, session, ERROR_TOO_FAST, "more messages than this server hears from one session");
+	else if (json_decode(app->decoder, text, length, &msg, &error))
 		handle(app, session, &msg);
 	else
 		answer_error(app, session, error.code, error.message);

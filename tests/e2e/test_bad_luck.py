@@ -92,6 +92,23 @@ def frames_that_come_with_the_upgrade_are_heard_on_any_core():
         assert daemon.counter("handovers_total") > 0
 
 
+async def a_client_that_floods_is_told_closed_and_alone():
+    with Daemon(messages_per_s=1) as daemon:
+        daemon.befriend((1, 2))
+        async with daemon.session(1) as ann, daemon.session(2) as bob:
+            await bob.begin(37.7, -122.4)
+            for step in range(29):
+                await ann.locate(37.7 + step / 1e6, -122.4)
+            await ann.expect("nearby")
+            # Half a minute's worth was heard; what the flood itself takes may bring one or two more.
+            for _ in range(60):
+                await ann.locate(37.71, -122.4)
+            for _ in range(21):
+                assert (await ann.expect("error", skipping=["update"]))["code"] == "too_fast"
+            assert await ann.closed() == 1008
+            await bob.ask(limit=1)
+
+
 def a_backup_that_cannot_be_says_why():
     with Daemon() as daemon:
         for directory, status, why in (("/proc/nothing", 422, "No such file"), ("/dev/null/x", 422, "Not a directory"),
@@ -124,5 +141,6 @@ run(a_port_belongs_to_one_daemon,
     a_client_that_vanishes_leaves_no_session,
     one_user_has_so_many_sessions_and_no_alert_tells_of_more,
     frames_that_come_with_the_upgrade_are_heard_on_any_core,
+    a_client_that_floods_is_told_closed_and_alone,
     a_backup_that_cannot_be_says_why,
     a_limit_on_the_size_of_files_is_a_full_disk)

@@ -74,6 +74,7 @@ static void the_defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(config.ttl_s, 600);
 	assert_int_equal(config.push_interval_ms, 0);
 	assert_int_equal(config.push_interval_max_ms, 1000);
+	assert_int_equal(config.messages_per_s, 20);
 	assert_int_equal(config.allowed_origins.count, 0);
 	assert_string_equal(config.token_key, "");
 }
