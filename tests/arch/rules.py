@@ -23,9 +23,10 @@ LAYERS = {
 ENGINE_FORBIDDEN = re.compile(
     r'^\s*#\s*include\s+(<(pthread|threads|time|unistd|stdio|sys/\w+|netinet/\w+)\.h>'
     r'|"base/(clock|log|ring)\.h"|"proto/codec\.h")', re.M)
-# Foreign libraries: each header is included by one file of a program or library.
-FOREIGN = ("liburing.h", "ck_ring.h", "lmdb.h", "wslay/wslay.h", "http_parser.h", "jansson.h",
-           "cjose/cjose.h", "openssl/evp.h", "openssl/sha.h", "curl/curl.h")
+# Foreign libraries, as their headers begin: one file of the programs includes all that it needs.
+FOREIGN = ("liburing", "ck_", "lmdb.h", "wslay/", "http_parser.h", "jansson", "cjose/", "openssl/", "curl/")
+# Folders of libc's and the kernel's headers; one in any other folder is a foreign library's.
+SYSTEM_FOLDERS = ("sys/", "netinet/", "arpa/", "linux/", "sanitizer/")
 DOMAIN_WORDS = re.compile(r"(?<![a-z])(friend|radius|ttl)s?(?![a-z])", re.I)
 # Files of src/net and src/daemon that may all the same, and why: none.
 DOMAIN_WORDS_ALLOWED = {}
@@ -131,11 +132,18 @@ def only_the_gate_reads_locations(root):
 def each_foreign_library_has_one_includer(root):
     found = []
     sources = [p for p in files(root, CODE) if not p.startswith("tests/")]
-    for header in FOREIGN:
-        include = re.compile(r"^\s*#\s*include\s+<%s>" % re.escape(header), re.M)
+    for library in FOREIGN:
+        include = re.compile(r"^\s*#\s*include\s+<%s" % re.escape(library), re.M)
         includers = [p for p in sources if include.search(text(root, p))]
-        found += [f"{p}: {header} is included by {includers[0]} already" for p in includers[1:]]
+        found += [f"{p}: {library} is included by {includers[0]} already" for p in includers[1:]]
     return found
+
+
+def each_foreign_library_is_named_here(root):
+    return [f"{path}:{line_of(text(root, path), m.start(1))}: {m.group(1)} is of no library in FOREIGN"
+            for path in files(root, CODE) if not path.startswith("tests/")
+            for m in re.finditer(r"^\s*#\s*include\s+<([^>]+/[^>]+)>", text(root, path), re.M)
+            if not m.group(1).startswith(FOREIGN + SYSTEM_FOLDERS)]
 
 
 def public_headers(root):
@@ -209,6 +217,7 @@ RULES = (
     the_engine_has_no_clock_thread_or_socket,
     only_the_gate_reads_locations,
     each_foreign_library_has_one_includer,
+    each_foreign_library_is_named_here,
     every_public_function_has_a_comment,
     every_source_file_begins_with_its_four_lines,
     configure_stays_short,
