@@ -1,6 +1,6 @@
 /*
  * Owns: the sources of the parameters, and which of them overrides which.
- * Invariant: see the header.
+ * Invariant: a load gives a whole config, or one error and nothing that could be used.
  * Thread: the caller's, no state.
  * Does not know: what a value may be (parameter.h), what the parameters do.
  */

@@ -1,8 +1,8 @@
 /*
- * Owns: see the header.
- * Invariant: see the header.
+ * Owns: the two forms of a line: a pair with a tab, a user as JSON.
+ * Invariant: the first thing that is wrong with a line is its reason.
  * Thread: the caller's.
- * Does not know: see the header.
+ * Does not know: the store; which users there are.
  */
 #include "app/import_line.h"
 

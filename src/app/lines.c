@@ -1,8 +1,8 @@
 /*
- * Owns: see the header.
+ * Owns: where in a stream a line ends.
  * Invariant: `kept` never passes LINE_BYTES_MAX_IMPORT.
  * Thread: the caller's.
- * Does not know: see the header.
+ * Does not know: what a line says, where the bytes come from.
  */
 #include "app/lines.h"
 

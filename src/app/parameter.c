@@ -1,8 +1,8 @@
 /*
- * Owns: see the header.
- * Invariant: see the header.
+ * Owns: how each kind of parameter is read, judged and written.
+ * Invariant: what is written is read back as the same value.
  * Thread: any, no state.
- * Does not know: see the header.
+ * Does not know: which parameters there are, where a text comes from.
  */
 #include "app/parameter.h"
 

@@ -1,8 +1,8 @@
 /*
- * Owns: see the header.
- * Invariant: see the header.
+ * Owns: the reading of `name` and `picture` from JSON.
+ * Invariant: never more bytes than the store's profile holds.
  * Thread: the reader's.
- * Does not know: see the header.
+ * Does not know: whether a body or a line of an import is read.
  */
 #include "app/profile.h"
 

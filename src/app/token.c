@@ -1,9 +1,9 @@
 /*
  * Owns: the only use of cjose.
- * Invariant: see the header. The token's own words are read (header, then claims) by a reader that
+ * Invariant: the token's own words are read (header, then claims) by a reader that
  *   refuses a field that stands twice; cjose checks the signature and nothing else.
- * Thread: see the header; cjose reads a key without changing it.
- * Does not know: see the header.
+ * Thread: any; cjose reads a key without changing it.
+ * Does not know: HTTP, sessions, what the user may do.
  */
 #include "app/token.h"
 

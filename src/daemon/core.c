@@ -1,8 +1,9 @@
 /*
- * Owns: see the header.
- * Invariant: no core is handed a connection before all networks are linked.
- * Thread: see the header.
- * Does not know: see the header.
+ * Owns: the order in which the cores open, link, halt and close, by barriers.
+ * Invariant: no core is handed a connection before all networks are linked, and none is closed while
+ *   another core, or the store, may still ring it.
+ * Thread: run() and what it calls on the core's own thread, the rest on main.
+ * Does not know: what a turn does; signals.
  */
 #include "daemon/core.h"
 

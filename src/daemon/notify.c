@@ -1,8 +1,8 @@
 /*
- * Owns: see the header.
- * Invariant: see the header.
+ * Owns: one datagram to systemd for each state.
+ * Invariant: without a supervisor, or when it does not listen, nothing happens.
  * Thread: main.
- * Does not know: see the header.
+ * Does not know: what the states mean to systemd.
  */
 #include "daemon/notify.h"
 
