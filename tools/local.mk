@@ -8,11 +8,12 @@ tools/nearbyd.service: $(srcdir)/tools/nearbyd.service.in Makefile
 	$(AM_V_GEN)$(SED) -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' \
 		$(srcdir)/tools/nearbyd.service.in >$@.tmp && mv $@.tmp $@
 
-# The tests of what threads share; tools/test runs them under ThreadSanitizer. The simulation and
-# the engine are left out: they have one thread by design.
+# The tests of what threads share, and of the whole daemon; tools/test runs them under
+# ThreadSanitizer. The simulation and the engine are left out: they have one thread by design.
 thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm% tests/unit/test_segment% \
-	tests/unit/test_store% tests/unit/test_mesh%, $(TESTS))
-check-threads: $(thread_tests)
+	tests/unit/test_store% tests/unit/test_mesh% tests/unit/test_token% \
+	tests/e2e/test_sessions.py tests/e2e/test_http.py, $(TESTS))
+check-threads: $(thread_tests) nearbyd$(EXEEXT)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(thread_tests)"
 .PHONY: check-threads
 
