@@ -68,6 +68,7 @@ static void next_portion(struct exchange *exchange, struct store_request *reques
 {
 	if (request->status != 0 && !exchange->conn_gone) {
 		/* The head has left: only breaking off tells the client that it is not whole. */
+		exchange->on_room = NULL;
 		net_shut(exchange->app->net, exchange->conn, 1011, "", CLOSE_INTERNAL);
 		return;
 	}

@@ -75,9 +75,10 @@ class UnixConnection(http.client.HTTPConnection):
 class Daemon:
     """`with Daemon(cores=2) as daemon:` – options are parameters with _ for -."""
 
-    def __init__(self, folder=None, **options):
+    def __init__(self, folder=None, config=None, **options):
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="nearby-e2e-")
+        self.config = ["-c", config] if config else []
         self.options = options
         self.process = None
         self.instance = "e2e-" + os.path.basename(self.folder).replace("nearby-e2e-", "").replace("_", "-")
@@ -101,7 +102,7 @@ class Daemon:
         options.update({name.replace("_", "-"): value for name, value in self.options.items()})
         self.log = open(os.path.join(self.folder, "log"), "a", encoding="utf-8")
         self.process = subprocess.Popen(
-            [program("nearbyd")] + [f"--{name}={value}" for name, value in options.items()],
+            [program("nearbyd")] + self.config + [f"--{name}={value}" for name, value in options.items()],
             stderr=self.log, env={**clean_environment(), "NOTIFY_SOCKET": path, "RUNTIME_DIRECTORY": self.folder})
         if ready:
             self.await_ready(notify)

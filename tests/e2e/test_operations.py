@@ -7,8 +7,10 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import websockets
@@ -170,6 +172,54 @@ async def a_drain_spreads_the_sessions_over_its_time():
         assert daemon.counter("drained_sessions_total") == 8
 
 
+async def a_second_signal_ends_the_drain_at_once():
+    daemon = Daemon(drain_time_s=600, cores=1)
+    daemon.start()
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            for user in range(8):
+                await stack.enter_async_context(daemon.session(user))
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.wait_for_counter('alert_draining{level="low"}', 1)
+            # Nobody is let in any more: the port is closed.
+            try:
+                async with daemon.session(9):
+                    raise AssertionError("let in")
+            except (OSError, websockets.InvalidStatusCode):
+                pass
+            assert daemon.stop() == 0
+    finally:
+        daemon.__exit__(None, None, None)
+
+
+async def a_reload_changes_what_may_change_while_sessions_go_on():
+    with tempfile.TemporaryDirectory(prefix="nearby-e2e-") as folder:
+        file = os.path.join(folder, "nearbyd.conf")
+
+        def write(text):
+            with open(file, "w", encoding="ascii") as config:
+                config.write(text)
+        write("update-s = 7\n")
+        with Daemon(config=file) as daemon:
+            async with daemon.session(1) as ann:
+                assert ann.welcome["update_s"] == 7
+                write("update-s = 8\nallowed-origins = https://app.example.org\nsessions-max = 1\n")
+                daemon.process.send_signal(signal.SIGHUP)
+                # The next welcome is the new one, once the cores have taken it over.
+                while True:
+                    async with daemon.session(2) as bob:
+                        if bob.welcome["update_s"] == 8:
+                            break
+                await ann.begin(*HERE)
+                write("update-s = no\n")
+                daemon.process.send_signal(signal.SIGHUP)
+                for origin, status in (("https://evil.example.org", 403), ("https://app.example.org", 200)):
+                    answer = daemon.request("GET", "/v1/me", user=1, headers={"Origin": origin})
+                    assert answer.status == status, answer.text
+                async with daemon.session(2) as bob:
+                    assert bob.welcome["update_s"] == 8
+
+
 async def what_was_counted_is_forgotten_by_the_next_start():
     daemon = Daemon()
     daemon.start()
@@ -227,6 +277,8 @@ if __name__ == "__main__":
         a_store_that_is_stuck_keeps_nobody_waiting,
         requests_that_wait_for_a_stuck_store_are_bounded,
         a_drain_spreads_the_sessions_over_its_time,
+        a_second_signal_ends_the_drain_at_once,
+        a_reload_changes_what_may_change_while_sessions_go_on,
         what_was_counted_is_forgotten_by_the_next_start,
         an_admin_interface_may_have_several_addresses,
         the_log_has_no_tokens_places_or_queries)
