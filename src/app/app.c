@@ -125,7 +125,7 @@ void app_close(struct app **app)
 		return;
 	check_object(old, APP_MAGIC);
 	exchange_close_all(old);
-	session_close_joins(old);
+	join_close_all(old);
 	decoder_close(&old->decoder);
 	json_reader_close(&old->reader);
 	if (old->engine_memory != NULL)
@@ -173,8 +173,10 @@ static void on_closed(void *context, struct conn_id conn, enum close_reason reas
 		exchange->conn_gone = true;
 		if (exchange->in_flight == 0)
 			exchange_end(exchange, false);
-	} else if (cookie != 0) {
-		session_gone(app, cookie);
+	} else if (COOKIE_KIND(cookie) == COOKIE_JOIN) {
+		join_gone(COOKIE_POINTER(cookie));
+	} else if (COOKIE_KIND(cookie) == COOKIE_SESSION) {
+		session_gone(app, &app->sessions[COOKIE_SLOT(cookie)]);
 	}
 }
 
@@ -187,8 +189,8 @@ static void on_woken(void *context)
 const struct net_handler app_net_handler = {
 	.request = api_request,
 	.body = api_body,
-	.adopted = session_adopted,
-	.handover_failed = session_handover_failed,
+	.adopted = join_adopted,
+	.handover_failed = join_handover_failed,
 	.message = on_message,
 	.writable = on_writable,
 	.closed = on_closed,
@@ -228,7 +230,7 @@ static void submit_waiting(struct app *app)
 static void handle_answer(struct app *app, struct store_request *request)
 {
 	if (request->op == STORE_LOAD && COOKIE_KIND((uintptr_t)request->context) == COOKIE_JOIN) {
-		session_loaded(app, request);
+		join_loaded(app, request);
 		return;
 	}
 	struct exchange *exchange = request->context;
@@ -348,6 +350,7 @@ static void tick(struct app *app)
 	engine_step(app->engine, &event, &out);
 	if (!is_due)
 		return;
+	join_tick(app, now_us);
 	session_tick(app, now_us);
 	app->next_tick_us = now_us + TICK_US;
 }

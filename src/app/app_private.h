@@ -181,11 +181,10 @@ void api_refuse_method(struct app *app, struct conn_id conn, const char *allowed
 
 /* ---- session.c: WebSocket sessions ---------------------------------------------------------- */
 
-void session_adopted(void *context, struct conn_id conn, void *baggage);
-void session_handover_failed(void *context, void *baggage);
-void session_loaded(struct app *app, struct store_request *request);
+/* A session that is in the engine now: its slot is *fresh from here on, and the client is welcomed. */
+void session_begin(struct app *app, const struct session *fresh, const struct store_profile *profile);
 void session_message(struct app *app, struct session *session, const void *text, size_t length);
-void session_gone(struct app *app, uint64_t cookie);
+void session_gone(struct app *app, struct session *session);
 void session_writable(struct app *app, struct session *session);
 /* Sends one message; false when there was no room (the session is shut then). */
 bool session_send(struct app *app, struct session *session, const struct server_msg *msg);
@@ -197,12 +196,26 @@ void session_tick(struct app *app, uint64_t now_us);
 void session_flush(struct app *app);
 /* Ends the sessions of a user that are here, and refuses those of it that wait for the store. */
 void session_logout(struct app *app, struct user_id user);
+
+/* ---- join.c: sessions on their way ------------------------------------------------------------ */
+
+void join_adopted(void *context, struct conn_id conn, void *baggage);
+void join_handover_failed(void *context, void *baggage);
+void join_loaded(struct app *app, struct store_request *request);
+/* The connection of a join that waits for the store has ended. */
+void join_gone(struct join *join);
+/* Refuses those that have waited for the store too long. */
+void join_tick(struct app *app, uint64_t now_us);
+/* Those of this user will be refused: it is deleted. */
+void join_logout(struct app *app, struct user_id user);
+/* A session has ended: its place among sessions-max is free. */
+void join_give_place(struct app *app);
 /* Ends the joins that are left when network and store are gone. */
-void session_close_joins(struct app *app);
+void join_close_all(struct app *app);
 /* Friendship changes of `user` that arrive while its join waits for the store; true when kept. */
-bool session_join_keep(struct app *app, const struct event *event);
+bool join_keep(struct app *app, const struct event *event);
 /* A name that changed, for the joins that wait: the store's answer to them may still have the old. */
-void session_note_name(struct app *app, const struct store_user *user);
+void join_note_name(struct app *app, const struct store_user *user);
 
 /* ---- control.c: what cores tell each other beside moves -------------------------------------- */
 

@@ -40,7 +40,7 @@ static void apply_side(struct app *app, const struct control *control, struct us
 		.friendship = { .user = user,
 				.with = { with, control->names + name_offset, name_length } },
 	};
-	if (session_join_keep(app, &event) || engine_session_count(app->engine, user) == 0)
+	if (join_keep(app, &event) || engine_session_count(app->engine, user) == 0)
 		return;
 	struct engine_out out;
 	/* No room for one more subscription is counted by the engine; the next join has it. */
@@ -68,7 +68,7 @@ static void apply_names(struct app *app, const struct control *control)
 			continue;
 		event.rename = (struct friend_info){ user->user, user->profile.name, user->profile.name_length };
 		engine_step(app->engine, &event, &out);
-		session_note_name(app, user);
+		join_note_name(app, user);
 	}
 }
 

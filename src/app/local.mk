@@ -35,6 +35,7 @@ libapp_la_SOURCES = \
 	src/app/exchange.c \
 	src/app/import.c \
 	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
+	src/app/join.c \
 	src/app/lines.c src/app/lines.h \
 	src/app/metrics.c \
 	src/app/profile.c src/app/profile.h \
