@@ -1,0 +1,463 @@
+/*
+ * Owns: the benchmark of the table of locations, beside Redis doing the same.
+ * Invariant: both hold the same users and are asked for the same ones in the same order; Redis is
+ *   charged with the server's CPU time alone, the table with all that its caller spends.
+ * Thread: one.
+ * Does not know: the segment beyond nearbyshm.h.
+ *
+ * Redis gets every advantage: keys of digits alone, values of 24 bytes, a Unix socket, no disk, the
+ * best of several depths of the pipeline, and its client for nothing. The table is asked both as it
+ * is (each access finds the user by its hash) and as the engine asks it: with a hint kept from the
+ * last time, and slots asked for ahead of their use.
+ */
+#include "meter.h"
+#include "options.h"
+#include "redis.h"
+#include "report.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "nearbyshm.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TTL_S "600"
+/* Slots swept at a time, as the engine does it. */
+#define SWEEP_SLOTS 512
+/* Reads ahead of which a slot is asked for. */
+#define AHEAD 8
+/* How long Redis may take to expire: 200 x 50 ms. */
+#define EXPIRE_POLLS 200
+#define EXPIRE_POLL_NS 50000000
+/* Of all users one in so many expires in a run; Redis takes its time below one in ten. */
+#define AGED_SHARE 3
+
+static uint32_t users = 10000000, operations = 1000000, list = 100, runs = 5, has_redis = 1;
+static const char *out = "bench-results";
+
+static const struct option_row rows[] = {
+	{ "users", "locations held", &users, 1000, 400000000, NULL },
+	{ "operations", "of each kind in a run", &operations, 100, 100000000, NULL },
+	{ "list", "users that one MGET asks for", &list, 1, 1000, NULL },
+	{ "runs", "measured", &runs, 1, RUNS_MAX, NULL },
+	{ "redis", "0: leave Redis out", &has_redis, 0, 1, NULL },
+	{ "out", "directory of the report", NULL, 0, 0, &out },
+	{ 0 },
+};
+
+static const uint32_t depths[] = { 16, 64, 256, 1024 };
+
+enum {
+	WRITES,
+	READS,
+	WRITES_HINTED,
+	READS_HINTED,
+	SWEPT,
+	EXPIRED,
+	REDIS_SETS,
+	REDIS_MGETS,
+	REDIS_EXPIRED,
+	WRITE_RATIO,
+	READ_RATIO,
+	WRITE_HINTED_RATIO,
+	READ_HINTED_RATIO,
+	FIGURES
+};
+
+static const struct {
+	const char *name, *unit;
+} texts[FIGURES] = {
+	[WRITES] = { "table, write", "1/CPU-s" },
+	[READS] = { "table, read", "1/CPU-s" },
+	[WRITES_HINTED] = { "table, write with a hint", "1/CPU-s" },
+	[READS_HINTED] = { "table, read with a hint", "1/CPU-s" },
+	[SWEPT] = { "table, sweep with one in three expired", "slots/CPU-s" },
+	[EXPIRED] = { "table, expire", "1/CPU-s" },
+	[REDIS_SETS] = { "Redis, SET EX", "1/server CPU-s" },
+	[REDIS_MGETS] = { "Redis, MGET", "keys/server CPU-s" },
+	[REDIS_EXPIRED] = { "Redis, expire", "1/server CPU-s" },
+	[WRITE_RATIO] = { "write to SET EX", "ratio" },
+	[READ_RATIO] = { "read to MGET", "ratio" },
+	[WRITE_HINTED_RATIO] = { "write with a hint to SET EX", "ratio" },
+	[READ_HINTED_RATIO] = { "read with a hint to MGET", "ratio" },
+};
+
+struct bench {
+	struct nearby_segment *segment;
+	nearby_hint *hints;  /* by user */
+	struct redis *redis; /* or NULL */
+	struct meter meter;
+	struct report report;
+	uint64_t now_us;
+	uint32_t run;
+	uint64_t sum; /* of what was read, so that reading it is not left out */
+	struct figure figures[FIGURES];
+};
+
+/* User `i` of a run: each once, in an order without order. */
+static uint32_t user_at(const struct bench *bench, uint32_t i)
+{
+	uint64_t start = hash_u64(bench->run) % users;
+	return (uint32_t)((start + i * UINT64_C(2654435761)) % users);
+}
+
+static void add(struct bench *bench, int figure, double amount, double cpu_s)
+{
+	if (cpu_s > 0)
+		figure_add(&bench->figures[figure], amount / cpu_s);
+}
+
+static double cpu_since(const struct bench *bench, const struct cost *before)
+{
+	return meter_since(&bench->meter, before).cpu_s;
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+/* A location that says whose it is. */
+static struct nearby_location location_of(uint32_t user, uint64_t receipt_us)
+{
+	return (struct nearby_location){ .client_ms = user, .receipt_us = receipt_us };
+}
+
+static void open_table(struct bench *bench)
+{
+	static const struct nearby_counter_info counter = { .name = "bench_total",
+							    .help = "Not used." };
+	const char *reason = "";
+	enum nearby_segment_birth birth;
+	struct nearby_segment_config config = { .cores = 1,
+						.blocks = 1,
+						.users_max = users,
+						.counters = &counter,
+						.counter_count = 1 };
+	bench->hints = calloc(users, sizeof(*bench->hints));
+	if (bench->hints == NULL ||
+	    nearby_segment_create(&bench->segment, &config, &birth, &reason) < 0) {
+		fprintf(stderr, "no table for %u users: %s\n", users, reason);
+		exit(1);
+	}
+	for (uint32_t user = 0; user < users; user++) {
+		struct nearby_location location = location_of(user, bench->now_us);
+		check(nearby_table_put(bench->segment, user, &bench->hints[user], &location) == 0);
+	}
+}
+
+static void write_all(struct bench *bench, bool is_hinted)
+{
+	struct cost before = meter_read(&bench->meter);
+	for (uint32_t i = 0; i < operations; i++) {
+		uint32_t user = user_at(bench, i);
+		nearby_hint hint = is_hinted ? bench->hints[user] : 0;
+		struct nearby_location location = location_of(user, bench->now_us);
+		if (is_hinted && i + AHEAD < operations)
+			nearby_table_prefetch(bench->segment,
+					      bench->hints[user_at(bench, i + AHEAD)]);
+		check(nearby_table_put(bench->segment, user, &hint, &location) == 0);
+	}
+	add(bench, is_hinted ? WRITES_HINTED : WRITES, operations, cpu_since(bench, &before));
+}
+
+static void read_all(struct bench *bench, bool is_hinted)
+{
+	struct cost before = meter_read(&bench->meter);
+	for (uint32_t i = 0; i < operations; i++) {
+		uint32_t user = user_at(bench, i);
+		nearby_hint hint = is_hinted ? bench->hints[user] : 0;
+		struct nearby_location location;
+		if (is_hinted && i + AHEAD < operations)
+			nearby_table_prefetch(bench->segment,
+					      bench->hints[user_at(bench, i + AHEAD)]);
+		check(nearby_table_get(bench->segment, user, &hint, &location) == 0);
+		check(location.client_ms == (int64_t)user);
+		bench->sum += location.receipt_us;
+	}
+	add(bench, is_hinted ? READS_HINTED : READS, operations, cpu_since(bench, &before));
+}
+
+static uint32_t aged_count(void)
+{
+	return users / AGED_SHARE;
+}
+
+/* Some were received too long ago. */
+static void age(struct bench *bench)
+{
+	for (uint32_t i = 0; i < aged_count(); i++) {
+		uint32_t user = user_at(bench, i);
+		struct nearby_location location = location_of(user, bench->now_us - 1);
+		check(nearby_table_put(bench->segment, user, &bench->hints[user], &location) == 0);
+	}
+}
+
+static uint64_t sweep_all(struct bench *bench)
+{
+	static uint64_t removed[SWEEP_SLOTS];
+	uint64_t count = 0, slots = nearby_table_partition_slots(bench->segment);
+	for (uint32_t partition = 0; partition < NEARBYSHM_PARTITIONS; partition++) {
+		uint32_t cursor = 0;
+		for (uint64_t seen = 0; seen < slots; seen += SWEEP_SLOTS) {
+			uint64_t left = slots - seen;
+			uint32_t some = left < SWEEP_SLOTS ? (uint32_t)left : SWEEP_SLOTS;
+			count += nearby_table_sweep(bench->segment, partition, &cursor, some,
+						    bench->now_us, removed);
+		}
+	}
+	return count;
+}
+
+static uint64_t count_all(const struct bench *bench)
+{
+	uint64_t count = 0;
+	for (uint32_t partition = 0; partition < NEARBYSHM_PARTITIONS; partition++)
+		count += nearby_table_count(bench->segment, partition);
+	return count;
+}
+
+static void put_back(struct bench *bench)
+{
+	for (uint32_t i = 0; i < aged_count(); i++) {
+		uint32_t user = user_at(bench, i);
+		struct nearby_location location = location_of(user, bench->now_us);
+		nearby_hint hint = 0;
+		check(nearby_table_get(bench->segment, user, &hint, &location) < 0);
+		check(nearby_table_put(bench->segment, user, &bench->hints[user], &location) == 0);
+	}
+	check(count_all(bench) == users);
+}
+
+static void expire_all(struct bench *bench)
+{
+	age(bench);
+	struct cost before = meter_read(&bench->meter);
+	uint64_t removed = sweep_all(bench);
+	double cpu_s = cpu_since(bench, &before);
+	uint64_t slots = nearby_table_partition_slots(bench->segment) * NEARBYSHM_PARTITIONS;
+	add(bench, SWEPT, (double)slots, cpu_s);
+	add(bench, EXPIRED, (double)removed, cpu_s);
+	/* What a removal shifts back is looked at again, so some slots wait for the next round. */
+	for (uint64_t more; (more = sweep_all(bench)) > 0;)
+		removed += more;
+	check(removed == aged_count() && count_all(bench) == users - removed);
+	put_back(bench);
+}
+
+/* ---- Redis ----------------------------------------------------------------------------------- */
+
+static void put_text(struct redis *redis, const char *text)
+{
+	redis_word(redis, text, (uint32_t)strlen(text));
+}
+
+static void put_user(struct redis *redis, uint32_t user)
+{
+	char digits[10];
+	uint32_t at = sizeof(digits);
+	do
+		digits[--at] = (char)('0' + user % 10);
+	while ((user /= 10) > 0);
+	redis_word(redis, digits + at, (uint32_t)sizeof(digits) - at);
+}
+
+static void put_set(struct bench *bench, uint32_t user, const char *unit, const char *ttl)
+{
+	struct nearby_location location = location_of(user, bench->now_us);
+	redis_begin(bench->redis, 5);
+	put_text(bench->redis, "SET");
+	put_user(bench->redis, user);
+	redis_word(bench->redis, &location, sizeof(location));
+	put_text(bench->redis, unit);
+	put_text(bench->redis, ttl);
+}
+
+/* `count` users of the run. */
+static void redis_set(struct bench *bench, uint32_t count, uint32_t depth, const char *unit,
+		      const char *ttl)
+{
+	struct redis_replies said = { 0 };
+	for (uint32_t i = 0; i < count; i += depth) {
+		uint32_t some = count - i < depth ? count - i : depth;
+		for (uint32_t k = 0; k < some; k++)
+			put_set(bench, user_at(bench, i + k), unit, ttl);
+		redis_finish(bench->redis, some, &said);
+	}
+	check(said.ok == count);
+}
+
+/* The first `operations` users of the run, or as many as fill whole lists. Returns how many. */
+static uint32_t redis_mget(struct bench *bench, uint32_t depth)
+{
+	struct redis_replies said = { 0 };
+	uint32_t lists = operations / list;
+	for (uint32_t i = 0; i < lists; i += depth) {
+		uint32_t some = lists - i < depth ? lists - i : depth;
+		for (uint32_t k = 0; k < some; k++) {
+			redis_begin(bench->redis, list + 1);
+			put_text(bench->redis, "MGET");
+			for (uint32_t j = 0; j < list; j++)
+				put_user(bench->redis, user_at(bench, (i + k) * list + j));
+		}
+		redis_finish(bench->redis, some, &said);
+	}
+	check(said.bulk == (uint64_t)lists * list && said.absent == 0);
+	return lists * list;
+}
+
+/* The best of all depths; of lists of users as many fewer are sent at once. */
+static void run_redis_path(struct bench *bench)
+{
+	double sets = 0, mgets = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(depths); i++) {
+		double before = redis_cpu_s(bench->redis);
+		redis_set(bench, operations, depths[i], "EX", TTL_S);
+		double between = redis_cpu_s(bench->redis);
+		uint32_t keys = redis_mget(bench, 1 + depths[i] / 16);
+		double after = redis_cpu_s(bench->redis);
+		if (between > before && operations / (between - before) > sets)
+			sets = operations / (between - before);
+		if (after > between && keys / (after - between) > mgets)
+			mgets = keys / (after - between);
+	}
+	/* In a short run the kernel's clock may not have ticked. */
+	if (sets > 0)
+		figure_add(&bench->figures[REDIS_SETS], sets);
+	if (mgets > 0)
+		figure_add(&bench->figures[REDIS_MGETS], mgets);
+}
+
+static void redis_debug(struct bench *bench, const char *is_active)
+{
+	struct redis_replies said = { 0 };
+	redis_begin(bench->redis, 3);
+	put_text(bench->redis, "DEBUG");
+	put_text(bench->redis, "SET-ACTIVE-EXPIRE");
+	put_text(bench->redis, is_active);
+	redis_finish(bench->redis, 1, &said);
+	check(said.ok == 1);
+}
+
+static int64_t redis_size(struct bench *bench)
+{
+	struct redis_replies said = { 0 };
+	redis_begin(bench->redis, 1);
+	put_text(bench->redis, "DBSIZE");
+	redis_finish(bench->redis, 1, &said);
+	return said.sum;
+}
+
+/* It expires in the background, and leaves the last for later: the wait ends when less than one in
+ * a hundred goes between two polls. Returns how many are left. */
+static int64_t wait_for_expiry(struct bench *bench, int64_t least)
+{
+	struct timespec wait = { .tv_nsec = EXPIRE_POLL_NS };
+	int64_t size = users, before;
+	int polls = 0;
+	do {
+		nanosleep(&wait, NULL);
+		before = size;
+		size = redis_size(bench);
+	} while (++polls < EXPIRE_POLLS && size > least && before - size > aged_count() / 100);
+	return size;
+}
+
+static void run_redis_expiry(struct bench *bench)
+{
+	redis_debug(bench, "0");
+	redis_set(bench, aged_count(), 256, "PX", "1");
+	double before = redis_cpu_s(bench->redis);
+	int64_t left = (int64_t)(users - aged_count());
+	redis_debug(bench, "1");
+	int64_t size = wait_for_expiry(bench, left);
+	add(bench, REDIS_EXPIRED, (double)((int64_t)users - size),
+	    redis_cpu_s(bench->redis) - before);
+	check(size >= left && size <= (int64_t)users);
+	redis_set(bench, aged_count(), 256, "EX", TTL_S);
+}
+
+static void fill_redis(struct bench *bench)
+{
+	bench->run = 0;
+	redis_set(bench, users, 256, "EX", "86400");
+	check(redis_size(bench) == (int64_t)users);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static void add_ratio(struct bench *bench, int ratio, int ours, int theirs)
+{
+	const struct figure *of = &bench->figures[theirs];
+	if (of->count > bench->figures[ratio].count)
+		figure_add(&bench->figures[ratio],
+			   bench->figures[ours].values[bench->run] / of->values[of->count - 1]);
+}
+
+static void run_once(struct bench *bench)
+{
+	write_all(bench, false);
+	read_all(bench, false);
+	write_all(bench, true);
+	read_all(bench, true);
+	expire_all(bench);
+	if (bench->redis == NULL)
+		return;
+	run_redis_path(bench);
+	run_redis_expiry(bench);
+	add_ratio(bench, WRITE_RATIO, WRITES, REDIS_SETS);
+	add_ratio(bench, READ_RATIO, READS, REDIS_MGETS);
+	add_ratio(bench, WRITE_HINTED_RATIO, WRITES_HINTED, REDIS_SETS);
+	add_ratio(bench, READ_HINTED_RATIO, READS_HINTED, REDIS_MGETS);
+}
+
+static void open_redis(struct bench *bench)
+{
+	const char *reason = "left out by --redis=0";
+	if (!has_redis || !redis_open(&bench->redis, &reason)) {
+		report_say(&bench->report, "Redis: skipped, %s", reason);
+		return;
+	}
+	report_say(&bench->report, "Redis %s on a Unix socket, nothing on disk",
+		   redis_version(bench->redis));
+	fill_redis(bench);
+}
+
+static void report_all(struct bench *bench)
+{
+	report_part(&bench->report, "table");
+	for (int i = 0; i < FIGURES; i++)
+		if (bench->figures[i].count > 0)
+			report_figure(&bench->report, "table", texts[i].name, texts[i].unit,
+				      &bench->figures[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+	options_read(rows, argc, argv);
+	if (operations > users || operations < list) {
+		fprintf(stderr, "operations are at most users, and at least one list\n");
+		return 2;
+	}
+	bench.now_us = boot_us();
+	meter_open(&bench.meter);
+	report_open(&bench.report, out, "table", argc, argv);
+	report_say(&bench.report, "%u users, %u operations of each kind a run, MGET of %u", users,
+		   operations, list);
+	open_table(&bench);
+	open_redis(&bench);
+	for (bench.run = 0; bench.run < runs; bench.run++)
+		run_once(&bench);
+	check(bench.sum > 0);
+	report_all(&bench);
+	report_close(&bench.report);
+	if (bench.redis != NULL)
+		redis_close(&bench.redis);
+	nearby_segment_close(&bench.segment);
+	free(bench.hints);
+	meter_close(&bench.meter);
+	return 0;
+}
