@@ -46,9 +46,12 @@ struct channel {
 	uint32_t next; /* in the peer's list of untold interest, or in the free list */
 	uint32_t previous;
 	uint8_t name_length;
-	bool is_live;
-	bool is_told;	/* the home core was told that we follow */
-	bool is_untold; /* is_told is not what should be: in the list of that peer */
+	bool is_live : 1;
+	bool is_told : 1;   /* the home core was told that we follow */
+	bool is_untold : 1; /* is_told is not what should be: in the list of that peer */
+	/* The user had no unexpired location, and we were not told to look since: none has come, or a
+	 * message about it is on its way. */
+	bool is_absent : 1;
 };
 
 /* Where a session's user is, packed for the filter. Without a location of its own that is the

@@ -56,6 +56,29 @@ static void prefetch_friend(const struct engine *engine, const uint32_t *items, 
 				      engine->channels[tag_key(items[at + AHEAD])].hint);
 }
 
+/*
+ * Most friends are not active, and to find that out again takes the longest of all walks through the
+ * table. Whoever becomes active is told of to all who follow, so until then it need not be asked.
+ */
+static bool is_worth_a_look(const struct engine *engine, uint32_t item)
+{
+	if (item & (TAG_MUTED | TAG_REMOVED))
+		return false;
+	return (item & TAG_KNOWN) || !engine->channels[tag_key(item)].is_absent;
+}
+
+static void evaluate_friend(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t *item)
+{
+	struct entry entry;
+	enum gone_why why;
+	bool is_seen = subscription_see(engine, now_us, slot, *item, &entry, &why);
+	if (!is_seen && why == GONE_IDLE)
+		engine->channels[tag_key(*item)].is_absent =
+			engine_is_vantage(engine, now_us, &engine->vantages[slot]);
+	if (is_seen != ((*item & TAG_KNOWN) != 0))
+		subscription_mark(engine, slot, item);
+}
+
 void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
@@ -63,13 +86,8 @@ void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
 	uint32_t count = session->friends.count;
 	for (uint32_t i = 0; i < count; i++) {
 		prefetch_friend(engine, items, i, count);
-		if (items[i] & (TAG_MUTED | TAG_REMOVED))
-			continue;
-		struct entry entry;
-		enum gone_why why;
-		bool is_seen = subscription_see(engine, now_us, slot, items[i], &entry, &why);
-		if (is_seen != ((items[i] & TAG_KNOWN) != 0))
-			subscription_mark(engine, slot, &items[i]);
+		if (is_worth_a_look(engine, items[i]))
+			evaluate_friend(engine, now_us, slot, &items[i]);
 	}
 	evaluate_done(engine, now_us, slot);
 	engine_count(engine, ENGINE_COUNTER_EVALUATIONS, 1);

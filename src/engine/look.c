@@ -34,6 +34,7 @@ void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
 {
 	struct channel *record = &engine->channels[channel];
 	uint32_t count = record->followers.count;
+	record->is_absent = false;
 	if (count == 0)
 		return;
 	struct point point;
