@@ -69,6 +69,26 @@ static void a_friend_who_walks_off_is_gone_and_comes_back(void **state)
 	world_close(world);
 }
 
+static void who_became_active_while_nobody_followed_is_found_later(void **state)
+{
+	(void)state;
+	struct world *world = one_core();
+	befriend(world, 1, 2);
+	struct device ann = join(world, 1), bob = join(world, 2);
+	stand(world, ann, 0);
+	stand(world, ann, 1000);
+	then_hears(world, ann, "nearby of 0");
+	leave(world, ann);
+	stand(world, bob, 0);
+	then_hears(world, bob, "nearby 1 of 1");
+	ann = join(world, 1);
+	stand(world, ann, 30000);
+	then_hears(world, ann, "nearby of 0");
+	stand(world, ann, 0);
+	then_hears(world, ann, "update 2");
+	world_close(world);
+}
+
 static void the_radius_ends_where_it_is_said_to_end(void **state)
 {
 	(void)state;
@@ -654,6 +674,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_location_is_answered_by_who_is_near),
 		cmocka_unit_test(a_friend_who_walks_off_is_gone_and_comes_back),
+		cmocka_unit_test(who_became_active_while_nobody_followed_is_found_later),
 		cmocka_unit_test(the_radius_ends_where_it_is_said_to_end),
 		cmocka_unit_test(strangers_at_the_same_place_hear_nothing_of_each_other),
 		cmocka_unit_test(nobody_hears_anything_before_the_own_first_location),
