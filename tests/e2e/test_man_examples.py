@@ -8,6 +8,7 @@ Kinds: `shell` (commands after "$ ", below each what it prints), `shell daemon` 
 daemon already running), `config` (a file), `metrics` (names that /metrics must have), and `session
 USER friends USER@LAT,LON=NAME` (what goes over a WebSocket, ">" to the server and "<" back).
 """
+import contextlib
 import glob
 import json
 import os
@@ -79,10 +80,16 @@ def shell_examples_print_what_they_show():
         if example.words == ["daemon"]:
             continue
         with tempfile.TemporaryDirectory(prefix="nearby-e2e-") as folder:
-            run_shell(example, folder, {
-                "RUNTIME_DIRECTORY": folder, "NEARBY_INSTANCE": os.path.basename(folder).replace("_", "-"),
-                "NEARBY_LISTEN": "127.0.0.1:0", "NEARBY_ADMIN_LISTEN": "127.0.0.1:0",
-                "NEARBY_USERS_MAX": "1000", "NEARBY_CORES": "2", "NEARBY_DRAIN_TIME_S": "0"})
+            instance = os.path.basename(folder).replace("_", "-")
+            try:
+                run_shell(example, folder, {
+                    "RUNTIME_DIRECTORY": folder, "NEARBY_INSTANCE": instance,
+                    "NEARBY_LISTEN": "127.0.0.1:0", "NEARBY_ADMIN_LISTEN": "127.0.0.1:0",
+                    "NEARBY_USERS_MAX": "1000", "NEARBY_CORES": "2", "NEARBY_DRAIN_TIME_S": "0"})
+            finally:
+                # A segment outlives its daemon, for the next one to adopt; here none comes.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink("/dev/shm/nearby." + instance)
         checked += 1
     assert checked > 0
 
