@@ -303,15 +303,11 @@ static void answer_nearby(struct exchange *exchange, struct store_request *reque
 {
 	if (!store_was_good(exchange, request))
 		return;
-	struct friend_info *friends = calloc(request->friend_count + 1, sizeof(*friends));
+	struct friend_info *friends = app_friends(request);
 	if (friends == NULL) {
 		exchange_problem(exchange, 503, "no memory for the list");
 		return;
 	}
-	for (uint32_t i = 0; i < request->friend_count; i++)
-		friends[i] = (struct friend_info){ request->friends[i].user,
-						   request->names + request->friends[i].name_offset,
-						   request->friends[i].name_length };
 	struct server_msg msg;
 	int error = engine_list(exchange->app->engine, boot_us(), exchange->user, friends,
 				request->friend_count, exchange->has_cursor ? &exchange->cursor : NULL,

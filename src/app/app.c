@@ -257,6 +257,31 @@ static void drain_store(struct app *app)
 		submit_waiting(app);
 }
 
+/* ---- between store and engine ------------------------------------------------------------------ */
+
+struct friend_info *app_friends(const struct store_request *answer)
+{
+	struct friend_info *friends = calloc(answer->friend_count + 1, sizeof(*friends));
+	if (friends == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < answer->friend_count; i++)
+		friends[i] = (struct friend_info){ answer->friends[i].user,
+						   answer->names + answer->friends[i].name_offset,
+						   answer->friends[i].name_length };
+	return friends;
+}
+
+void app_rename(struct app *app, const struct store_user *user)
+{
+	struct event event = {
+		.type = EVENT_RENAME,
+		.now_us = boot_us(),
+		.rename = { user->user, user->profile.name, user->profile.name_length },
+	};
+	struct engine_out out;
+	engine_step(app->engine, &event, &out);
+}
+
 /* ---- the other cores -------------------------------------------------------------------------- */
 
 static void take_moves(struct app *app, uint32_t from)

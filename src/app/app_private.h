@@ -259,6 +259,14 @@ bool control_turn(struct app *app);
 /* Submits, or keeps until the ring has room. */
 void app_submit(struct app *app, struct store_request *request);
 
+/* ---- between store and engine ------------------------------------------------------------------ */
+
+/* The friends of an answer as the engine takes them: fresh memory that the caller frees, with names
+ * lent from the answer. NULL: no memory. */
+struct friend_info *app_friends(const struct store_request *answer);
+/* Tells the engine of a user's name. Without room for it the old one stays. */
+void app_rename(struct app *app, const struct store_user *user);
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 /* A path, percent-decoded into memory; empty, which is no path, when it is malformed or does not fit. */

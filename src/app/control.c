@@ -60,14 +60,11 @@ static void apply_pairs(struct app *app, const struct control *control)
 
 static void apply_names(struct app *app, const struct control *control)
 {
-	struct event event = { .type = EVENT_RENAME, .now_us = boot_us() };
-	struct engine_out out;
 	for (uint32_t i = 0; i < control->user_count; i++) {
 		const struct store_user *user = &control->users[i];
 		if (!user->has_name)
 			continue;
-		event.rename = (struct friend_info){ user->user, user->profile.name, user->profile.name_length };
-		engine_step(app->engine, &event, &out);
+		app_rename(app, user);
 		join_note_name(app, user);
 	}
 }

@@ -147,13 +147,8 @@ void join_note_name(struct app *app, const struct store_user *user)
 
 static void apply_renames(struct app *app, uint32_t from)
 {
-	struct event event = { .type = EVENT_RENAME, .now_us = boot_us() };
-	struct engine_out out;
-	for (uint32_t i = from; i < app->rename_count; i++) {
-		const struct store_user *user = &app->renames[i];
-		event.rename = (struct friend_info){ user->user, user->profile.name, user->profile.name_length };
-		engine_step(app->engine, &event, &out);
-	}
+	for (uint32_t i = from; i < app->rename_count; i++)
+		app_rename(app, &app->renames[i]);
 }
 
 static void join_unlink(struct join *join)
@@ -271,13 +266,9 @@ static int join_engine(struct join *join, struct session_id *id)
 {
 	struct app *app = join->app;
 	const struct store_request *answer = &join->request;
-	struct friend_info *friends = malloc((answer->friend_count + 1) * sizeof(*friends));
+	struct friend_info *friends = app_friends(answer);
 	if (friends == NULL)
 		return -ENOSPC;
-	for (uint32_t i = 0; i < answer->friend_count; i++)
-		friends[i] = (struct friend_info){ answer->friends[i].user,
-						   answer->names + answer->friends[i].name_offset,
-						   answer->friends[i].name_length };
 	struct event event = { .type = EVENT_JOIN,
 			       .now_us = boot_us(),
 			       .wall_ms = wall_ms(),
