@@ -16,7 +16,7 @@ bench: $(bench_programs)
 
 check_PROGRAMS += $(bench_programs)
 TESTS += tests/bench/check-bench
-EXTRA_DIST += tests/bench/check-bench
+EXTRA_DIST += tests/bench/check-bench tests/bench/results.py
 
 bench_sources = \
 	tests/bench/meter.c tests/bench/meter.h \
