@@ -31,7 +31,7 @@ struct history {
 };
 
 int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
-			  bool read_only, const char **reason)
+			  enum lmdb_access access, const char **reason)
 {
 	char path[PATH_MAX];
 	if (snprintf(path, sizeof(path), "%s/history.mdb", data_dir) >= (int)sizeof(path)) {
@@ -44,7 +44,7 @@ int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map
 		.tables = tables,
 		.table_count = RUN_TABLE_COUNT,
 		.map_bytes = map_bytes,
-		.read_only = read_only,
+		.access = access,
 	};
 	return lmdb_open(lmdb, &config, reason);
 }
@@ -57,7 +57,7 @@ int history_open(struct history **history, const char *data_dir, uint64_t map_by
 		return -ENOMEM;
 	fresh->magic = HISTORY_MAGIC;
 	*history = fresh;
-	int error = history_database_open(&fresh->lmdb, data_dir, map_bytes, false, reason);
+	int error = history_database_open(&fresh->lmdb, data_dir, map_bytes, LMDB_SERVE, reason);
 	if (error != 0)
 		history_close(history);
 	return error;

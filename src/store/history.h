@@ -61,7 +61,7 @@ int history_check(const char *data_dir, const char **reason);
 
 /* For the files of history only. */
 struct lmdb *history_lmdb(struct history *history);
-int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes, bool read_only,
-			  const char **reason);
+int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
+			  enum lmdb_access access, const char **reason);
 
 #endif

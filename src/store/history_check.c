@@ -113,7 +113,7 @@ static int runs_check(struct lmdb_txn *txn, const struct run_list *list, const c
 int history_check(const char *data_dir, const char **reason)
 {
 	struct lmdb *lmdb;
-	int error = history_database_open(&lmdb, data_dir, 0, true, reason);
+	int error = history_database_open(&lmdb, data_dir, 0, LMDB_LOOK, reason);
 	if (error != 0)
 		return error;
 	struct lmdb_txn txn;

@@ -102,18 +102,20 @@ static int env_open(struct lmdb *lmdb)
 	const struct lmdb_config *config = &lmdb->config;
 	/* NOTLS: a read transaction is bound to its object and not to the thread, so none lingers in
 	 * a thread that ends. NORDAHEAD: look-ups are scattered. */
-	unsigned flags =
-		MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (config->read_only ? MDB_RDONLY : 0);
+	static const unsigned access_flags[] = {
+		[LMDB_SERVE] = 0, [LMDB_LOOK] = MDB_RDONLY, [LMDB_FILL] = MDB_NOSYNC
+	};
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | access_flags[config->access];
 	int dead = 0;
 	int rc = mdb_env_create(&lmdb->env);
 	if (rc != 0)
 		return rc;
 	rc = mdb_env_set_maxdbs(lmdb->env, LMDB_TABLES_MAX + 1);
-	if (rc == 0 && !config->read_only)
+	if (rc == 0 && config->access != LMDB_LOOK)
 		rc = mdb_env_set_mapsize(lmdb->env, map_bytes_of(lmdb));
 	if (rc == 0)
 		rc = mdb_env_open(lmdb->env, lmdb->path, flags, FILE_MODE);
-	if (rc == 0 && !config->read_only)
+	if (rc == 0 && config->access != LMDB_LOOK)
 		rc = mdb_reader_check(lmdb->env, &dead);
 	if (rc != 0) {
 		mdb_env_close(lmdb->env);
@@ -127,7 +129,7 @@ static int tables_open(struct lmdb *lmdb, MDB_txn *txn)
 	int rc = 0;
 	for (uint32_t i = 0; i < lmdb->config.table_count && rc == 0; i++) {
 		const struct lmdb_table *table = &lmdb->config.tables[i];
-		unsigned flags = lmdb->config.read_only ? 0 : MDB_CREATE;
+		unsigned flags = lmdb->config.access == LMDB_LOOK ? 0 : MDB_CREATE;
 		if (table->integer_keys)
 			flags |= MDB_INTEGERKEY;
 		if (table->integer_dups)
@@ -149,7 +151,7 @@ static int format_agree(struct lmdb *lmdb, MDB_txn *txn, const char **reason)
 		rc = mdb_stat(txn, root, &stat);
 	if (rc != 0)
 		return rc;
-	if (stat.ms_entries == 0 && !lmdb->config.read_only) {
+	if (stat.ms_entries == 0 && lmdb->config.access != LMDB_LOOK) {
 		value = (MDB_val){ sizeof(format), &format };
 		return mdb_put(txn, root, &key, &value, 0);
 	}
@@ -172,7 +174,8 @@ static int format_agree(struct lmdb *lmdb, MDB_txn *txn, const char **reason)
 static int contents_open(struct lmdb *lmdb, const char **reason)
 {
 	MDB_txn *txn = NULL;
-	int rc = mdb_txn_begin(lmdb->env, NULL, lmdb->config.read_only ? MDB_RDONLY : 0, &txn);
+	int rc = mdb_txn_begin(lmdb->env, NULL, lmdb->config.access == LMDB_LOOK ? MDB_RDONLY : 0,
+			       &txn);
 	if (rc != 0)
 		return rc;
 	rc = format_agree(lmdb, txn, reason);
@@ -197,7 +200,7 @@ static int gate_init(pthread_rwlock_t *gate)
 int lmdb_open(struct lmdb **lmdb, const struct lmdb_config *config, const char **reason)
 {
 	check(config->table_count <= LMDB_TABLES_MAX &&
-	      (config->map_bytes > 0 || config->read_only));
+	      (config->map_bytes > 0 || config->access == LMDB_LOOK));
 	struct lmdb *fresh = calloc(1, sizeof(*fresh));
 	if (fresh == NULL)
 		return -ENOMEM;
@@ -281,6 +284,14 @@ int lmdb_copy(struct lmdb *lmdb, const char *path)
 		error = file_sync(path);
 	if (error != 0)
 		unlink(path);
+	return error;
+}
+
+int lmdb_sync(struct lmdb *lmdb)
+{
+	pthread_rwlock_rdlock(&lmdb->gate);
+	int error = lmdb->env == NULL ? -EIO : errno_of(mdb_env_sync(lmdb->env, 1));
+	pthread_rwlock_unlock(&lmdb->gate);
 	return error;
 }
 
@@ -397,6 +408,21 @@ bool lmdb_put(struct lmdb_txn *txn, uint32_t table, struct bytes key, struct byt
 	int rc = mdb_put(txn->handle, table_of(txn, table), &k, &v, flags[how]);
 	/* An appended key that is not the greatest: what is in the file contradicts itself. */
 	if (rc == MDB_KEYEXIST && how == LMDB_APPEND)
+		lmdb_fail(txn, -EIO);
+	return judge(txn, rc);
+}
+
+bool lmdb_append_values(struct lmdb_txn *txn, uint32_t table, struct bytes key,
+			const uint64_t *values, size_t count)
+{
+	MDB_cursor *handle;
+	MDB_val k = val_of(key), list[] = { { sizeof(*values), (void *)values }, { count, NULL } };
+	if (txn->error != 0 ||
+	    !judge(txn, mdb_cursor_open(txn->handle, table_of(txn, table), &handle)))
+		return false;
+	int rc = mdb_cursor_put(handle, &k, list, MDB_APPEND | MDB_APPENDDUP | MDB_MULTIPLE);
+	mdb_cursor_close(handle);
+	if (rc == MDB_KEYEXIST)
 		lmdb_fail(txn, -EIO);
 	return judge(txn, rc);
 }

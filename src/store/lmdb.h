@@ -33,6 +33,14 @@ struct lmdb_table {
 
 #define LMDB_TABLES_MAX 8
 
+enum lmdb_access {
+	LMDB_SERVE, /* a commit is on disk when it returns */
+	LMDB_LOOK,  /* read only */
+	/* Commits wait for nothing, until lmdb_sync: what a crash leaves before that is to be thrown
+	 * away. For making a whole file at once. */
+	LMDB_FILL,
+};
+
 struct lmdb_config {
 	const char *path;
 	/* Written at the birth of the file; a file of another number is refused. */
@@ -43,7 +51,7 @@ struct lmdb_config {
 	/* Least size of the map: a limit, not a reservation. It starts at twice the file, when that is
 	 * more, and doubles whenever it is full. */
 	uint64_t map_bytes;
-	bool read_only;
+	enum lmdb_access access;
 };
 
 /*
@@ -55,6 +63,9 @@ void lmdb_close(struct lmdb **lmdb);
 
 /* Writes a consistent copy to a new file and syncs it; writers go on meanwhile. -EEXIST. */
 int lmdb_copy(struct lmdb *lmdb, const char *path);
+
+/* Puts all that was committed on disk. 0, or negative errno. */
+int lmdb_sync(struct lmdb *lmdb);
 
 /* Bytes of the file that are in use or free inside it. */
 uint64_t lmdb_file_bytes(struct lmdb *lmdb);
@@ -89,6 +100,9 @@ enum lmdb_put {
 };
 bool lmdb_put(struct lmdb_txn *txn, uint32_t table, struct bytes key, struct bytes value,
 	      enum lmdb_put how);
+/* Adds a key that is greater than all others, with its values in ascending order; one at least. */
+bool lmdb_append_values(struct lmdb_txn *txn, uint32_t table, struct bytes key,
+			const uint64_t *values, size_t count);
 /* Removes the key, or only one of its values when `value` is not NULL. False when not there. */
 bool lmdb_remove(struct lmdb_txn *txn, uint32_t table, struct bytes key, const struct bytes *value);
 uint64_t lmdb_count(struct lmdb_txn *txn, uint32_t table);

@@ -7,7 +7,6 @@
 #include "store/users.h"
 
 #include "base/check.h"
-#include "store/lmdb.h"
 #include "store/reason.h"
 
 #include <errno.h>
@@ -17,13 +16,12 @@
 #include <string.h>
 
 enum { USERS_MAGIC = 0x75736572, USERS_FORMAT = 1 };
-enum { TABLE_PROFILES, TABLE_FRIENDS, TABLE_COUNT };
 enum { PROFILE_HEAD_BYTES = 3 };
 enum { PROFILE_BYTES_MAX = PROFILE_HEAD_BYTES + STORE_NAME_BYTES_MAX + STORE_PICTURE_BYTES_MAX };
 
-static const struct lmdb_table tables[TABLE_COUNT] = {
-	[TABLE_PROFILES] = { .name = "profiles", .integer_keys = true },
-	[TABLE_FRIENDS] = { .name = "friends", .integer_keys = true, .integer_dups = true },
+static const struct lmdb_table tables[USERS_TABLE_COUNT] = {
+	[USERS_TABLE_PROFILES] = { .name = "profiles", .integer_keys = true },
+	[USERS_TABLE_FRIENDS] = { .name = "friends", .integer_keys = true, .integer_dups = true },
 };
 
 struct users {
@@ -44,8 +42,8 @@ static struct user_id id_of(struct bytes bytes)
 	return id;
 }
 
-static int database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
-			 bool read_only, const char **reason)
+int users_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
+			enum lmdb_access access, const char **reason)
 {
 	char path[PATH_MAX];
 	if (snprintf(path, sizeof(path), "%s/users.mdb", data_dir) >= (int)sizeof(path)) {
@@ -56,9 +54,9 @@ static int database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_
 		.path = path,
 		.format = USERS_FORMAT,
 		.tables = tables,
-		.table_count = TABLE_COUNT,
+		.table_count = USERS_TABLE_COUNT,
 		.map_bytes = map_bytes,
-		.read_only = read_only,
+		.access = access,
 	};
 	return lmdb_open(lmdb, &config, reason);
 }
@@ -72,7 +70,7 @@ int users_open(struct users **users, const char *data_dir, uint64_t map_bytes, u
 	fresh->magic = USERS_MAGIC;
 	fresh->friends_max = friends_max;
 	*users = fresh;
-	int error = database_open(&fresh->lmdb, data_dir, map_bytes, false, reason);
+	int error = users_database_open(&fresh->lmdb, data_dir, map_bytes, LMDB_SERVE, reason);
 	if (error != 0)
 		users_close(users);
 	return error;
@@ -114,8 +112,8 @@ static bool profile_decode(struct bytes value, struct store_profile *profile)
 	return true;
 }
 
-static void profile_put(struct lmdb_txn *txn, struct user_id user,
-			const struct store_profile *profile)
+bool users_profile_put(struct lmdb_txn *txn, struct user_id user,
+		       const struct store_profile *profile, enum lmdb_put how)
 {
 	uint8_t value[PROFILE_BYTES_MAX];
 	uint16_t picture_length = (uint16_t)profile->picture_length;
@@ -124,15 +122,15 @@ static void profile_put(struct lmdb_txn *txn, struct user_id user,
 	memcpy(value + PROFILE_HEAD_BYTES, profile->name, profile->name_length);
 	memcpy(value + PROFILE_HEAD_BYTES + profile->name_length, profile->picture, picture_length);
 	size_t length = (size_t)PROFILE_HEAD_BYTES + profile->name_length + picture_length;
-	lmdb_put(txn, TABLE_PROFILES, id_bytes(&user), (struct bytes){ value, length },
-		 LMDB_REPLACE);
+	return lmdb_put(txn, USERS_TABLE_PROFILES, id_bytes(&user), (struct bytes){ value, length },
+			how);
 }
 
 /* False: unknown, or the transaction has failed. */
 static bool profile_get(struct lmdb_txn *txn, struct user_id user, struct store_profile *profile)
 {
 	struct bytes value;
-	if (!lmdb_get(txn, TABLE_PROFILES, id_bytes(&user), &value))
+	if (!lmdb_get(txn, USERS_TABLE_PROFILES, id_bytes(&user), &value))
 		return false;
 	if (!profile_decode(value, profile)) {
 		lmdb_fail(txn, -EIO);
@@ -144,13 +142,13 @@ static bool profile_get(struct lmdb_txn *txn, struct user_id user, struct store_
 static bool user_is_known(struct lmdb_txn *txn, struct user_id user)
 {
 	struct bytes value;
-	return lmdb_get(txn, TABLE_PROFILES, id_bytes(&user), &value);
+	return lmdb_get(txn, USERS_TABLE_PROFILES, id_bytes(&user), &value);
 }
 
 static void user_create(struct lmdb_txn *txn, struct user_id user)
 {
 	static const struct store_profile empty;
-	profile_put(txn, user, &empty);
+	users_profile_put(txn, user, &empty, LMDB_REPLACE);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -201,7 +199,7 @@ static void friends_read(struct lmdb_txn *txn, struct store_request *request,
 			 const struct user_id *after, uint64_t limit)
 {
 	struct lmdb_cursor cursor;
-	lmdb_cursor_open(&cursor, txn, TABLE_FRIENDS);
+	lmdb_cursor_open(&cursor, txn, USERS_TABLE_FRIENDS);
 	if (lmdb_seek(&cursor, id_bytes(&request->user))) {
 		uint64_t total = lmdb_value_count(&cursor);
 		request->friend_total = (uint32_t)total;
@@ -278,7 +276,7 @@ static void user_put(struct lmdb_txn *txn, struct store_user *user)
 		profile.picture_length = user->profile.picture_length;
 	}
 	if (user->created || user->has_name || user->has_picture)
-		profile_put(txn, user->user, &profile);
+		users_profile_put(txn, user->user, &profile, LMDB_REPLACE);
 }
 
 /* A user with friends is known, so only one without needs a look into the profiles. */
@@ -335,8 +333,10 @@ static void pair_put(const struct users *users, struct lmdb_cursor *friends, str
 		pair->result = STORE_PAIR_LIMIT;
 	} else {
 		pair->result = STORE_PAIR_ADDED;
-		lmdb_put(txn, TABLE_FRIENDS, id_bytes(&pair->a), id_bytes(&pair->b), LMDB_ADD);
-		lmdb_put(txn, TABLE_FRIENDS, id_bytes(&pair->b), id_bytes(&pair->a), LMDB_ADD);
+		lmdb_put(txn, USERS_TABLE_FRIENDS, id_bytes(&pair->a), id_bytes(&pair->b),
+			 LMDB_ADD);
+		lmdb_put(txn, USERS_TABLE_FRIENDS, id_bytes(&pair->b), id_bytes(&pair->a),
+			 LMDB_ADD);
 		names_add(names, txn, pair->a, &pair->a_name_offset, &pair->a_name_length);
 		names_add(names, txn, pair->b, &pair->b_name_offset, &pair->b_name_length);
 	}
@@ -345,7 +345,7 @@ static void pair_put(const struct users *users, struct lmdb_cursor *friends, str
 static void friendship_remove(struct lmdb_txn *txn, struct user_id a, struct user_id b)
 {
 	struct bytes value_a = id_bytes(&a), value_b = id_bytes(&b);
-	lmdb_remove(txn, TABLE_FRIENDS, value_b, &value_a);
+	lmdb_remove(txn, USERS_TABLE_FRIENDS, value_b, &value_a);
 }
 
 static void pair_remove(struct lmdb_txn *txn, struct store_pair *pair)
@@ -353,7 +353,7 @@ static void pair_remove(struct lmdb_txn *txn, struct store_pair *pair)
 	struct bytes b = id_bytes(&pair->b);
 	if (user_id_equal(pair->a, pair->b)) {
 		pair->result = STORE_PAIR_SELF;
-	} else if (lmdb_remove(txn, TABLE_FRIENDS, id_bytes(&pair->a), &b)) {
+	} else if (lmdb_remove(txn, USERS_TABLE_FRIENDS, id_bytes(&pair->a), &b)) {
 		pair->result = STORE_PAIR_ADDED;
 		friendship_remove(txn, pair->a, pair->b);
 	} else {
@@ -370,15 +370,15 @@ static void user_delete(struct lmdb_txn *txn, struct store_request *request)
 	friends_read(txn, request, NULL, UINT64_MAX);
 	for (uint32_t i = 0; i < request->friend_count; i++)
 		friendship_remove(txn, request->user, request->friends[i].user);
-	lmdb_remove(txn, TABLE_FRIENDS, id_bytes(&request->user), NULL);
-	lmdb_remove(txn, TABLE_PROFILES, id_bytes(&request->user), NULL);
+	lmdb_remove(txn, USERS_TABLE_FRIENDS, id_bytes(&request->user), NULL);
+	lmdb_remove(txn, USERS_TABLE_PROFILES, id_bytes(&request->user), NULL);
 }
 
 static void pairs_change(struct users *users, struct lmdb_txn *txn, struct store_request *request)
 {
 	struct lmdb_cursor friends;
 	struct names names = { .text = NULL };
-	lmdb_cursor_open(&friends, txn, TABLE_FRIENDS);
+	lmdb_cursor_open(&friends, txn, USERS_TABLE_FRIENDS);
 	for (uint32_t i = 0; i < request->pair_count && txn->error == 0; i++) {
 		if (request->op == STORE_FRIENDS_PUT)
 			pair_put(users, &friends, &names, &request->pairs[i]);
@@ -482,7 +482,7 @@ static int profiles_check(struct lmdb_txn *txn, const char **reason)
 	struct lmdb_cursor cursor;
 	struct store_profile profile;
 	int error = 0;
-	lmdb_cursor_open(&cursor, txn, TABLE_PROFILES);
+	lmdb_cursor_open(&cursor, txn, USERS_TABLE_PROFILES);
 	for (bool more = lmdb_first(&cursor); more && error == 0; more = lmdb_next(&cursor)) {
 		if (profile_decode(cursor.value, &profile) &&
 		    id_of(cursor.key).value <= USER_ID_MAX)
@@ -511,8 +511,8 @@ static int friends_check(struct lmdb_txn *txn, const char **reason)
 {
 	struct lmdb_cursor cursor, other;
 	const char *fault = NULL;
-	lmdb_cursor_open(&cursor, txn, TABLE_FRIENDS);
-	lmdb_cursor_open(&other, txn, TABLE_FRIENDS);
+	lmdb_cursor_open(&cursor, txn, USERS_TABLE_FRIENDS);
+	lmdb_cursor_open(&other, txn, USERS_TABLE_FRIENDS);
 	for (bool more = lmdb_first(&cursor); more && fault == NULL; more = lmdb_next(&cursor)) {
 		fault = friendship_fault(txn, &other, id_of(cursor.key), id_of(cursor.value));
 		if (fault != NULL)
@@ -527,7 +527,7 @@ static int friends_check(struct lmdb_txn *txn, const char **reason)
 int users_check(const char *data_dir, const char **reason)
 {
 	struct lmdb *lmdb;
-	int error = database_open(&lmdb, data_dir, 0, true, reason);
+	int error = users_database_open(&lmdb, data_dir, 0, LMDB_LOOK, reason);
 	if (error != 0)
 		return error;
 	struct lmdb_txn txn;

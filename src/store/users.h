@@ -12,6 +12,7 @@
 #ifndef NEARBY_STORE_USERS_H
 #define NEARBY_STORE_USERS_H
 
+#include "store/lmdb.h"
 #include "store/store.h"
 
 struct users;
@@ -34,5 +35,13 @@ int users_copy(struct users *users, const char *path);
 
 /* Walks a database of another (or no) process and checks the invariant, save for friends_max. */
 int users_check(const char *data_dir, const char **reason);
+
+/* For users.c, and for who makes a whole file at once. */
+enum { USERS_TABLE_PROFILES, USERS_TABLE_FRIENDS, USERS_TABLE_COUNT };
+int users_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
+			enum lmdb_access access, const char **reason);
+/* False when there is one already (LMDB_ADD), or the transaction has failed. */
+bool users_profile_put(struct lmdb_txn *txn, struct user_id user,
+		       const struct store_profile *profile, enum lmdb_put how);
 
 #endif

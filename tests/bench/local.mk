@@ -14,7 +14,7 @@ bench: $(bench_programs)
 	tests/bench/bench_table --out='$(BENCH_OUT)' $(BENCH_TABLE)
 .PHONY: bench
 
-check_PROGRAMS += $(bench_programs)
+check_PROGRAMS += $(bench_programs) tests/bench/fill_users
 TESTS += tests/bench/check-bench
 EXTRA_DIST += tests/bench/check-bench tests/bench/results.py
 
@@ -32,3 +32,8 @@ tests_bench_bench_engine_LDADD = libengine.la libproto.la libnearbyshm.la libbas
 tests_bench_bench_table_SOURCES = tests/bench/bench_table.c $(bench_sources) \
 	tests/bench/redis.c tests/bench/redis.h
 tests_bench_bench_table_LDADD = libnearbyshm.la libbase.la
+
+tests_bench_fill_users_SOURCES = tests/bench/fill_users.c \
+	tests/bench/crowd.c tests/bench/crowd.h \
+	tests/bench/options.c tests/bench/options.h
+tests_bench_fill_users_LDADD = libstore.la libbase.la -lm

@@ -5,6 +5,7 @@ e2e_tests = \
 	tests/e2e/test_bench.py \
 	tests/e2e/test_crash.py \
 	tests/e2e/test_echo.py \
+	tests/e2e/test_fill_users.py \
 	tests/e2e/test_hostile.py \
 	tests/e2e/test_http.py \
 	tests/e2e/test_man_examples.py \
