@@ -13,9 +13,13 @@ tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_config_LDADD = libconfig.la libbase.la $(CMOCKA_LIBS)
 
 noinst_LTLIBRARIES += libtoken.la
-libtoken_la_SOURCES = src/app/token.c src/app/token.h src/app/token_verdicts.tbl
-libtoken_la_CFLAGS = $(AM_CFLAGS) $(CJOSE_CFLAGS)
-libtoken_la_LIBADD = $(CJOSE_LIBS)
+libtoken_la_SOURCES = \
+	src/app/key_file.c src/app/key_file.h \
+	src/app/token.c src/app/token.h \
+	src/app/token_algorithms.tbl \
+	src/app/token_verdicts.tbl
+libtoken_la_CFLAGS = $(AM_CFLAGS) $(CJOSE_CFLAGS) $(CRYPTO_CFLAGS)
+libtoken_la_LIBADD = $(CJOSE_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += tests/unit/test_token
 TESTS += tests/unit/test_token

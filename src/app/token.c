@@ -7,6 +7,7 @@
  */
 #include "app/token.h"
 
+#include "app/key_file.h"
 #include "base/check.h"
 #include "base/writer.h"
 #include "proto/codec.h"
@@ -18,17 +19,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEY_MAGIC = 0x746b6579 };
 
 /* Seconds since 1970 that exp and nbf may say: whole ones are exact in a double. */
 #define TIME_S_MAX ((INT64_C(1) << 53) - 1)
+/* Two numbers of 32 bytes in base64url. */
+#define ES256_LETTERS 86
+
+struct one_key {
+	cjose_jwk_t *jwk;
+	uint32_t algorithms; /* as of struct file_key */
+	size_t id_length;
+	char *id; /* NULL for none */
+};
 
 struct token_key {
 	uint32_t magic;
-	cjose_jwk_t *jwk;
+	uint32_t count;
+	struct one_key keys[KEY_FILE_KEYS_MAX];
 };
 
 static const struct {
@@ -54,86 +64,69 @@ const char *token_verdict_help(enum token_verdict verdict)
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
-static _Thread_local char reason_text[512];
-
-/* What is wrong with a key, in words: *reason, and `result` back. */
-#define explain(reason, result, ...)                                                               \
-	(snprintf(reason_text, sizeof(reason_text), __VA_ARGS__), *(reason) = reason_text, (result))
-
-/* Reads at most `bytes` of the file and its mode. Length, or negative errno. */
-static ssize_t read_secret(const char *path, void *secret, size_t bytes, mode_t *mode)
+static int add_key(struct token_key *key, const struct file_key *source)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	struct stat status;
-	ssize_t length = fstat(fd, &status) == 0 ? read(fd, secret, bytes) : -1;
-	if (length < 0)
-		length = -errno;
-	else
-		*mode = status.st_mode;
-	close(fd);
-	return length;
-}
-
-static int make_key(struct token_key **key, const uint8_t *secret, size_t length)
-{
-	struct token_key *fresh = malloc(sizeof(*fresh));
-	if (fresh == NULL)
-		return -ENOMEM;
 	cjose_err problem;
-	fresh->magic = KEY_MAGIC;
-	fresh->jwk = cjose_jwk_create_oct_spec(secret, length, &problem);
-	if (fresh->jwk == NULL) {
-		free(fresh);
-		return -ENOMEM;
-	}
-	*key = fresh;
+	struct one_key *one = &key->keys[key->count];
+	one->jwk = cjose_jwk_import(source->jwk, strlen(source->jwk), &problem);
+	if (one->jwk == NULL)
+		return -EINVAL;
+	one->algorithms = source->algorithms;
+	one->id_length = source->id_length;
+	one->id = source->id_length == 0 ? NULL : strdup(source->id);
+	key->count++;
 	return 0;
 }
 
-static size_t without_newline(const uint8_t *secret, size_t length)
+static int make_key(struct token_key **key, const struct key_file *file)
 {
-	if (length > 0 && secret[length - 1] == '\n')
-		length--;
-	if (length > 0 && secret[length - 1] == '\r')
-		length--;
-	return length;
+	int result = 0;
+	struct token_key *fresh = calloc(1, sizeof(*fresh));
+	check(fresh != NULL);
+	fresh->magic = KEY_MAGIC;
+	for (uint32_t i = 0; result == 0 && i < file->count; i++)
+		result = add_key(fresh, &file->keys[i]);
+	if (result != 0)
+		token_key_close(&fresh);
+	*key = fresh;
+	return result;
+}
+
+/* What an operator should know of a key that works, or NULL. */
+static const char *warn(const struct key_file *file, const char *path)
+{
+	const char *warning = NULL;
+	if (file->is_open)
+		key_explain(&warning, 0, "token-key %.300s: others may access it; chmod 600 is safer",
+			path);
+	else if (file->ignored != 0)
+		key_explain(&warning, 0, "token-key %.300s: %u of its %u keys are of no use here", path,
+			file->ignored, file->ignored + file->count);
+	return warning;
 }
 
 int token_key_open(struct token_key **key, const char *path, const char **reason)
 {
-	uint8_t secret[TOKEN_SECRET_BYTES_MAX + 3];
-	mode_t mode = 0;
-	*reason = NULL;
+	*key = NULL;
 	if (path[0] == '\0')
-		return explain(reason, -EINVAL,
+		return key_explain(reason, -EINVAL,
 			       "token-key is not set: make a key with `nearbyctl keygen FILE` and "
 			       "set token-key = FILE");
-	ssize_t got = read_secret(path, secret, sizeof(secret), &mode);
-	if (got < 0)
-		return explain(reason, (int)got,
-			       "token-key %.300s: %s; `nearbyctl keygen FILE` makes one", path,
-			       strerror((int)-got));
-	size_t length = without_newline(secret, (size_t)got);
-	if (length > 0 && (secret[0] == '{' || memmem(secret, length, "-----BEGIN", 10) != NULL))
-		return explain(reason, -EINVAL,
-			       "token-key %.300s: PEM and JWKS keys are not offered yet; it must "
-			       "hold an HS256 secret",
-			       path);
-	if (length < TOKEN_SECRET_BYTES_MIN || length > TOKEN_SECRET_BYTES_MAX)
-		return explain(reason, -EINVAL,
-			       "token-key %.300s: the secret must have %d to %d bytes; `nearbyctl "
-			       "keygen FILE` makes one",
-			       path, TOKEN_SECRET_BYTES_MIN, TOKEN_SECRET_BYTES_MAX);
-	int result = make_key(key, secret, length);
-	explicit_bzero(secret, sizeof(secret));
-	if (result != 0)
-		return explain(reason, result, "token-key %.300s: out of memory", path);
-	if ((mode & (S_IRWXG | S_IRWXO)) != 0)
-		return explain(reason, 0,
-			       "token-key %.300s: others may access it; chmod 600 is safer", path);
-	return 0;
+	struct key_file *file = malloc(sizeof(*file));
+	check(file != NULL);
+	int result = key_file_read(file, path, reason);
+	if (result == -ENOENT)
+		key_explain(reason, 0, "token-key %.300s: %s; `nearbyctl keygen FILE` makes one", path,
+			strerror(ENOENT));
+	else if (result != 0)
+		key_explain(reason, 0, "token-key %.300s: %.200s", path, *reason);
+	else if ((result = make_key(key, file)) != 0)
+		key_explain(reason, 0, "token-key %.300s: a key in it is not sound", path);
+	else
+		*reason = warn(file, path);
+	key_file_wipe(file);
+	free(file);
+	return result;
 }
 
 void token_key_close(struct token_key **key)
@@ -141,7 +134,10 @@ void token_key_close(struct token_key **key)
 	if (*key == NULL)
 		return;
 	check_object(*key, KEY_MAGIC);
-	cjose_jwk_release((*key)->jwk);
+	for (uint32_t i = 0; i < (*key)->count; i++) {
+		cjose_jwk_release((*key)->keys[i].jwk);
+		free((*key)->keys[i].id);
+	}
 	(*key)->magic = 0;
 	free(*key);
 	*key = NULL;
@@ -149,7 +145,7 @@ void token_key_close(struct token_key **key)
 
 int token_key_generate(const char *path)
 {
-	uint8_t random[TOKEN_SECRET_BYTES_MIN];
+	uint8_t random[KEY_SECRET_BYTES_MIN];
 	char line[2 * sizeof(random) + 2];
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -EIO;
@@ -191,7 +187,60 @@ static size_t compact_header_bytes(const char *text, size_t length)
 	return dots == 2 ? header : 0;
 }
 
-static enum token_verdict judge_header(struct json_reader *reader, const char *text, size_t length)
+/* The keys, a bit each, that may have signed a token whose header the reader holds. A `kid` leaves
+ * those that have it, and those that have none. */
+static uint32_t keys_for(const struct token_key *key, const struct json_reader *reader,
+			 uint32_t algorithm)
+{
+	struct decode_error error;
+	const char *id = NULL;
+	size_t length = 0;
+	bool has_id = json_take_text(reader, "kid", 0, TOKEN_BYTES_MAX, &id, &length, &error);
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < key->count; i++) {
+		const struct one_key *one = &key->keys[i];
+		bool is_named = !has_id || one->id == NULL ||
+				(one->id_length == length && memcmp(one->id, id, length) == 0);
+		if ((one->algorithms >> algorithm & 1) != 0 && is_named)
+			found |= 1u << i;
+	}
+	return found;
+}
+
+static bool has_key_for(const struct token_key *key, uint32_t algorithm)
+{
+	for (uint32_t i = 0; i < key->count; i++)
+		if ((key->keys[i].algorithms >> algorithm & 1) != 0)
+			return true;
+	return false;
+}
+
+/* What a header says: the algorithm, and which keys to try, a bit each. */
+struct claim_of_origin {
+	enum token_algorithm algorithm;
+	uint32_t candidates;
+};
+
+static enum token_verdict judge_fields(const struct token_key *key,
+				       const struct json_reader *reader,
+				       struct claim_of_origin *origin)
+{
+	struct decode_error error;
+	const char *name;
+	size_t length;
+	if (!json_take_text(reader, "alg", 1, 32, &name, &length, &error) ||
+	    json_kind(reader, "crit") != JSON_KIND_ABSENT)
+		return TOKEN_ALGORITHM;
+	origin->algorithm = token_algorithm_find(name, length);
+	if (origin->algorithm == TOKEN_ALGORITHM_COUNT || !has_key_for(key, origin->algorithm))
+		return TOKEN_ALGORITHM;
+	origin->candidates = keys_for(key, reader, origin->algorithm);
+	return origin->candidates == 0 ? TOKEN_KEY : TOKEN_GOOD;
+}
+
+static enum token_verdict judge_header(const struct token_key *key, struct json_reader *reader,
+				       const char *text, size_t length,
+				       struct claim_of_origin *origin)
 {
 	uint8_t *header = NULL;
 	size_t bytes = 0;
@@ -201,12 +250,7 @@ static enum token_verdict judge_header(struct json_reader *reader, const char *t
 		return TOKEN_MALFORMED;
 	bool is_object = json_read(reader, header, bytes, &error);
 	cjose_get_dealloc()(header);
-	if (!is_object)
-		return TOKEN_MALFORMED;
-	bool is_ours =
-		json_kind(reader, "alg") == JSON_KIND_TEXT && json_names(reader, "alg", "HS256");
-	return is_ours && json_kind(reader, "crit") == JSON_KIND_ABSENT ? TOKEN_GOOD
-									: TOKEN_ALGORITHM;
+	return is_object ? judge_fields(key, reader, origin) : TOKEN_MALFORMED;
 }
 
 /* A time claim, rounded down; `fallback` when it is not there. False when it is no time. */
@@ -263,9 +307,28 @@ static enum token_verdict judge_claims(const struct json_reader *reader, int64_t
 	return TOKEN_GOOD;
 }
 
-/* Whether the key signed it; then the claims are read. */
+/* ES256 has one length (RFC 7518 section 3.4): a byte more would be overlooked. */
+static bool has_right_length(const char *text, size_t length, enum token_algorithm algorithm)
+{
+	const char *dot = memrchr(text, '.', length);
+	return algorithm != TOKEN_ALGORITHM_ES256 ||
+	       (size_t)(text + length - dot) - 1 == ES256_LETTERS;
+}
+
+/* Whether one of the candidates signed it. */
+static bool is_signed(cjose_jws_t *jws, const struct token_key *key, uint32_t candidates)
+{
+	cjose_err problem;
+	for (uint32_t i = 0; i < key->count; i++)
+		if ((candidates >> i & 1) != 0 && cjose_jws_verify(jws, key->keys[i].jwk, &problem))
+			return true;
+	return false;
+}
+
+/* Whether a key signed it; then the claims are read. */
 static enum token_verdict judge_signature(const struct token_key *key, struct json_reader *reader,
-					  const char *text, size_t length)
+					  const char *text, size_t length,
+					  const struct claim_of_origin *origin)
 {
 	cjose_err problem;
 	cjose_jws_t *jws = cjose_jws_import(text, length, &problem);
@@ -275,7 +338,8 @@ static enum token_verdict judge_signature(const struct token_key *key, struct js
 	uint8_t *claims = NULL; /* belongs to jws */
 	size_t bytes = 0;
 	struct decode_error error;
-	if (!cjose_jws_verify(jws, key->jwk, &problem))
+	if (!has_right_length(text, length, origin->algorithm) ||
+	    !is_signed(jws, key, origin->candidates))
 		goto out;
 	verdict = TOKEN_CLAIMS;
 	if (cjose_jws_get_plaintext(jws, &claims, &bytes, &problem) &&
@@ -296,9 +360,10 @@ enum token_verdict token_verify(const struct token_key *key, struct json_reader 
 	size_t header_bytes = compact_header_bytes(text, length);
 	if (header_bytes == 0)
 		return TOKEN_MALFORMED;
-	enum token_verdict verdict = judge_header(reader, text, header_bytes);
+	struct claim_of_origin origin;
+	enum token_verdict verdict = judge_header(key, reader, text, header_bytes, &origin);
 	if (verdict == TOKEN_GOOD)
-		verdict = judge_signature(key, reader, text, length);
+		verdict = judge_signature(key, reader, text, length, &origin);
 	struct token read;
 	if (verdict == TOKEN_GOOD)
 		verdict = judge_claims(reader, now_s, audience, &read);
@@ -326,10 +391,22 @@ static void put_claims(struct writer *writer, const struct token *token, const c
 	writer_put_text(writer, "}");
 }
 
+/* The first key that can sign: HS256 shares it. */
+static const struct one_key *signer(const struct token_key *key)
+{
+	for (uint32_t i = 0; i < key->count; i++)
+		if ((key->keys[i].algorithms >> TOKEN_ALGORITHM_HS256 & 1) != 0)
+			return &key->keys[i];
+	return NULL;
+}
+
 int token_make(const struct token_key *key, const struct token *token, const char *audience,
 	       char text[TOKEN_BYTES_MAX + 1])
 {
 	check_object(key, KEY_MAGIC);
+	const struct one_key *one = signer(key);
+	if (one == NULL)
+		return -ENOKEY;
 	char claims[TOKEN_BYTES_MAX];
 	struct writer writer = writer_init(claims, sizeof(claims));
 	put_claims(&writer, token, audience);
@@ -341,9 +418,10 @@ int token_make(const struct token_key *key, const struct token *token, const cha
 	int result = -ENOMEM;
 	cjose_header_t *header = cjose_header_new(&problem);
 	if (header == NULL ||
-	    !cjose_header_set(header, CJOSE_HDR_ALG, CJOSE_HDR_ALG_HS256, &problem))
+	    !cjose_header_set(header, CJOSE_HDR_ALG, CJOSE_HDR_ALG_HS256, &problem) ||
+	    (one->id != NULL && !cjose_header_set(header, CJOSE_HDR_KID, one->id, &problem)))
 		goto out;
-	jws = cjose_jws_sign(key->jwk, header, writer.start, writer_length(&writer), &problem);
+	jws = cjose_jws_sign(one->jwk, header, writer.start, writer_length(&writer), &problem);
 	if (jws == NULL || !cjose_jws_export(jws, &compact, &problem))
 		goto out;
 	result = strlen(compact) <= TOKEN_BYTES_MAX ? 0 : -EINVAL;

@@ -1,7 +1,7 @@
 /*
- * Owns: the proof of who a client is: JSON Web Tokens signed with HS256.
- * Invariant: nothing but a token that this key signed, that is valid now and names a user, passes;
- *   the algorithm is the key's, whatever the token says of itself.
+ * Owns: the proof of who a client is: JSON Web Tokens.
+ * Invariant: nothing but a token that one of the keys signed, that is valid now and names a user,
+ *   passes; a key verifies only by its own algorithms, whatever the token says of itself.
  * Thread: a key is read by any number of threads at once; each brings its own JSON reader.
  * Does not know: HTTP, sessions, what the user may do.
  */
@@ -35,16 +35,14 @@ struct token {
 
 /* Seconds that a token may seem to be valid too early (`nbf`): clocks differ. `exp` has no such. */
 #define TOKEN_LEEWAY_S 60
-/* Of a secret, without the line's end: as long as the hash, as RFC 7518 section 3.2 demands. */
-#define TOKEN_SECRET_BYTES_MIN 32
-#define TOKEN_SECRET_BYTES_MAX 1024
 
 struct token_key;
 
 /*
- * Loads the secret that the file holds; a newline at its end is not part of it. 0, or -EINVAL, or
- * the errno of the file, with *reason a thread-local text that says what to do. With 0, *reason is
- * NULL or a warning (others can read the file).
+ * Loads the keys that the file holds, in one of the forms of key_file.h: a secret for HS256 (a
+ * newline at its end is not part of it), public keys in PEM, or a JWK Set. 0, or -EINVAL, or the
+ * errno of the file, with *reason a thread-local text that says what to do. With 0, *reason is NULL
+ * or a warning (others can read the secret; some keys of the set are of no use).
  */
 int token_key_open(struct token_key **key, const char *path, const char **reason);
 void token_key_close(struct token_key **key);
@@ -61,7 +59,8 @@ enum token_verdict token_verify(const struct token_key *key, struct json_reader 
 				const char *text, size_t length, int64_t now_s,
 				const char *audience, struct token *token);
 
-/* Signs a token into `text`, NUL-terminated; `audience` "" for none. 0, or -EINVAL: too long. */
+/* Signs a token with HS256 into `text`, NUL-terminated; `audience` "" for none. 0, or -EINVAL: too
+ * long, or -ENOKEY: there is no secret, public keys cannot sign. */
 int token_make(const struct token_key *key, const struct token *token, const char *audience,
 	       char text[TOKEN_BYTES_MAX + 1]);
 

@@ -11,7 +11,8 @@ e2e_tests = \
 	tests/e2e/test_man_examples.py \
 	tests/e2e/test_nearbyctl.py \
 	tests/e2e/test_operations.py \
-	tests/e2e/test_sessions.py
+	tests/e2e/test_sessions.py \
+	tests/e2e/test_tokens.py
 TESTS += $(e2e_tests)
 EXTRA_DIST += $(e2e_tests) tests/e2e/daemon.py \
 	tests/e2e/test_install.py tests/e2e/test_quickstart.py

@@ -12,6 +12,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_token \
+	tests/fuzz/fuzz_key \
 	tests/fuzz/fuzz_http \
 	tests/fuzz/fuzz_websocket \
 	tests/fuzz/fuzz_block \
@@ -42,6 +43,10 @@ tests_fuzz_fuzz_config_LDADD = libconfig.la libbase.la
 tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_token_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_token_LDADD = libtoken.la libproto.la libbase.la
+
+tests_fuzz_fuzz_key_SOURCES = tests/fuzz/fuzz_key.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_key_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_key_LDADD = libtoken.la libproto.la libbase.la
 
 tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "app/key_file.h"
 #include "app/token.h"
 
 #define SECRET "nearby-test-secret-of-thirty-two-bytes!!"
@@ -250,6 +251,88 @@ static void the_example_of_rfc_7515_is_verified(void **state)
 	token_key_close(&example);
 }
 
+#define JOE                                                                                        \
+	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"                         \
+	"cGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
+
+/* The public keys of RFC 7515, appendices A.2 and A.3. */
+#define RSA_A2                                                                                     \
+	"{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\""                                                    \
+	"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt" \
+	"0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSX" \
+	"ndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5" \
+	"IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ\""
+#define EC_A3                                                                                      \
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","       \
+	"\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\""
+#define SIGNED_A2                                                                                  \
+	"eyJhbGciOiJSUzI1NiJ9." JOE                                                                \
+	"cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W" \
+	"2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkS" \
+	"jtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnv" \
+	"Wh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+#define SIGNED_A3                                                                                  \
+	"eyJhbGciOiJFUzI1NiJ9." JOE                                                                \
+	"DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+
+/* The verdict of a JWK Set on one of those, at a time when it had not expired. */
+static enum token_verdict verdict_of_set(const char *set, const char *text)
+{
+	struct token_key *keys = NULL;
+	struct token token;
+	assert_int_equal(token_key_open(&keys, file_of(set, strlen(set), 0600), &reason), 0);
+	enum token_verdict verdict =
+		token_verify(keys, reader, text, strlen(text), 1300819379, "", &token);
+	token_key_close(&keys);
+	return verdict;
+}
+
+/* A signature that holds leads to claims that name no user. */
+static void the_public_key_examples_of_rfc_7515_are_verified(void **state)
+{
+	(void)state;
+	static const char both[] = "{\"keys\":[" RSA_A2 "}," EC_A3 "}]}";
+	assert_int_equal(verdict_of_set(both, SIGNED_A2), TOKEN_SUBJECT);
+	assert_int_equal(verdict_of_set(both, SIGNED_A3), TOKEN_SUBJECT);
+	/* One letter more or less, or changed. */
+	assert_int_equal(verdict_of_set(both, SIGNED_A2 "w"), TOKEN_SIGNATURE);
+	assert_int_equal(verdict_of_set(both, SIGNED_A3 "AA"), TOKEN_SIGNATURE);
+	char changed[] = SIGNED_A3;
+	changed[sizeof(changed) - 10] ^= 1;
+	assert_int_equal(verdict_of_set(both, changed), TOKEN_SIGNATURE);
+}
+
+static void a_key_of_a_set_verifies_only_what_it_is_for(void **state)
+{
+	(void)state;
+	static const char ec_only[] = "{\"keys\":[" EC_A3 "}]}";
+	static const char rsa_for_ps[] = "{\"keys\":[" RSA_A2 ",\"alg\":\"PS256\"}]}";
+	static const char encrypting[] =
+		"{\"keys\":[" RSA_A2 ",\"use\":\"enc\"}," EC_A3 ",\"use\":\"sig\"}]}";
+	static const char named[] = "{\"keys\":[" RSA_A2 ",\"kid\":\"a\"}]}";
+	assert_int_equal(verdict_of_set(ec_only, SIGNED_A2), TOKEN_ALGORITHM);
+	assert_int_equal(verdict_of_set(rsa_for_ps, SIGNED_A2), TOKEN_ALGORITHM);
+	assert_int_equal(verdict_of_set(encrypting, SIGNED_A2), TOKEN_ALGORITHM);
+	assert_non_null(strstr(reason, "1 of its 2 keys"));
+	assert_int_equal(verdict_of_set(named, SIGNED_A2), TOKEN_SUBJECT);
+	/* {"alg":"RS256","kid":"b"} */
+	assert_int_equal(verdict_of_set(named, "eyJhbGciOiJSUzI1NiIsImtpZCI6ImIifQ." JOE "AAAA"),
+			 TOKEN_KEY);
+}
+
+static void public_keys_sign_nothing(void **state)
+{
+	(void)state;
+	static const char set[] = "{\"keys\":[" EC_A3 "}]}";
+	struct token_key *keys = NULL;
+	struct token token = { { 1 }, NOW_S + 1, false };
+	char text[TOKEN_BYTES_MAX + 1];
+	assert_int_equal(token_key_open(&keys, file_of(set, strlen(set), 0644), &reason), 0);
+	assert_null(reason); /* they are no secret */
+	assert_int_equal(token_make(keys, &token, "", text), -ENOKEY);
+	token_key_close(&keys);
+}
+
 static void the_audience_is_judged_when_one_is_set(void **state)
 {
 	(void)state;
@@ -393,22 +476,24 @@ static void refused_key(const void *bytes, size_t length, const char *wanted)
 	assert_non_null(strstr(reason, wanted));
 }
 
-static void a_file_that_is_no_secret_is_refused_with_advice(void **state)
+static void a_file_that_holds_no_key_is_refused_with_advice(void **state)
 {
 	(void)state;
 	struct token_key *none = NULL;
-	static char big[TOKEN_SECRET_BYTES_MAX + 2];
+	static char big[KEY_SECRET_BYTES_MAX + 2];
 	memset(big, 'x', sizeof(big));
 	refused_key(SECRET, 31,
 		    "the secret must have 32 to 1024 bytes; `nearbyctl keygen FILE` makes one");
 	refused_key("0123456789012345678901234567890\n", 32,
 		    "the secret must have 32 to 1024 bytes");
 	refused_key("", 0, "the secret must have 32 to 1024 bytes");
-	refused_key(big, TOKEN_SECRET_BYTES_MAX + 1, "the secret must have 32 to 1024 bytes");
-	refused_key("-----BEGIN PUBLIC KEY-----\n0123456789\n", 38,
-		    "PEM and JWKS keys are not offered yet");
-	refused_key("{\"keys\":[]}                          ", 37,
-		    "PEM and JWKS keys are not offered yet");
+	refused_key(big, KEY_SECRET_BYTES_MAX + 1, "the secret must have 32 to 1024 bytes");
+	refused_key("-----BEGIN PUBLIC KEY-----\n0123456789\n", 38, "not all of it is sound PEM");
+	refused_key("-----BEGIN EC PRIVATE KEY-----\n01234567\n", 40, "this is a private key");
+	refused_key("{\"keys\":[]}                          ", 37, "there is no key for HS256");
+	refused_key("{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}]}", 38,
+		    "there is no key for HS256");
+	refused_key("{\"keys\":[], \"keys\":[] ...             ", 37, "it is no sound JWK Set");
 	assert_int_equal(token_key_open(&none, path_of("absent"), &reason), -ENOENT);
 	assert_non_null(strstr(reason, "`nearbyctl keygen FILE` makes one"));
 	assert_int_equal(token_key_open(&none, "", &reason), -EINVAL);
@@ -452,13 +537,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_kind_of_token_gets_its_verdict),
 		cmocka_unit_test(the_example_of_rfc_7515_is_verified),
+		cmocka_unit_test(the_public_key_examples_of_rfc_7515_are_verified),
+		cmocka_unit_test(a_key_of_a_set_verifies_only_what_it_is_for),
+		cmocka_unit_test(public_keys_sign_nothing),
 		cmocka_unit_test(the_audience_is_judged_when_one_is_set),
 		cmocka_unit_test(the_word_admin_in_the_scope_makes_an_admin),
 		cmocka_unit_test(a_token_that_we_make_is_good_until_it_expires),
 		cmocka_unit_test(a_token_cut_anywhere_or_with_any_letter_changed_fails),
 		cmocka_unit_test(threads_share_a_key),
 		cmocka_unit_test(a_huge_token_is_not_looked_at),
-		cmocka_unit_test(a_file_that_is_no_secret_is_refused_with_advice),
+		cmocka_unit_test(a_file_that_holds_no_key_is_refused_with_advice),
 		cmocka_unit_test(a_secret_that_others_can_read_is_warned_of),
 		cmocka_unit_test(a_generated_key_is_private_new_and_good),
 	};

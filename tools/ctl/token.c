@@ -84,6 +84,10 @@ int command_token(const struct ctl *ctl)
 		fprintf(stderr, "nearbyctl: %s\n", reason);
 	int error = token_make(key, &token, audience(ctl), text);
 	token_key_close(&key);
+	if (error == -ENOKEY)
+		return ctl_fail(ctl, EXIT_FAILED,
+				"this key file has public keys only, which cannot sign: whoever has the "
+				"private key makes the tokens");
 	if (error != 0)
 		return ctl_fail(ctl, EXIT_FAILED, "the token would be longer than %d bytes",
 				TOKEN_BYTES_MAX);
