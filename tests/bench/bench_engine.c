@@ -81,24 +81,15 @@ static void bare_open(struct bare *bare, const struct crowd *crowd)
 {
 	double half = sin(HOST_RADIUS_M / 6371008.8 / 2);
 	bare->near = 4 * half * half;
-	bare->vectors = calloc(crowd->count, sizeof(*bare->vectors));
-	bare->followers = calloc((size_t)crowd->count * crowd->active, sizeof(uint32_t));
-	if (bare->vectors == NULL || bare->followers == NULL) {
-		fprintf(stderr, "no memory for the bare loop\n");
-		exit(1);
-	}
+	bare->vectors = host_memory("the bare loop", crowd->count * sizeof(*bare->vectors));
+	bare->followers = host_memory("the bare loop",
+				      (uint64_t)crowd->count * crowd->active * sizeof(uint32_t));
 	for (uint32_t user = 0; user < crowd->count; user++) {
 		uint32_t *row = &bare->followers[(size_t)user * crowd->active];
 		for (uint32_t i = 0; i < crowd->active; i++)
 			row[i] = crowd_friend(crowd, user, i);
 		qsort(row, crowd->active, sizeof(*row), compare);
 	}
-}
-
-static void bare_close(struct bare *bare)
-{
-	free(bare->vectors);
-	free(bare->followers);
 }
 
 static uint64_t bare_look(const struct bare *bare, uint32_t count, uint32_t user)
@@ -338,7 +329,6 @@ static void close_all(struct bench *bench)
 	if (is_checked)
 		judge_close(&bench->judge);
 	host_close(&bench->host);
-	bare_close(&bench->bare);
 	free(bench->places);
 	meter_close(&bench->meter);
 	report_close(&bench->report);

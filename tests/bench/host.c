@@ -28,12 +28,14 @@ _Noreturn static void refuse(const char *what, uint64_t bytes)
 	exit(1);
 }
 
-static void *reserve(const char *what, uint64_t bytes)
+void *host_memory(const char *what, uint64_t bytes)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		refuse(what, bytes);
+	/* As the daemon does. */
+	madvise(memory, bytes, MADV_HUGEPAGE);
 	return memory;
 }
 
@@ -87,7 +89,7 @@ static void open_engine(struct host *host, uint32_t core)
 		.counters = host->counters[core],
 	};
 	host->memory_bytes = engine_memory_bytes(&config);
-	host->memories[core] = reserve("an engine", host->memory_bytes);
+	host->memories[core] = host_memory("an engine", host->memory_bytes);
 	if (engine_init(&host->engines[core], &config, host->memories[core], host->memory_bytes) <
 	    0) {
 		fprintf(stderr, "more friendships than one engine can have: fewer --sessions\n");

@@ -52,6 +52,9 @@ void host_open(struct host *host, const struct crowd *crowd, uint32_t users, uin
 	       bool is_judged);
 void host_close(struct host *host);
 
+/* Zeroed memory as the daemon takes it for an engine, large pages and all, until the program ends. */
+void *host_memory(const char *what, uint64_t bytes);
+
 /* The user is at a place: one location of a client, as it has been decoded. */
 void host_move(struct host *host, uint32_t user, struct nearby_place place);
 /* Messages between the engines, then every frame that is due, until there are none. */
