@@ -16,4 +16,9 @@ EXTRA_DIST += \
 	tests/bench/peers/node/serve \
 	tests/bench/peers/node/server.mjs \
 	tests/bench/peers/bun/serve \
-	tests/bench/peers/bun/server.mjs
+	tests/bench/peers/bun/server.mjs \
+	tests/bench/peers/centrifuge/build \
+	tests/bench/peers/centrifuge/main.go \
+	tests/bench/peers/centrifuge/serve \
+	tests/bench/peers/nats/nats.conf \
+	tests/bench/peers/nats/serve
