@@ -1,22 +1,23 @@
-# Benchmarks. Each is a program that measures in CPU time against something else in the same run and
-# judges its own results; `make check` runs it with a small population. `make bench` runs all, with
-# their defaults or with what BENCH_ENGINE and BENCH_TABLE say, and leaves texts and tables in
-# BENCH_OUT. Redis is there after `tools/install-packages bench`.
+# Benchmarks. Each measures in CPU time against something else in the same run and judges its own
+# results; `make check` runs it with a small population. `make bench` runs all, one at a time, and
+# leaves tables, plots and a report in BENCH_OUT; BENCH_RUN may say more (tests/bench/run has the
+# options). What they are measured beside is there after `tools/install-packages bench` and
+# tests/bench/peers/install.
 #
-#   make bench BENCH_OUT=/tmp/results BENCH_ENGINE='--sessions=200000'
+#   make bench BENCH_OUT=/tmp/results BENCH_RUN='--quick --only=engine,table'
 bench_programs = tests/bench/bench_engine tests/bench/bench_table
 BENCH_OUT = bench-results
-BENCH_ENGINE =
-BENCH_TABLE =
+BENCH_RUN =
 
-bench: $(bench_programs)
-	tests/bench/bench_engine --out='$(BENCH_OUT)' $(BENCH_ENGINE)
-	tests/bench/bench_table --out='$(BENCH_OUT)' $(BENCH_TABLE)
+bench: all $(filter tests/bench/%, $(check_PROGRAMS))
+	TEST_BUILD='$(abs_top_builddir)' $(top_srcdir)/tests/bench/run --out='$(BENCH_OUT)' $(BENCH_RUN)
 .PHONY: bench
 
 check_PROGRAMS += $(bench_programs) tests/bench/fill_users
-TESTS += tests/bench/check-bench
-EXTRA_DIST += tests/bench/check-bench tests/bench/results.py
+TESTS += tests/bench/check-bench tests/bench/test_report.py
+EXTRA_DIST += tests/bench/check-bench tests/bench/test_report.py tests/bench/run \
+	tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py tests/bench/plots.py \
+	tests/bench/publish.py tests/bench/raw.py tests/bench/results.py tests/bench/summary.py
 
 bench_sources = \
 	tests/bench/meter.c tests/bench/meter.h \

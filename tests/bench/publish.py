@@ -1,0 +1,43 @@
+"""
+Owns: bringing a report into the sources: tests/bench/results, and the figures in README.md.
+Invariant: what is there afterwards comes from the one directory; it stays small.
+Does not know: what the figures are.
+"""
+import glob
+import os
+import shutil
+
+import summary
+from raw import Raw
+
+KINDS = ("report.md", "*.svg", "*.tsv", "*.hist")
+BYTES_MAX = 1000 * 1000
+BEGIN, END = "<!-- figures of tests/bench/results -->", "<!-- end of figures -->"
+
+
+def publish(folder, source):
+    files = [path for kind in KINDS for path in sorted(glob.glob(os.path.join(folder, kind)))]
+    size = sum(os.path.getsize(path) for path in files)
+    if not files or size > BYTES_MAX:
+        raise SystemExit(f"{folder}: {len(files)} files of {size} bytes; wanted are some, of at most "
+                         f"{BYTES_MAX}")
+    target = os.path.join(source, "tests", "bench", "results")
+    shutil.rmtree(target, ignore_errors=True)
+    os.makedirs(target)
+    for path in files:
+        shutil.copy(path, target)
+    print(f"{len(files)} files, {size} bytes, in {target}")
+    update_readme(os.path.join(source, "README.md"), summary.for_readme(Raw(folder)))
+
+
+def update_readme(path, lines):
+    """Between the two marks, if the file has them."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + begin + "\n" + "\n".join(lines) + "\n" + end + after)
+    print(f"figures in {path}")
