@@ -27,6 +27,10 @@ void decoder_close(struct decoder **decoder);
 bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,
 		 struct decode_error *error);
 
+/* The same without the short way of json_location.h: what that is judged against. */
+bool json_decode_general(struct decoder *decoder, const void *text, size_t length,
+			 struct client_msg *msg, struct decode_error *error);
+
 /* Writes one message of nearby.v1.json. The most that any message takes is ENCODED_BYTES_MAX. */
 void json_encode(struct writer *writer, const struct server_msg *msg);
 

@@ -8,6 +8,7 @@
 #include "proto/codec.h"
 
 #include "base/check.h"
+#include "proto/json_location.h"
 
 #include <errno.h>
 #include <math.h>
@@ -133,6 +134,13 @@ static const struct {
 
 bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,
 		 struct decode_error *error)
+{
+	return json_location_read(text, length, msg) ||
+	       json_decode_general(decoder, text, length, msg, error);
+}
+
+bool json_decode_general(struct decoder *decoder, const void *text, size_t length,
+			 struct client_msg *msg, struct decode_error *error)
 {
 	check_object(decoder, DECODER_MAGIC);
 	const struct json_reader *reader = decoder->reader;

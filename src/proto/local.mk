@@ -5,6 +5,7 @@ libproto_la_SOURCES = \
 	src/proto/json.h \
 	src/proto/json_decode.c \
 	src/proto/json_encode.c \
+	src/proto/json_location.c src/proto/json_location.h \
 	src/proto/json_read.c \
 	src/proto/message.c src/proto/message.h
 libproto_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)

@@ -1,12 +1,13 @@
 /*
  * Owns: the fuzz target of the JSON codec.
  * Invariant: a message that is taken is within its ranges; one that is not is refused with words;
- *   what is written of it reads back.
+ *   what is written of it reads back; the short way for a location agrees with the general reader.
  * Thread: one.
  * Does not know: sessions.
  */
 #include "base/check.h"
 #include "proto/codec.h"
+#include "proto/json_location.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -52,6 +53,21 @@ static void check_entry(struct json_reader *reader, const uint8_t *data, size_t 
 	check(json_read(reader, text, writer_length(&writer), &error));
 }
 
+/* The short way for a location takes nothing that the general reader would not take so. */
+static void check_location(struct decoder *decoder, const uint8_t *data, size_t size)
+{
+	struct client_msg quick, general;
+	struct decode_error error;
+	if (!json_location_read((const char *)data, size, &quick))
+		return;
+	check(json_decode_general(decoder, data, size, &general, &error));
+	check(quick.type == CLIENT_LOCATION && general.type == CLIENT_LOCATION);
+	check(quick.location.place.lat_e7 == general.location.place.lat_e7);
+	check(quick.location.place.lon_e7 == general.location.place.lon_e7);
+	check(quick.location.has_ts == general.location.has_ts);
+	check(quick.location.ts_ms == general.location.ts_ms);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct decoder *decoder;
@@ -66,5 +82,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		check(error.message[0] != '\0' && strlen(error.message) < sizeof(error.message));
 	check_entry(reader, data, size);
+	check_location(decoder, data, size);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "base/check.h"
 #include "proto/codec.h"
 #include "proto/json.h"
+#include "proto/json_location.h"
 
 /* The linker sends this program's calls of malloc here. */
 void *__real_malloc(size_t bytes);
@@ -120,6 +122,104 @@ static void every_place_survives_the_way_through_text(void **state)
 		assert_int_equal(msg.location.place.lat_e7, lat_e7);
 		assert_int_equal(msg.location.place.lon_e7, lon_e7);
 	}
+}
+
+/* Whether the short way takes it; the general reader must then read the same. */
+static bool is_taken_shortly(const char *text, size_t length)
+{
+	struct client_msg quick, general;
+	struct decode_error error;
+	memset(&quick, 0xa5, sizeof(quick));
+	if (!json_location_read(text, length, &quick))
+		return false;
+	if (!json_decode_general(decoder, text, length, &general, &error))
+		fail_msg("taken: %.*s", (int)length, text);
+	assert_int_equal(quick.type, CLIENT_LOCATION);
+	assert_int_equal(general.type, CLIENT_LOCATION);
+	if (quick.location.place.lat_e7 != general.location.place.lat_e7 ||
+	    quick.location.place.lon_e7 != general.location.place.lon_e7)
+		fail_msg("another place: %.*s", (int)length, text);
+	assert_int_equal(quick.location.has_ts, general.location.has_ts);
+	assert_int_equal(quick.location.ts_ms, general.location.ts_ms);
+	return true;
+}
+
+static void the_usual_forms_of_a_location_take_the_short_way(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"{\"type\":\"location\",\"lat\":37.5,\"lon\":127.0,\"ts\":1700000000000}",
+		"{\"type\":\"location\",\"lat\":37.5665,\"lon\":-126.978}",
+		"{\"type\": \"location\", \"lat\": 37.5, \"lon\": 127.0, \"ts\": 0}",
+		"{\"ts\":1700000000000,\"lon\":0,\"lat\":-0.0,\"type\":\"location\"}",
+		"{\"type\":\"location\",\"lat\":-89.999999999,\"lon\":179.99999999999997}",
+		"{\"type\":\"location\",\"lat\":37.566512345678901234,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":1.00000004899,\"lon\":1.000000051}",
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		if (!is_taken_shortly(texts[i], strlen(texts[i])))
+			fail_msg("not taken: %s", texts[i]);
+}
+
+static void what_is_unusual_about_a_location_is_left_to_the_general_reader(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"{\"type\":\"location\",\"lat\":90,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":180}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":999}",
+		"{\"type\":\"location\",\"lat\":1.00000005,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":1.000000049,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":1e1,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":01,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":1.,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":-,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":.5,\"lon\":1}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":9007199254740993}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":-1}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"ts\":null}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"lat\":1}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1,\"x\":1}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1,}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1}}",
+		"{\"type\":\"location\",\"lat\":1,\"lon\":1",
+		"{\"type\":\"location\",\"lat\":1}",
+		"{\"lat\":1,\"lon\":1}",
+		"{\"type\":\"nearby\",\"lat\":1,\"lon\":1}",
+		"{\"type\":\"locati\\u006fn\",\"lat\":1,\"lon\":1}",
+		"\n{\"type\":\"location\",\"lat\":1,\"lon\":1}",
+		"{}",
+		"",
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		if (is_taken_shortly(texts[i], strlen(texts[i])))
+			fail_msg("taken: %s", texts[i]);
+}
+
+/* Places of any number of decimals, many of them close to the middle between two ten millionths. */
+static void both_ways_of_reading_a_location_agree(void **state)
+{
+	(void)state;
+	uint64_t random = 7;
+	unsigned taken = 0;
+	for (int round = 0; round < 50000; round++) {
+		uint64_t dice[4];
+		for (size_t i = 0; i < ARRAY_COUNT(dice); i++)
+			dice[i] = random = hash_u64(random + 1);
+		char text[200];
+		int length = snprintf(text, sizeof(text),
+				      "{\"type\":\"location\",\"lat\":%s%u.%0*llu%s%u,\"lon\":%s%u.%llu}",
+				      dice[0] & 1 ? "-" : "", (unsigned)(dice[0] >> 8) % 92,
+				      round % 8 + 1, (unsigned long long)dice[1] % 10,
+				      round % 3 == 0 ? "" : round % 3 == 1 ? "49" : "50",
+				      (unsigned)dice[2] % 1000, dice[0] & 2 ? "-" : "",
+				      (unsigned)(dice[3] >> 8) % 182, (unsigned long long)dice[3]);
+		assert_true(length > 0 && (size_t)length < sizeof(text));
+		if (dice[2] % 16 == 0)
+			text[dice[3] % (uint64_t)length] = (char)(dice[3] >> 56);
+		taken += is_taken_shortly(text, (size_t)length);
+	}
+	assert_in_range(taken, 30000, 49000);
 }
 
 static void a_page_is_asked_for_with_limit_and_cursor_or_without(void **state)
@@ -307,9 +407,13 @@ static void reading_a_location_takes_no_memory_from_the_system(void **state)
 {
 	(void)state;
 	unsigned before = malloc_calls;
-	for (int i = 0; i < 1000; i++)
+	/* Both ways: with a field of its own it is none for the short one. */
+	for (int i = 0; i < 1000; i++) {
 		decoded("{\"type\":\"location\",\"lat\":37.1234567,\"lon\":-127.1234567,"
 			"\"ts\":1700000000000}");
+		decoded("{\"type\":\"location\",\"lat\":37.1234567,\"lon\":-127.1234567,"
+			"\"ts\":1700000000000,\"accuracy\":5.5}");
+	}
 	assert_int_equal(malloc_calls, before);
 }
 
@@ -337,6 +441,7 @@ static void no_mutation_of_a_message_does_harm(void **state)
 		}
 		struct client_msg msg;
 		struct decode_error error = { .message = "" };
+		is_taken_shortly(text, length - random % 2);
 		if (json_decode(decoder, text, length - random % 2, &msg, &error))
 			taken++;
 		else
@@ -617,6 +722,9 @@ int main(void)
 		cmocka_unit_test(a_location_is_read_to_a_ten_millionth_of_a_degree),
 		cmocka_unit_test(the_ends_of_the_earth_are_places),
 		cmocka_unit_test(every_place_survives_the_way_through_text),
+		cmocka_unit_test(the_usual_forms_of_a_location_take_the_short_way),
+		cmocka_unit_test(what_is_unusual_about_a_location_is_left_to_the_general_reader),
+		cmocka_unit_test(both_ways_of_reading_a_location_agree),
 		cmocka_unit_test(a_page_is_asked_for_with_limit_and_cursor_or_without),
 		cmocka_unit_test(the_other_messages_are_read),
 		cmocka_unit_test(unknown_fields_are_ignored),
