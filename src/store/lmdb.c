@@ -236,6 +236,11 @@ void lmdb_close(struct lmdb **lmdb)
 	*lmdb = NULL;
 }
 
+const char *lmdb_version(void)
+{
+	return MDB_VERSION_STRING;
+}
+
 static int grow(struct lmdb *lmdb)
 {
 	pthread_rwlock_wrlock(&lmdb->gate);

@@ -61,6 +61,9 @@ struct lmdb_config {
 int lmdb_open(struct lmdb **lmdb, const struct lmdb_config *config, const char **reason);
 void lmdb_close(struct lmdb **lmdb);
 
+/* Of the library. */
+const char *lmdb_version(void);
+
 /* Writes a consistent copy to a new file and syncs it; writers go on meanwhile. -EEXIST. */
 int lmdb_copy(struct lmdb *lmdb, const char *path);
 

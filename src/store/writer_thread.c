@@ -243,7 +243,8 @@ static bool turn(struct writer_state *writer)
 		requests_answer(writer, requests, count);
 	else if (due)
 		window_commit(writer);
-	if (boot_us() >= writer->upkeep_due_us)
+	/* Beside each commit, and when there are none, too. */
+	if (writer->committed > 0 || boot_us() >= writer->upkeep_due_us)
 		upkeep(writer);
 	counter_set(store_counter(writer->store, STORE_WORD_HISTORY_PENDING), pending(writer));
 	return count > 0 || (due && writer->backoff_us == 0);

@@ -25,7 +25,7 @@ ENGINE_FORBIDDEN = re.compile(
     r'|"base/(clock|log|ring)\.h"|"proto/codec\.h")', re.M)
 # Foreign libraries, as their headers begin: one file of the programs includes all that it needs.
 FOREIGN = ("liburing", "ck_", "lmdb.h", "wslay/", "http_parser.h", "jansson", "cjose/", "openssl/evp", "openssl/sha", "openssl/pem",
-           "openssl/core_names", "openssl/err", "curl/")
+           "openssl/core_names", "openssl/err", "curl/", "sqlite3.h")
 # Folders of libc's and the kernel's headers; one in any other folder is a foreign library's.
 SYSTEM_FOLDERS = ("sys/", "netinet/", "arpa/", "linux/", "sanitizer/")
 DOMAIN_WORDS = re.compile(r"(?<![a-z])(friend|radius|ttl)s?(?![a-z])", re.I)

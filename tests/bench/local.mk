@@ -5,7 +5,7 @@
 # tests/bench/peers/install.
 #
 #   make bench BENCH_OUT=/tmp/results BENCH_RUN='--quick --only=engine,table'
-bench_programs = tests/bench/bench_engine tests/bench/bench_table
+bench_programs = tests/bench/bench_engine tests/bench/bench_history tests/bench/bench_table
 BENCH_OUT = bench-results
 BENCH_RUN =
 
@@ -33,6 +33,14 @@ tests_bench_bench_engine_LDADD = libengine.la libproto.la libnearbyshm.la libbas
 tests_bench_bench_table_SOURCES = tests/bench/bench_table.c $(bench_sources) \
 	tests/bench/redis.c tests/bench/redis.h
 tests_bench_bench_table_LDADD = libnearbyshm.la libbase.la
+
+tests_bench_bench_history_SOURCES = tests/bench/bench_history.c $(bench_sources) \
+	tests/bench/keeper.c tests/bench/keeper.h \
+	tests/bench/rows.h tests/bench/rows_lmdb.c tests/bench/rows_sqlite.c \
+	tests/bench/trail.c tests/bench/trail.h \
+	tools/bench/dataset.c tools/bench/dataset.h
+tests_bench_bench_history_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tests_bench_bench_history_LDADD = libstore.la libbase.la $(SQLITE_LIBS) -lm
 
 tests_bench_fill_users_SOURCES = tests/bench/fill_users.c \
 	tests/bench/crowd.c tests/bench/crowd.h \
