@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGIT_BITS = 11, DIGIT_VALUES = 1 << DIGIT_BITS };
+enum { DIGIT_BITS_MAX = 11, DIGIT_VALUES_MAX = 1 << DIGIT_BITS_MAX };
 /* 6 digits of 11 bits hold the 63 bits of a user. */
-enum { DIGITS = 6 };
+enum { DIGITS_MAX = 6 };
 /* Below this, clearing the counts of the digits costs more than comparing. */
 enum { COMPARE_COUNT_MAX = 512 };
 /* Moves that insertion may make for each point before a general sort takes over. */
@@ -54,39 +54,58 @@ void points_sort_by_time(struct store_point *points, size_t count)
 	}
 }
 
-static uint32_t digit_of(uint64_t user, unsigned digit)
+/* How users are cut into digits: only as far as these users differ. */
+struct digits {
+	uint64_t least; /* of the users */
+	unsigned count;
+	unsigned bits; /* of each */
+};
+
+static struct digits digits_fit(const struct store_point *points, size_t count)
 {
-	return (uint32_t)(user >> (digit * DIGIT_BITS)) & (DIGIT_VALUES - 1);
+	uint64_t least = points[0].user.value, most = least;
+	for (size_t i = 1; i < count; i++) {
+		uint64_t user = points[i].user.value;
+		least = user < least ? user : least;
+		most = user > most ? user : most;
+	}
+	unsigned bits = most == least ? 0 : 64 - (unsigned)__builtin_clzll(most - least);
+	unsigned digits = (bits + DIGIT_BITS_MAX - 1) / DIGIT_BITS_MAX;
+	return (struct digits){ least, digits, digits == 0 ? 0 : (bits + digits - 1) / digits };
 }
 
-/* One stable pass from `from` to `to`. False, and nothing moved, when all have the same digit. */
-static bool digit_pass(const struct store_point *from, struct store_point *to, size_t count,
-		       const uint32_t counts[DIGIT_VALUES], unsigned digit)
+static uint32_t digit_of(const struct digits *digits, uint64_t user, unsigned digit)
 {
-	if (counts[digit_of(from[0].user.value, digit)] == count)
-		return false;
-	uint32_t starts[DIGIT_VALUES];
+	return (uint32_t)((user - digits->least) >> (digit * digits->bits)) &
+	       ((1u << digits->bits) - 1);
+}
+
+/* One stable pass from `from` to `to`. */
+static void digit_pass(const struct store_point *from, struct store_point *to, size_t count,
+		       uint32_t *counts, const struct digits *digits, unsigned digit)
+{
 	uint32_t start = 0;
-	for (unsigned value = 0; value < DIGIT_VALUES; value++) {
-		starts[value] = start;
-		start += counts[value];
+	for (unsigned value = 0; value < 1u << digits->bits; value++) {
+		uint32_t here = counts[value];
+		counts[value] = start;
+		start += here;
 	}
 	for (size_t i = 0; i < count; i++)
-		to[starts[digit_of(from[i].user.value, digit)]++] = from[i];
-	return true;
+		to[counts[digit_of(digits, from[i].user.value, digit)]++] = from[i];
 }
 
 static void sort_by_user(struct store_point *points, struct store_point *scratch, size_t count)
 {
-	static _Thread_local uint32_t counts[DIGITS][DIGIT_VALUES];
-	memset(counts, 0, sizeof(counts));
+	static _Thread_local uint32_t counts[DIGITS_MAX][DIGIT_VALUES_MAX];
+	struct digits digits = digits_fit(points, count);
+	for (unsigned digit = 0; digit < digits.count; digit++)
+		memset(counts[digit], 0, sizeof(counts[0][0]) << digits.bits);
 	for (size_t i = 0; i < count; i++)
-		for (unsigned digit = 0; digit < DIGITS; digit++)
-			counts[digit][digit_of(points[i].user.value, digit)]++;
+		for (unsigned digit = 0; digit < digits.count; digit++)
+			counts[digit][digit_of(&digits, points[i].user.value, digit)]++;
 	struct store_point *from = points, *to = scratch;
-	for (unsigned digit = 0; digit < DIGITS; digit++) {
-		if (!digit_pass(from, to, count, counts[digit], digit))
-			continue;
+	for (unsigned digit = 0; digit < digits.count; digit++) {
+		digit_pass(from, to, count, counts[digit], &digits, digit);
 		struct store_point *sorted = to;
 		to = from;
 		from = sorted;

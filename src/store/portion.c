@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A scan for an export reads about so far ahead: what it has when a portion is full is for nothing. */
+enum { EXPORT_BATCH_POINTS = STORE_PORTION_MAX / 4 };
+
 /* The points of one user that come first in time, gathered from many runs with bounded memory. */
 struct earliest {
 	struct store_point *points;
@@ -47,20 +50,33 @@ struct span {
 	uint64_t skip; /* points at exactly from_ms that were given before */
 };
 
+/* Adds what a block has of the span. False: the span ends in it. */
+static bool span_add(const struct span *span, const struct store_point *points, uint32_t count,
+		     struct earliest *earliest)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct store_point *point = &points[i];
+		if (point->user.value < span->user.value)
+			continue;
+		if (!user_id_equal(point->user, span->user) || point->ts_ms >= span->to_ms ||
+		    point->ts_ms > earliest->end_ms)
+			return false;
+		if (point->ts_ms >= span->from_ms)
+			earliest_add(earliest, point);
+	}
+	return true;
+}
+
 static void span_read_run(const struct span *span, struct lmdb_txn *txn, const struct run *run,
 			  struct earliest *earliest)
 {
 	struct store_point points[BLOCK_POINTS_MAX];
 	struct run_reader reader;
-	run_reader_open(&reader, txn, run, span->user.value, points);
-	while (run_reader_has(&reader)) {
-		const struct store_point *point = &points[reader.at];
-		if (!user_id_equal(point->user, span->user) || point->ts_ms >= span->to_ms ||
-		    point->ts_ms > earliest->end_ms)
-			break;
-		if (point->ts_ms >= span->from_ms)
-			earliest_add(earliest, point);
-		run_reader_skip(&reader, 1);
+	run_reader_open(&reader, txn, run, span->user.value);
+	bool more = reader.has_block;
+	while (more) {
+		uint32_t count = run_reader_take(&reader, points);
+		more = span_add(span, points, count, earliest) && reader.has_block;
 	}
 	run_reader_close(&reader);
 }
@@ -176,55 +192,79 @@ static int export_inside(struct lmdb_txn *txn, const struct run_list *list,
 	return error;
 }
 
-static size_t points_within(struct store_point *points, size_t count, int64_t from_ms,
-			    int64_t to_ms)
+/* Copies those within the range of time; returns how many. */
+static size_t points_within(const struct store_request *request, const struct store_point *points,
+			    size_t count, struct store_point *to)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < count; i++)
-		if (points[i].ts_ms >= from_ms && points[i].ts_ms < to_ms)
-			points[kept++] = points[i];
+		if (points[i].ts_ms >= request->from_ms && points[i].ts_ms < request->to_ms)
+			to[kept++] = points[i];
 	return kept;
 }
 
-/* Fills a portion with whole users. Returns how many points. */
-static size_t export_users(struct scan *scan, struct store_request *request,
-			   struct store_point *portion)
+/* A portion while it is filled: room for one user who fits, and is then too much. */
+struct portion {
+	struct store_point *points;
+	size_t count;
+};
+
+/* Adds one user, or says that the next portion begins with them. */
+static bool export_user(struct store_request *request, const struct store_point *points,
+			size_t count, struct portion *portion)
 {
-	size_t given = 0;
-	while (scan_next(scan)) {
-		size_t count =
-			points_within(scan->points, scan->count, request->from_ms, request->to_ms);
-		if (given + count > STORE_PORTION_MAX) {
-			request->more = true;
-			request->resume.user = scan->points[0].user.value;
-			request->resume.inside = given == 0;
-			request->resume.ts_ms = request->from_ms;
-			request->resume.skip = 0;
-			break;
-		}
-		memcpy(portion + given, scan->points, count * sizeof(*portion));
-		given += count;
+	size_t within = 0;
+	if (count <= STORE_PORTION_MAX)
+		within = points_within(request, points, count, portion->points + portion->count);
+	else
+		for (size_t i = 0; i < count; i++)
+			within += points[i].ts_ms >= request->from_ms &&
+				  points[i].ts_ms < request->to_ms;
+	if (portion->count + within > STORE_PORTION_MAX) {
+		request->more = true;
+		request->resume.user = points[0].user.value;
+		request->resume.inside = portion->count == 0;
+		request->resume.ts_ms = request->from_ms;
+		request->resume.skip = 0;
+		return false;
 	}
-	return given;
+	if (count > STORE_PORTION_MAX)
+		points_within(request, points, count, portion->points + portion->count);
+	portion->count += within;
+	return true;
+}
+
+/* Fills a portion with whole users. */
+static void export_users(struct scan *scan, struct store_request *request, struct portion *portion)
+{
+	while (scan_next(scan)) {
+		for (size_t at = 0, end; at < scan->count; at = end) {
+			end = at + scan_whole_users(scan->points + at, scan->count - at, 1);
+			if (!export_user(request, scan->points + at, end - at, portion))
+				return;
+		}
+	}
 }
 
 static int export_read(struct lmdb_txn *txn, const struct run_list *list,
 		       struct store_request *request)
 {
 	const struct run **runs = malloc((list->count + 1) * sizeof(struct run *));
-	struct store_point *portion = malloc(STORE_PORTION_MAX * sizeof(*portion));
-	int error = runs == NULL || portion == NULL ? -ENOMEM : 0;
+	struct portion portion = { .points = malloc(2 * STORE_PORTION_MAX *
+						    sizeof(*portion.points)) };
+	int error = runs == NULL || portion.points == NULL ? -ENOMEM : 0;
 	if (error == 0) {
 		uint32_t count = 0;
 		for (uint32_t i = 0; i < list->count; i++)
 			if (run_overlaps(&list->runs[i], request->from_ms, request->to_ms))
 				runs[count++] = &list->runs[i];
 		struct scan scan;
-		scan_open(&scan, txn, runs, count, request->resume.user);
-		error = points_answer(request, portion, export_users(&scan, request, portion));
+		scan_open(&scan, txn, runs, count, request->resume.user, EXPORT_BATCH_POINTS);
+		export_users(&scan, request, &portion);
 		scan_close(&scan);
+		error = points_answer(request, portion.points, portion.count);
 	}
-	free(portion);
+	free(portion.points);
 	free(runs);
 	return error == 0 ? txn->error : error;
 }

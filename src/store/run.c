@@ -145,6 +145,18 @@ void run_hide_before(struct lmdb_txn *txn, struct user_id user, uint64_t window)
 		 (struct bytes){ &window, sizeof(window) }, LMDB_REPLACE);
 }
 
+bool run_any_hidden(struct lmdb_txn *txn, uint64_t from, uint64_t end)
+{
+	uint8_t key[8];
+	struct lmdb_cursor cursor;
+	put_u64(key, from);
+	lmdb_cursor_open(&cursor, txn, RUN_TABLE_HIDDEN);
+	bool any = lmdb_seek_from(&cursor, (struct bytes){ key, sizeof(key) }) &&
+		   cursor.key.length == sizeof(key) && take_u64(cursor.key.at) < end;
+	lmdb_cursor_close(&cursor);
+	return any;
+}
+
 void run_unhide_through(struct lmdb_txn *txn, uint64_t oldest_window)
 {
 	struct lmdb_cursor cursor;
@@ -258,49 +270,23 @@ uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint3
 
 /* ---- reader --------------------------------------------------------------------------------- */
 
-static void reader_load(struct run_reader *reader)
+static bool is_inside(const struct run_reader *reader)
 {
-	const struct lmdb_cursor *cursor = &reader->cursor;
-	reader->at = 0;
-	reader->count = 0;
-	if (run_block_key_window(cursor->key) != reader->run->first_window)
-		return;
-	int error = block_decode(cursor->value.at, cursor->value.length, reader->points,
-				 &reader->count);
-	if (error != 0) {
-		reader->count = 0;
-		lmdb_fail(cursor->txn, error);
-	}
-}
-
-/* To the last block that begins before the user: it may hold their first points. */
-static void reader_seek(struct run_reader *reader, uint64_t user)
-{
-	struct run_block_key key = run_block_key(reader->run->first_window, user, 0);
-	struct lmdb_cursor *cursor = &reader->cursor;
-	bool found = lmdb_seek_from(cursor, key_bytes(&key));
-	bool before = found ? lmdb_prev(cursor) : lmdb_last(cursor);
-	if (before && run_block_key_window(cursor->key) == reader->run->first_window)
-		reader_load(reader);
-	else if (found && lmdb_seek_from(cursor, key_bytes(&key)))
-		reader_load(reader);
-}
-
-static void reader_next_block(struct run_reader *reader)
-{
-	reader->at = reader->count = 0;
-	if (lmdb_next(&reader->cursor))
-		reader_load(reader);
+	return run_block_key_window(reader->cursor.key) == reader->run->first_window;
 }
 
 void run_reader_open(struct run_reader *reader, struct lmdb_txn *txn, const struct run *run,
-		     uint64_t user, struct store_point points[BLOCK_POINTS_MAX])
+		     uint64_t user)
 {
-	*reader = (struct run_reader){ .run = run, .points = points };
-	lmdb_cursor_open(&reader->cursor, txn, table_of(run));
-	reader_seek(reader, user);
-	while (run_reader_has(reader) && points[reader->at].user.value < user)
-		run_reader_skip(reader, 1);
+	struct run_block_key key = run_block_key(run->first_window, user, 0);
+	struct lmdb_cursor *cursor = &reader->cursor;
+	*reader = (struct run_reader){ .run = run };
+	lmdb_cursor_open(cursor, txn, table_of(run));
+	/* The last block that begins before the user may hold their first points. */
+	bool found = lmdb_seek_from(cursor, key_bytes(&key));
+	reader->has_block = (found ? lmdb_prev(cursor) : lmdb_last(cursor)) && is_inside(reader);
+	if (!reader->has_block && found)
+		reader->has_block = lmdb_seek_from(cursor, key_bytes(&key)) && is_inside(reader);
 }
 
 void run_reader_close(struct run_reader *reader)
@@ -308,10 +294,14 @@ void run_reader_close(struct run_reader *reader)
 	lmdb_cursor_close(&reader->cursor);
 }
 
-void run_reader_skip(struct run_reader *reader, uint32_t points)
+uint32_t run_reader_take(struct run_reader *reader, struct store_point points[BLOCK_POINTS_MAX])
 {
-	reader->at += points;
-	check(reader->at <= reader->count);
-	if (reader->at == reader->count)
-		reader_next_block(reader);
+	struct lmdb_cursor *cursor = &reader->cursor;
+	uint32_t count;
+	check(reader->has_block);
+	int error = block_decode(cursor->value.at, cursor->value.length, points, &count);
+	if (error != 0)
+		lmdb_fail(cursor->txn, error);
+	reader->has_block = lmdb_next(cursor) && is_inside(reader);
+	return error == 0 ? count : 0;
 }

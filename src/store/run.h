@@ -93,6 +93,8 @@ uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint3
 /* The window before which the user's points are deleted; 0 when they are not. */
 uint64_t run_hidden_before(struct lmdb_txn *txn, struct user_id user);
 void run_hide_before(struct lmdb_txn *txn, struct user_id user, uint64_t window);
+/* Whether any of the users from <= user < end has deleted points. */
+bool run_any_hidden(struct lmdb_txn *txn, uint64_t from, uint64_t end);
 /* Forgets the deletions that no run is old enough for. */
 void run_unhide_through(struct lmdb_txn *txn, uint64_t oldest_window);
 
@@ -108,24 +110,19 @@ struct run_block_key run_block_key(uint64_t first_window, uint64_t first_user, u
 uint64_t run_block_key_window(struct bytes key);
 uint64_t run_block_key_user(struct bytes key);
 
-/* Reads the points of a run from some user on, block by block. */
+/* Reads a run from some user on, block by block. */
 struct run_reader {
 	const struct run *run;
 	struct lmdb_cursor cursor;
-	struct store_point *points; /* of the block, by user and time */
-	uint32_t at;		    /* the next one; equal to count at the end of the run */
-	uint32_t count;
+	bool has_block; /* that can be read */
 };
 
-/* `points` is the caller's memory. Stands at the first point of a user >= `user`. */
+/* Stands at the first block that may hold points of users >= `user`; it may begin with others. */
 void run_reader_open(struct run_reader *reader, struct lmdb_txn *txn, const struct run *run,
-		     uint64_t user, struct store_point points[BLOCK_POINTS_MAX]);
+		     uint64_t user);
 void run_reader_close(struct run_reader *reader);
-static inline bool run_reader_has(const struct run_reader *reader)
-{
-	return reader->at < reader->count;
-}
-/* Steps over `points` points, not past the block. */
-void run_reader_skip(struct run_reader *reader, uint32_t points);
+/* Decodes the block and goes on to the next; returns how many points, 0 when the transaction has
+ * failed. There is a block. */
+uint32_t run_reader_take(struct run_reader *reader, struct store_point points[BLOCK_POINTS_MAX]);
 
 #endif

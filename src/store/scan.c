@@ -1,5 +1,5 @@
 /*
- * Owns: the merge of several run readers.
+ * Owns: the merge of several runs.
  * Invariant: see the header.
  * Thread: see the header.
  * Does not know: see the header.
@@ -13,151 +13,211 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Points that are decoded ahead of an input, and room for a block that goes past them. */
+enum { AHEAD_MAX = 1024, INPUT_POINTS = AHEAD_MAX + BLOCK_POINTS_MAX };
+
 struct scan_input {
 	struct run_reader reader;
-	struct store_point points[BLOCK_POINTS_MAX];
+	uint32_t at; /* the next point */
+	uint32_t count;
+	struct store_point points[INPUT_POINTS];
 };
 
-/* Inputs of the same user come in the order of their windows, so that their points nearly do. */
-static inline bool comes_before(struct scan_top a, struct scan_top b)
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
+static uint32_t input_left(const struct scan_input *input)
 {
-	return a.user < b.user || (a.user == b.user && a.input < b.input);
+	return input->count - input->at;
 }
 
-static void heap_sink(struct scan *scan, uint32_t at)
+/* Decodes the next block. What others answer for is not read. */
+static void input_load(struct scan_input *input)
 {
-	struct scan_top *heap = scan->heap, top = heap[at];
-	for (;;) {
-		uint32_t child = 2 * at + 1;
-		if (child >= scan->heap_count)
-			break;
-		if (child + 1 < scan->heap_count && comes_before(heap[child + 1], heap[child]))
-			child++;
-		if (!comes_before(heap[child], top))
-			break;
-		heap[at] = heap[child];
-		at = child;
+	struct run_reader *reader = &input->reader;
+	input->count += run_reader_take(reader, input->points + input->count);
+	while (input->count > 0 &&
+	       input->points[input->count - 1].user.value >= reader->run->user_end) {
+		input->count--;
+		reader->has_block = false;
 	}
-	heap[at] = top;
 }
 
-static bool input_is_over(const struct run_reader *reader)
+/* Decodes blocks until enough points are ahead, or there are no more. */
+static void input_fill(struct scan_input *input, uint32_t ahead)
 {
-	return !run_reader_has(reader) ||
-	       reader->points[reader->at].user.value >= reader->run->user_end;
-}
-
-static void hidden_load(struct scan *scan, bool found)
-{
-	scan->hidden_user = UINT64_MAX;
-	if (!found || scan->hidden.value.length != sizeof(scan->hidden_before))
+	uint32_t left = input_left(input);
+	if (!input->reader.has_block || left >= ahead)
 		return;
-	const uint8_t *key = scan->hidden.key.at;
-	uint64_t user = 0;
-	for (size_t i = 0; i < scan->hidden.key.length; i++)
-		user = user << 8 | key[i];
-	scan->hidden_user = user;
-	memcpy(&scan->hidden_before, scan->hidden.value.at, sizeof(scan->hidden_before));
+	memmove(input->points, input->points + input->at, left * sizeof(*input->points));
+	input->at = 0;
+	input->count = left;
+	while (input->reader.has_block && input->count < ahead)
+		input_load(input);
 }
+
+static void input_open(struct scan_input *input, struct lmdb_txn *txn, const struct run *run,
+		       uint64_t user_from)
+{
+	uint64_t from = run->user_from > user_from ? run->user_from : user_from;
+	input->at = input->count = 0;
+	run_reader_open(&input->reader, txn, run, from);
+	while (input_left(input) == 0 && input->reader.has_block) {
+		input->at = input->count = 0;
+		input_load(input);
+		while (input->at < input->count && input->points[input->at].user.value < from)
+			input->at++;
+	}
+	input->at = input->at < input->count ? input->at : input->count;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
 
 void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
-	       uint32_t count, uint64_t user_from)
+	       uint32_t count, uint64_t user_from, size_t batch_points)
 {
-	*scan = (struct scan){ .txn = txn, .hidden_user = UINT64_MAX };
-	lmdb_cursor_open(&scan->hidden, txn, RUN_TABLE_HIDDEN);
-	hidden_load(scan, lmdb_first(&scan->hidden));
+	*scan = (struct scan){ .txn = txn, .next_user = user_from };
 	if (count == 0 || txn->error != 0)
 		return;
 	scan->inputs = malloc(count * sizeof(*scan->inputs));
-	scan->heap = malloc(count * sizeof(*scan->heap));
-	if (scan->inputs == NULL || scan->heap == NULL) {
+	if (scan->inputs == NULL) {
 		lmdb_fail(txn, -ENOMEM);
 		return;
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		struct scan_input *input = &scan->inputs[scan->input_count++];
-		uint64_t from = runs[i]->user_from > user_from ? runs[i]->user_from : user_from;
-		run_reader_open(&input->reader, txn, runs[i], from, input->points);
-		if (!input_is_over(&input->reader))
-			scan->heap[scan->heap_count++] =
-				(struct scan_top){ input->points[input->reader.at].user.value, i };
-	}
-	for (uint32_t i = scan->heap_count / 2; i > 0; i--)
-		heap_sink(scan, i - 1);
+	size_t ahead = batch_points / count;
+	scan->ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead < 1 ? 1 : (uint32_t)ahead;
+	for (uint32_t i = 0; i < count; i++)
+		input_open(&scan->inputs[scan->input_count++], txn, runs[i], user_from);
 }
 
 void scan_close(struct scan *scan)
 {
 	for (uint32_t i = 0; i < scan->input_count; i++)
 		run_reader_close(&scan->inputs[i].reader);
-	lmdb_cursor_close(&scan->hidden);
 	free(scan->inputs);
-	free(scan->heap);
 	free(scan->points);
+	free(scan->scratch);
 	*scan = (struct scan){ .txn = scan->txn };
 }
 
-static bool gather(struct scan *scan, const struct store_point *points, uint32_t count)
+/* ---- batches --------------------------------------------------------------------------------- */
+
+static bool reserve(struct scan *scan, size_t count)
 {
-	if (scan->count + count > scan->capacity) {
-		size_t capacity = (scan->count + count) * 2;
-		struct store_point *larger = realloc(scan->points, capacity * sizeof(*larger));
-		if (larger == NULL) {
-			lmdb_fail(scan->txn, -ENOMEM);
-			return false;
-		}
+	if (count <= scan->capacity)
+		return true;
+	size_t capacity = count * 2;
+	struct store_point *larger = realloc(scan->points, capacity * sizeof(*larger));
+	if (larger != NULL)
 		scan->points = larger;
-		scan->capacity = capacity;
+	struct store_point *scratch = realloc(scan->scratch, capacity * sizeof(*scratch));
+	if (scratch != NULL)
+		scan->scratch = scratch;
+	if (larger == NULL || scratch == NULL) {
+		lmdb_fail(scan->txn, -ENOMEM);
+		return false;
 	}
-	memcpy(scan->points + scan->count, points, count * sizeof(*points));
-	scan->count += count;
+	scan->capacity = capacity;
 	return true;
 }
 
-/* Takes the points of one user from the reader; keeps them unless they are deleted. */
-static void take_user(struct scan *scan, struct run_reader *reader, uint64_t user, bool is_hidden)
+/* The place of the first point of a user >= `end` among those at hand. */
+static uint32_t input_seek(const struct scan_input *input, uint64_t end)
 {
-	while (run_reader_has(reader) && reader->points[reader->at].user.value == user) {
-		uint32_t end = reader->at + 1;
-		while (end < reader->count && reader->points[end].user.value == user)
-			end++;
-		if (!is_hidden && !gather(scan, reader->points + reader->at, end - reader->at))
-			return;
-		run_reader_skip(reader, end - reader->at);
+	uint32_t low = input->at, high = input->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (input->points[middle].user.value < end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Drops, of the points from `from` on, those that are deleted: they came from one run. */
+static void drop_hidden(struct scan *scan, size_t from, const struct run *run)
+{
+	size_t kept = from;
+	for (size_t at = from, end; at < scan->count; at = end) {
+		end = at + scan_whole_users(scan->points + at, scan->count - at, 1);
+		if (run->record.last_window < run_hidden_before(scan->txn, scan->points[at].user))
+			continue;
+		memmove(scan->points + kept, scan->points + at, (end - at) * sizeof(*scan->points));
+		kept += end - at;
+	}
+	scan->count = kept;
+}
+
+/* Takes the points of users below `end` that the input has at hand. */
+static void take_below(struct scan *scan, struct scan_input *input, uint64_t end, bool any_hidden)
+{
+	uint32_t to = input_seek(input, end), count = to - input->at;
+	if (count == 0 || !reserve(scan, scan->count + count))
+		return;
+	size_t from = scan->count;
+	memcpy(scan->points + from, input->points + input->at, count * sizeof(*scan->points));
+	scan->count += count;
+	input->at = to;
+	if (any_hidden)
+		drop_hidden(scan, from, input->reader.run);
+}
+
+/* Takes all points of the one user before `end`, whose points may fill many blocks. */
+static void take_user(struct scan *scan, struct scan_input *input, uint64_t end, bool any_hidden)
+{
+	take_below(scan, input, end, any_hidden);
+	while (input_left(input) == 0 && input->reader.has_block && scan->txn->error == 0) {
+		input->at = input->count = 0;
+		input_load(input);
+		take_below(scan, input, end, any_hidden);
 	}
 }
 
-/* The window before which this user's points are deleted. */
-static uint64_t hidden_before(struct scan *scan, uint64_t user)
+/* The user before whom all inputs have all their points at hand. */
+static uint64_t batch_end(struct scan *scan)
 {
-	while (scan->hidden_user < user)
-		hidden_load(scan, lmdb_next(&scan->hidden));
-	return scan->hidden_user == user ? scan->hidden_before : 0;
+	uint64_t end = RUN_USER_END;
+	for (uint32_t i = 0; i < scan->input_count; i++) {
+		struct scan_input *input = &scan->inputs[i];
+		input_fill(input, scan->ahead);
+		if (!input->reader.has_block)
+			continue;
+		uint64_t last = input->points[input->count - 1].user.value;
+		end = last < end ? last : end;
+	}
+	return end;
 }
 
-/* Takes the points of the user on top from the input there, and finds its new place. */
-static void take_top(struct scan *scan, uint64_t before)
+/* Gathers what lies before the place that all inputs have reached, or else one user there. */
+static void batch_gather(struct scan *scan)
 {
-	struct scan_top *top = &scan->heap[0];
-	struct run_reader *reader = &scan->inputs[top->input].reader;
-	take_user(scan, reader, top->user, reader->run->record.last_window < before);
-	if (input_is_over(reader))
-		*top = scan->heap[--scan->heap_count];
-	else
-		top->user = reader->points[reader->at].user.value;
-	if (scan->heap_count > 1)
-		heap_sink(scan, 0);
+	uint64_t end = batch_end(scan);
+	bool is_one_user = end == scan->next_user;
+	if (is_one_user)
+		end++;
+	bool any_hidden = run_any_hidden(scan->txn, scan->next_user, end);
+	for (uint32_t i = 0; i < scan->input_count; i++)
+		if (is_one_user)
+			take_user(scan, &scan->inputs[i], end, any_hidden);
+		else
+			take_below(scan, &scan->inputs[i], end, any_hidden);
+	scan->next_user = end;
 }
 
 bool scan_next(struct scan *scan)
 {
 	scan->count = 0;
-	while (scan->count == 0 && scan->heap_count > 0 && scan->txn->error == 0) {
-		uint64_t user = scan->heap[0].user;
-		uint64_t before = hidden_before(scan, user);
-		while (scan->heap_count > 0 && scan->heap[0].user == user && scan->txn->error == 0)
-			take_top(scan, before);
-	}
-	points_sort_by_time(scan->points, scan->count);
+	while (scan->count == 0 && scan->next_user < RUN_USER_END && scan->txn->error == 0)
+		batch_gather(scan);
+	if (scan->count > 0)
+		points_sort(scan->points, scan->scratch, scan->count);
 	return scan->count > 0 && scan->txn->error == 0;
+}
+
+size_t scan_whole_users(const struct store_point *points, size_t count, size_t wanted)
+{
+	size_t end = wanted < count ? wanted : count;
+	while (end > 0 && end < count && user_id_equal(points[end].user, points[end - 1].user))
+		end++;
+	return end;
 }

@@ -1,8 +1,13 @@
 /*
- * Owns: reading several runs at once, user by user.
- * Invariant: users come in ascending order, each once, with all their visible points by time.
+ * Owns: reading several runs at once, in the order of users.
+ * Invariant: batches come in ascending order of users, each user in one batch, with all their visible
+ *   points; a batch is sorted (point.h).
  * Thread: that of the transaction.
  * Does not know: what the points are read for.
+ *
+ * Blocks are decoded some way ahead in each run. What lies before the place that all runs have
+ * reached is one batch: gathered run by run, and sorted by digits, which costs a point less than
+ * choosing the least of many runs.
  */
 #ifndef NEARBY_STORE_SCAN_H
 #define NEARBY_STORE_SCAN_H
@@ -11,34 +16,30 @@
 
 struct scan_input;
 
-/* An input that has points left, and the user of the next. */
-struct scan_top {
-	uint64_t user;
-	uint32_t input;
-};
-
 struct scan {
 	struct lmdb_txn *txn;
-	struct scan_input *inputs;
-	struct scan_top *heap; /* the least user on top */
-	uint32_t heap_count;
+	struct scan_input *inputs; /* in the order of the runs, which is nearly that of time */
 	uint32_t input_count;
-	struct lmdb_cursor hidden;
-	uint64_t hidden_user; /* the next user with deleted points */
-	uint64_t hidden_before;
-	struct store_point *points; /* of the current user */
+	uint32_t ahead;		    /* points that are decoded of each before a batch is made */
+	uint64_t next_user;	    /* those before are done */
+	struct store_point *points; /* the batch */
 	size_t count;
-	size_t capacity;
+	struct store_point *scratch;
+	size_t capacity; /* of each of the two */
 };
 
 /*
- * Reads these runs, each for the users it answers for, from `user_from` on.
- * The runs stay the caller's and unchanged until the scan is closed. Errors are the transaction's.
+ * Reads these runs, each for the users it answers for, from `user_from` on, in batches of about
+ * `batch_points`. The runs stay the caller's and unchanged until the scan is closed. Errors are the
+ * transaction's.
  */
 void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
-	       uint32_t count, uint64_t user_from);
+	       uint32_t count, uint64_t user_from, size_t batch_points);
 void scan_close(struct scan *scan);
-/* The next user that has points, in scan->points and scan->count. False at the end or on failure. */
+/* The next batch, of at least one point. False at the end or on failure. */
 bool scan_next(struct scan *scan);
+
+/* How many of the first points make up whole users, at least `wanted` when there are so many. */
+size_t scan_whole_users(const struct store_point *points, size_t count, size_t wanted);
 
 #endif

@@ -69,14 +69,13 @@ static uint64_t merge_users(struct lmdb_txn *txn, struct run *building,
 	writer->at = writer->count = 0;
 	struct scan scan;
 	uint64_t moved = 0, next_user = RUN_USER_END;
-	scan_open(&scan, txn, inputs, count, building->record.next_user);
-	while (scan_next(&scan)) {
-		writer_add(writer, scan.points, scan.count);
-		moved += scan.count;
-		if (moved >= points_max) {
-			next_user = scan.points[0].user.value + 1;
-			break;
-		}
+	scan_open(&scan, txn, inputs, count, building->record.next_user, BUFFER_POINTS);
+	while (next_user == RUN_USER_END && scan_next(&scan)) {
+		size_t taken = scan_whole_users(scan.points, scan.count, points_max - moved);
+		writer_add(writer, scan.points, taken);
+		moved += taken;
+		if (moved >= points_max)
+			next_user = scan.points[taken - 1].user.value + 1;
 	}
 	scan_close(&scan);
 	writer_write(writer, 0);
