@@ -4,7 +4,8 @@
 //
 // It stands for the users' SQL database, and is faster: one pread from the page cache a question.
 // The file is little-endian: "NBFRIEND", u32 version 1, u32 users, then for each user, whose id is
-// its place in the file, u32 count and count u32 ids.
+// its place in the file, u32 count and count u32 ids. Friends who never connect may have ids beyond
+// the last of these: `users` is one more than the highest of all.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
@@ -35,18 +36,21 @@ export class Graph {
 	}
 
 	index() {
-		this.starts = new Float64Array(this.users + 1)
+		const listed = this.users
+		this.starts = new Float64Array(listed + 1)
 		let at = HEAD_BYTES
-		for (let user = 0; user < this.users; user++) {
+		for (let user = 0; user < listed; user++) {
 			this.starts[user] = at
-			at += 4 + 4 * this.word(at)
+			const end = at + 4 + 4 * this.word(at)
+			for (at += 4; at < end; at += 4) this.users = Math.max(this.users, this.word(at) + 1)
 		}
 		if (at !== this.bytes) throw new Error('the file of friendships is of another length')
-		this.starts[this.users] = at
+		this.starts[listed] = at
 		this.window = undefined
 	}
 
 	friendsOf(user) {
+		if (user + 1 >= this.starts.length) return new Uint32Array(0)
 		const start = this.starts[user] + 4
 		const friends = new Uint32Array((this.starts[user + 1] - start) / 4)
 		readSync(this.file, friends, 0, friends.byteLength, start)
