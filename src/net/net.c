@@ -243,6 +243,7 @@ static void handle_ring(struct net *net, uint32_t ring)
 {
 	struct uring_event events[EVENTS_AT_ONCE];
 	uint32_t count = uring_take(net->rings[ring].uring, events, EVENTS_AT_ONCE);
+	net->had_events |= count > 0;
 	for (uint32_t i = 0; i < count; i++)
 		handle_event(net, ring, &events[i]);
 	/* There may be more, of which nobody will tell again. */
@@ -319,9 +320,18 @@ static int submit_and_wait(struct net *net, uint64_t until_us)
 	int error = 0;
 	for (uint32_t i = 1; i < net->ring_count && error == 0; i++)
 		error = uring_submit(net->rings[i].uring);
-	if (error == 0)
-		error = uring_turn(net->rings[0].uring, wait_us(net, until_us));
-	return error;
+	if (error != 0)
+		return error;
+	uint64_t longest_us = wait_us(net, until_us);
+	bool gathers = net->had_events && net->gather_us > 0;
+	if (gathers && longest_us > net->gather_us)
+		longest_us = net->gather_us;
+	return uring_turn(net->rings[0].uring, gathers ? NET_GATHER_EVENTS : 1, longest_us);
+}
+
+void net_set_gather(struct net *net, uint32_t gather_us)
+{
+	net->gather_us = gather_us;
 }
 
 int net_turn(struct net *net, uint64_t until_us)
@@ -334,6 +344,7 @@ int net_turn(struct net *net, uint64_t until_us)
 	if (error != 0)
 		return error;
 	net->now_ms = boot_us() / 1000;
+	net->had_events = false;
 	net->rings[0].is_signalled = false;
 	handle_ring(net, 0);
 	for (uint32_t i = 1; i < net->ring_count && error == 0; i++) {

@@ -154,6 +154,13 @@ void net_link(struct net *net, struct net *const *nets);
  */
 int net_turn(struct net *net, uint64_t until_us);
 
+/*
+ * How long a turn may wait for more, once events come turn by turn, so that they are handled together
+ * and the thread sleeps and wakes less often; 0, as at first, for not at all. After a silence the
+ * first event ends the wait at once in any case.
+ */
+void net_set_gather(struct net *net, uint32_t gather_us);
+
 /* From any thread: ends the wait of `net`, or of its next turn, and calls woken(). Never blocks. */
 void net_wake(struct net *net);
 /* On core `net`'s thread: the same for core `peer`, by its ring, at the next submit. */

@@ -21,6 +21,8 @@ enum { NET_MAGIC = 0x6e657477 };
 
 /* 64 rings of 20,000 descriptors hold 1.28 million connections on one core. */
 #define NET_RINGS_MAX 64
+/* Events that a turn does not wait beyond: half of a ring's receive buffers. */
+#define NET_GATHER_EVENTS (URING_BUFFERS / 2)
 /* Addresses that one core listens on. */
 #define NET_LISTENERS_MAX 16
 /* Accepts under way on one listener: what a burst brings within one turn. */
@@ -82,6 +84,8 @@ struct net {
 	uint32_t magic;
 	struct net_config config;
 	uint64_t now_ms; /* as of this turn */
+	uint32_t gather_us;
+	bool had_events; /* in the turn before */
 
 	struct net_ring rings[NET_RINGS_MAX];
 	uint32_t ring_count;

@@ -279,7 +279,7 @@ const char *uring_probe(void)
 
 /* ---- turning -------------------------------------------------------------------------------- */
 
-int uring_turn(struct uring *uring, uint64_t wait_us)
+int uring_turn(struct uring *uring, uint32_t count, uint64_t wait_us)
 {
 	if (wait_us == 0)
 		return uring_flush(uring);
@@ -289,7 +289,7 @@ int uring_turn(struct uring *uring, uint64_t wait_us)
 	};
 	struct io_uring_cqe *cqe;
 	return enter_result(
-		io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL));
+		io_uring_submit_and_wait_timeout(&uring->ring, &cqe, count, &timeout, NULL));
 }
 
 int uring_submit(struct uring *uring)

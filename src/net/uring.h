@@ -66,9 +66,9 @@ void uring_close(struct uring **uring);
 /* For messages from other rings. */
 int uring_descriptor(const struct uring *uring);
 
-/* Submits what was filled in and waits for an event, `wait_us` at most (0: not at all). 0 or a
+/* Submits what was filled in and waits for `count` events, `wait_us` at most (0: not at all). 0 or a
  * negative errno that the ring does not survive. */
-int uring_turn(struct uring *uring, uint64_t wait_us);
+int uring_turn(struct uring *uring, uint32_t count, uint64_t wait_us);
 /* Submits what was filled in, if anything. As uring_turn. */
 int uring_submit(struct uring *uring);
 /* Submits, and lets finished work become events; never waits. As uring_turn. */
