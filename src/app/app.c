@@ -346,24 +346,17 @@ static uint64_t thread_cpu_us(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/*
- * While turns are short the interval is push-interval-ms. When a turn takes more than 2 ms of CPU the core
- * is busy: eight turns' time between two frames to a session lets moves merge instead of queueing,
- * up to push-interval-max-ms.
- */
-static void adapt_interval(struct app *app)
+static void adapt_interval(struct app *app, uint64_t now_us)
 {
-	uint64_t cpu_us = thread_cpu_us(), work_us = cpu_us - app->cpu_us;
-	app->cpu_us = cpu_us;
-	app->work_us = (7 * app->work_us + work_us) / 8;
-	uint64_t interval_us = app->work_us > 2000 ? 8 * app->work_us : 0;
-	uint64_t least_us = (uint64_t)app->config->push_interval_ms * 1000u;
-	uint64_t most_us = (uint64_t)app->config->push_interval_max_ms * 1000u;
-	if (interval_us > most_us)
-		interval_us = most_us;
-	app->interval_us = interval_us < least_us ? least_us : interval_us;
-	counter_set(&app->counters.app[APP_COUNTER_PUSH_INTERVAL], app->interval_us);
-	histogram_add(&app->counters.app[APP_COUNTER_TURN_SECONDS], work_us);
+	const struct config *config = app->config;
+	uint64_t turn_us = interval_note(&app->interval, now_us, thread_cpu_us(),
+					 (uint64_t)config->push_interval_ms * 1000u,
+					 (uint64_t)config->push_interval_max_ms * 1000u);
+	/* What waits for an answer of the databases, or comes in parts, is not held up. */
+	bool is_awaited = app->exchange_count > 0 || app->join_count > 0;
+	net_set_gather(app->net, is_awaited ? 0 : interval_gather_us(&app->interval));
+	counter_set(&app->counters.app[APP_COUNTER_PUSH_INTERVAL], app->interval.us);
+	histogram_add(&app->counters.app[APP_COUNTER_TURN_SECONDS], turn_us);
 }
 
 static void tick(struct app *app)
@@ -371,7 +364,7 @@ static void tick(struct app *app)
 	uint64_t now_us = boot_us();
 	bool is_due = now_us >= app->next_tick_us;
 	/* In between only when the engine had more to do than fits into one tick. */
-	if (!is_due && engine_next_us(app->engine, app->interval_us) > now_us)
+	if (!is_due && engine_next_us(app->engine, app->interval.us) > now_us)
 		return;
 	struct event event = { .type = EVENT_TICK, .now_us = now_us, .wall_ms = wall_ms() };
 	struct engine_out out;
@@ -394,9 +387,9 @@ uint64_t app_turn(struct app *app)
 	session_flush(app);
 	is_behind |= exchange_moves(app);
 
-	adapt_interval(app);
 	uint64_t now_us = boot_us();
-	uint64_t until_us = engine_next_us(app->engine, app->interval_us);
+	adapt_interval(app, now_us);
+	uint64_t until_us = engine_next_us(app->engine, app->interval.us);
 	if (until_us > app->next_tick_us)
 		until_us = app->next_tick_us;
 	if ((is_behind || app->waiting_count > 0) && until_us > now_us + RETRY_US)

@@ -10,6 +10,7 @@
 #define NEARBY_APP_APP_PRIVATE_H
 
 #include "app/app.h"
+#include "app/interval.h"
 #include "base/check.h"
 #include "engine/engine.h"
 #include "proto/codec.h"
@@ -86,9 +87,7 @@ struct app {
 	uint32_t waiting_count, waiting_capacity;
 	struct control_queue control[NEARBYSHM_CORES_MAX];
 	uint64_t next_tick_us;
-	uint64_t cpu_us;      /* of this thread at the end of the last turn */
-	uint64_t work_us;     /* smoothed time of a turn's work */
-	uint64_t interval_us; /* between two frames to one session, now */
+	struct interval interval;
 	/* Drain: when it began, the next slot to be told, and where the slots in use end. */
 	uint64_t drain_began_us;
 	uint32_t drain_slot, drain_end_slot;

@@ -39,6 +39,7 @@ libapp_la_SOURCES = \
 	src/app/exchange.c \
 	src/app/import.c \
 	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
+	src/app/interval.c src/app/interval.h \
 	src/app/join.c \
 	src/app/lines.c src/app/lines.h \
 	src/app/metrics.c \

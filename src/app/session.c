@@ -148,7 +148,7 @@ void session_flush(struct app *app)
 	for (uint32_t frames = 0; frames < FLUSH_FRAMES_MAX; frames++) {
 		struct session_id id;
 		struct server_msg msg;
-		if (!engine_flush(app->engine, now_us, app->interval_us, &id, &msg))
+		if (!engine_flush(app->engine, now_us, app->interval.us, &id, &msg))
 			return;
 		struct session *session = &app->sessions[id.slot];
 		check(session->is_open);

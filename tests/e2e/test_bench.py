@@ -41,6 +41,14 @@ def friends_who_walk_see_each_other_and_nothing_else():
         assert again["right"], again
 
 
+def moves_that_wait_for_their_interval_are_merged_and_none_is_lost():
+    with Daemon(push_interval_ms=500) as daemon:
+        found = report(daemon, "walk", "--users", "200", "--speed", "120", "--for", "3s")
+        assert found["right"], found
+        assert found["pushed"]["merged"] > 0 and found["pushed"]["moved"] > 0, found
+        assert daemon.counter("push_interval_microseconds") == 2 * 500000
+
+
 def a_friendship_that_should_not_be_is_found():
     with Daemon() as daemon:
         # In a city of 1 km all are in range: 1 and 2 are strangers there, but not to the daemon.
@@ -103,6 +111,7 @@ def recorded_check_ins_are_told_as_brute_force_says():
 
 if __name__ == "__main__":
     run(friends_who_walk_see_each_other_and_nothing_else,
+        moves_that_wait_for_their_interval_are_merged_and_none_is_lost,
         a_friendship_that_should_not_be_is_found,
         a_friendship_that_is_missing_is_found,
         an_interrupted_run_says_goodbye_and_reports,

@@ -1,5 +1,6 @@
 /*
- * Owns: what the small readers of src/app promise: lines, times, query strings, lines of imports.
+ * Owns: what the small parts of src/app promise: lines, times, query strings, lines of imports, the
+ *   interval between pushes.
  * Invariant: none of its own.
  * Thread: one.
  * Does not know: sockets; the rest of src/app is tested through the daemon.
@@ -216,6 +217,110 @@ static void a_user_line_is_an_object_with_an_id_and_a_profile(void **state)
 	json_reader_close(&reader);
 }
 
+/* ---- the interval between pushes --------------------------------------------------------------- */
+
+/* Turns of 1 ms, each with `work_us` of CPU, until `until_us`. */
+static void turn(struct interval *interval, uint64_t *now_us, uint64_t until_us, uint64_t work_us,
+		 uint64_t least_us, uint64_t most_us)
+{
+	while (*now_us < until_us) {
+		*now_us += 1000;
+		assert_int_equal(interval_note(interval, *now_us, interval->cpu_us + work_us, least_us, most_us),
+				 work_us);
+	}
+}
+
+static void moves_are_held_back_the_longer_the_busier_the_core(void **state)
+{
+	(void)state;
+	struct interval interval = { 0 };
+	uint64_t now_us = 0;
+	turn(&interval, &now_us, 5000000, 100, 0, 1000000);
+	assert_int_equal(interval.us, 0);
+	assert_int_equal(interval_gather_us(&interval), 0);
+	turn(&interval, &now_us, 10000000, 500, 0, 1000000);
+	assert_in_range(interval.us, 60000, 65000);
+	assert_int_equal(interval_gather_us(&interval), 5000);
+	turn(&interval, &now_us, 15000000, 1000, 0, 1000000);
+	assert_in_range(interval.us, 990000, 1000000);
+	turn(&interval, &now_us, 20000000, 0, 0, 1000000);
+	assert_int_equal(interval.us, 0);
+}
+
+static void the_interval_stays_within_its_bounds(void **state)
+{
+	(void)state;
+	struct interval interval = { 0 };
+	uint64_t now_us = 0;
+	turn(&interval, &now_us, 5000000, 10, 20000, 50000);
+	assert_int_equal(interval.us, 20000);
+	turn(&interval, &now_us, 10000000, 1000, 20000, 50000);
+	assert_in_range(interval.us, 49500, 50000);
+}
+
+/* Eight such turns, and the load has hardly begun to show. */
+static void a_flood_is_answered_before_the_load_shows_it(void **state)
+{
+	(void)state;
+	struct interval interval = { 0 };
+	for (uint64_t i = 1; i <= 8; i++)
+		interval_note(&interval, i * 10000, i * 10000, 0, 1000000);
+	assert_true(interval.load < 0.2);
+	assert_true(interval.us > 40000);
+}
+
+/*
+ * 1,000 sessions that hear `entries` of friends a second in all, with the costs of a real core: a longer
+ * interval makes fewer frames, which lowers the load, which shortens the interval. Writes the least and
+ * the greatest interval of the last of 20 seconds.
+ */
+static void settle(uint32_t entries, uint64_t *least_us, uint64_t *most_us)
+{
+	enum { SESSIONS = 1000, ENTRY_NS = 1000, FRAME_NS = 4000 };
+	static struct {
+		uint64_t last_us;
+		bool is_dirty;
+	} sessions[SESSIONS];
+	memset(sessions, 0, sizeof(sessions));
+	struct interval interval = { 0 };
+	uint64_t random = 1, cpu_ns = 0;
+	*least_us = UINT64_MAX;
+	*most_us = 0;
+	for (uint64_t now_us = 0; now_us < 20000000; now_us += 1000) {
+		for (uint32_t i = 0; i < entries / 1000; i++, cpu_ns += ENTRY_NS) {
+			random = hash_u64(random + 1);
+			sessions[random % SESSIONS].is_dirty = true;
+		}
+		for (uint32_t i = 0; i < SESSIONS; i++) {
+			if (!sessions[i].is_dirty || now_us - sessions[i].last_us < interval.us)
+				continue;
+			sessions[i].is_dirty = false;
+			sessions[i].last_us = now_us;
+			cpu_ns += FRAME_NS;
+		}
+		interval_note(&interval, now_us, cpu_ns / 1000, 0, 1000000);
+		if (now_us < 15000000)
+			continue;
+		*least_us = interval.us < *least_us ? interval.us : *least_us;
+		*most_us = interval.us > *most_us ? interval.us : *most_us;
+	}
+}
+
+static void interval_and_load_settle_at_every_rate(void **state)
+{
+	(void)state;
+	uint64_t before_us = 0;
+	for (uint32_t entries = 50000; entries <= 900000; entries += 50000) {
+		uint64_t least_us, most_us;
+		settle(entries, &least_us, &most_us);
+		/* They swing by less than a tenth, and more to say is never said sooner. */
+		assert_true(most_us - least_us <= most_us / 10 + 1000);
+		assert_true(most_us >= before_us);
+		before_us = least_us;
+	}
+	assert_in_range(before_us, 500000, 900000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +332,10 @@ int main(void)
 		cmocka_unit_test(media_types_are_compared_without_their_parameters_and_weighed),
 		cmocka_unit_test(a_pair_is_two_ids_and_a_tab),
 		cmocka_unit_test(a_user_line_is_an_object_with_an_id_and_a_profile),
+		cmocka_unit_test(moves_are_held_back_the_longer_the_busier_the_core),
+		cmocka_unit_test(the_interval_stays_within_its_bounds),
+		cmocka_unit_test(a_flood_is_answered_before_the_load_shows_it),
+		cmocka_unit_test(interval_and_load_settle_at_every_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
