@@ -23,7 +23,7 @@ uint32_t layout_partition_slots(uint64_t users_max)
 	shm_check(users_max > 0 && users_max <= USERS_MAX_MAX);
 	uint64_t mean = (users_max + NEARBYSHM_PARTITIONS - 1) / NEARBYSHM_PARTITIONS;
 	uint64_t users = mean + 7 * root_ceil(mean) + 16;
-	uint64_t slots = (users * 5 + 3) / 4;
+	uint64_t slots = users * 2;
 	return (uint32_t)((slots + SLOTS_A_PAGE - 1) / SLOTS_A_PAGE * SLOTS_A_PAGE);
 }
 
@@ -57,6 +57,8 @@ uint64_t layout_hash(uint64_t partition_slots)
 		META_LIVE,
 		sizeof(struct partition),
 		offsetof(struct partition, moves),
+		offsetof(struct partition, count),
+		offsetof(struct partition, changes),
 		PARTITIONS_OFFSET,
 		COUNTERS_OFFSET,
 		BLOCKS_OFFSET,

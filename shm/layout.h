@@ -17,7 +17,7 @@
 
 /* "nearbysh" as little-endian bytes; stored last, so a segment that has it is complete. */
 #define SEGMENT_MAGIC	UINT64_C(0x687379627261656e)
-#define SEGMENT_VERSION 1
+#define SEGMENT_VERSION 2
 
 /* A bug of ours or of the caller. The library stands alone, so it brings its own. */
 #define shm_check(condition)                                                                       \
@@ -91,6 +91,7 @@ static inline uint64_t meta_next(uint64_t meta, uint64_t live)
 struct partition {
 	_Alignas(64) shm_word moves; /* grows at every move of an entry; odd while a chain is moved */
 	shm_word count;		     /* live entries; exact at rest */
+	shm_word changes; /* odd while an entry is inserted or removed: a partition not at rest */
 };
 
 /* ---- counters ------------------------------------------------------------------------------- */
@@ -146,6 +147,7 @@ _Static_assert(offsetof(struct slot, versions) == 16, "slot: versions");
 _Static_assert(sizeof(struct slot_version) == 24, "slot: version");
 _Static_assert(sizeof(struct partition) == 64, "partition");
 _Static_assert(offsetof(struct partition, count) == 8, "partition: count");
+_Static_assert(offsetof(struct partition, changes) == 16, "partition: changes");
 _Static_assert(sizeof(struct nearby_counter_info) == 256, "counter row");
 _Static_assert(offsetof(struct nearby_counter_info, label) == 48, "counter row: label");
 _Static_assert(offsetof(struct nearby_counter_info, help) == 80, "counter row: help");
@@ -180,12 +182,15 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics work between process
  * Slots of a partition for users_max users. The hash throws the users at 256 partitions, so one
  * partition gets mean = users_max / 256 of them with a deviation of sqrt(mean). Room for mean +
  * 7 deviations + 16: a partition goes beyond with a probability under 1e-11, any of the 256 under
- * 1e-8 (the 16 make up for the heavier tail of small means). That many fill four fifths of the
- * slots, where a probe for an absent user looks at 13 slots in the mean. Rounded up to whole pages.
- * For ten million users: 39,063 + 7 * 198 + 16 = 40,465, so 50,624 slots, and 832 MB in all.
+ * 1e-8 (the 16 make up for the heavier tail of small means). That many fill half of the slots: a
+ * present user is then found in the first slot two times in three, in 1.5 slots in the mean, and an
+ * absent one known after 2.5. (At four fifths these are 3 and 13, and reads take twice as long.)
+ * Rounded up to whole pages. For ten million users: 39,063 + 7 * 198 + 16 = 40,465, so 80,960
+ * slots, and 1.33 GB in all.
  */
 uint32_t layout_partition_slots(uint64_t users_max);
-/* How many entries a partition takes before it is full. */
+/* How many entries a partition takes before it is full: more than it is made for, yet so few that
+ * an absent user is known after 13 slots in the mean. */
 static inline uint64_t layout_partition_capacity(uint64_t slots)
 {
 	return slots * 4 / 5;
@@ -194,8 +199,8 @@ uint64_t layout_bytes(uint64_t partition_slots);
 /* A hash over everything above that the table's meaning depends on. Counters are left out. */
 uint64_t layout_hash(uint64_t partition_slots);
 
-/* The most users a table can be made for: slot numbers fit in a hint. */
-#define USERS_MAX_MAX (UINT64_C(1) << 31)
+/* The most users a table can be made for: 4.03e9 slots, whose numbers fit in a hint. */
+#define USERS_MAX_MAX UINT64_C(2000000000)
 
 /* ---- a mapping of it ------------------------------------------------------------------------ */
 
@@ -209,14 +214,17 @@ struct nearby_segment {
 	struct counter_block *blocks;
 	struct slot *slots;
 	uint64_t bytes;
+	uint64_t huge_bytes; /* of them huge pages were tried for */
 	uint32_t partition_slots;
+	uint32_t huge_failures;
 	int fd; /* holds the lock of an owner; -1 for private memory */
 	bool is_owner;
 };
 
 /* ---- between the files of the library ------------------------------------------------------- */
 
-/* Brings a partition that its writer left at any point to rest, and counts it. repair.c */
+/* Brings a partition to rest that its writer left at any point, and counts it. One that is at rest
+ * is not walked. repair.c */
 void table_repair(struct nearby_segment *segment, uint32_t partition);
 /* Puts all entries of one table into an empty other one; returns how many did not fit. repair.c */
 uint64_t table_copy(const struct nearby_segment *from, struct nearby_segment *to);
@@ -224,6 +232,10 @@ uint64_t table_copy(const struct nearby_segment *from, struct nearby_segment *to
 bool counters_fit(const struct nearby_segment_config *config, uint64_t *words);
 /* Replaces rows, cores and blocks; all words and beats become 0. counters.c */
 void counters_lay(struct nearby_segment *segment, const struct nearby_segment_config *config);
+/* Gives a new object all its memory. 0 or -errno with *reason. memory.c */
+int memory_reserve(int fd, uint64_t bytes, const char **reason);
+/* Maps an object, or private memory for fd -1, where huge pages fit. 0 or -errno. memory.c */
+int memory_map(int fd, uint64_t bytes, bool is_writable, void **memory);
 /* The id of this boot as text; 0 or -errno. header.c */
 int boot_id_read(char boot_id[40]);
 /* Fills a header of zeros, all but the magic. header.c */

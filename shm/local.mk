@@ -5,6 +5,7 @@ shm_sources = \
 	shm/counters.c \
 	shm/header.c \
 	shm/layout.c shm/layout.h \
+	shm/memory.c \
 	shm/partition.h \
 	shm/repair.c \
 	shm/segment.c \

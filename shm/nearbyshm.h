@@ -77,7 +77,7 @@ struct nearby_segment_config {
 	/* Blocks of counters: one a core, and further ones for threads beside the cores. At least
 	 * `cores`, at most 2 * NEARBYSHM_CORES_MAX. */
 	uint32_t blocks;
-	/* Locations to be held at once, 1 to 2^31; the table is made large enough for that many. */
+	/* Locations to be held at once, 1 to 2e9; the table is made large enough for that many. */
 	uint64_t users_max;
 	const struct nearby_counter_info *counters;
 	uint32_t counter_count;
@@ -133,6 +133,14 @@ void nearby_segment_close(struct nearby_segment **segment);
 /* Removes the name. Those who have it mapped keep it. 0, -ENOENT or -EACCES. */
 int nearby_segment_unlink(const char *instance);
 
+/*
+ * For the owner, after the start, from any one thread: makes the next 2 MiB of the segment one huge
+ * page, where the kernel has one to give. False when all was tried, or when it gives none. A step
+ * takes about a millisecond, and whoever touches these 2 MiB meanwhile waits for it. Readers and
+ * later owners profit too.
+ */
+bool nearby_segment_make_huge(struct nearby_segment *segment);
+
 /* Copies what stands in the header. Never fails. */
 void nearby_segment_info(const struct nearby_segment *segment, struct nearby_segment_info *info);
 
@@ -179,8 +187,17 @@ int nearby_table_get(const struct nearby_segment *segment, uint64_t user, nearby
 		     struct nearby_location *location);
 /* Frees the slot. Home core only. 0, or -ENOENT. */
 int nearby_table_remove(struct nearby_segment *segment, uint64_t user);
-/* A request to the processor, no access: the slot of the hint will be read soon. */
-void nearby_table_prefetch(const struct nearby_segment *segment, nearby_hint hint);
+/* A request to the processor, no access: this user will be got or put soon, with this hint. */
+void nearby_table_prefetch(const struct nearby_segment *segment, uint64_t user, nearby_hint hint);
+/*
+ * nearby_table_get for each of many users, all on their way from memory together: several times as
+ * fast as one after another. found[i] says whether users[i] has a location; locations[i] is not
+ * touched when it has none. `hints`, when not NULL, holds one for each and is updated. Returns how
+ * many were found.
+ */
+uint32_t nearby_table_get_many(const struct nearby_segment *segment, uint32_t count,
+			       const uint64_t *users, nearby_hint *hints,
+			       struct nearby_location *locations, bool *found);
 
 /*
  * Looks at the next `slots` slots of a partition and removes those that were received before

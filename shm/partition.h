@@ -45,6 +45,17 @@ static inline uint32_t span_distance(const struct span *span, uint32_t from, uin
 	return to >= from ? to - from : to + span->count - from;
 }
 
+/* Stand around every insertion and removal: changes is odd between them, and only there. */
+static inline void span_change_begin(const struct span *span)
+{
+	word_store(&span->partition->changes, word_load(&span->partition->changes) | 1);
+}
+
+static inline void span_change_end(const struct span *span)
+{
+	word_store(&span->partition->changes, word_load(&span->partition->changes) + 1);
+}
+
 /*
  * Closes the hole that a dead slot is: moves later entries back over it, empties the last hole and
  * makes the partition's moves even. table.c says in which order and why.

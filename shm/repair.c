@@ -8,7 +8,9 @@
  * What can be found (see table.c for the steps): a dead slot whose hole was not closed; moves odd;
  * and then perhaps one entry in two slots, of which the one nearer to its start holds. First the
  * farther one is made dead, after a growth of moves as in a move. Then all dead slots are closed.
- * The count is taken anew, as the writer may have died just before it stored it.
+ * The count is taken anew, as the writer may have died just before it stored it. All these are left
+ * only between the two stores of changes that stand around every insertion and removal, so where
+ * changes is even there is nothing to find, and adopting a large table takes no time.
  */
 #include "partition.h"
 
@@ -60,20 +62,28 @@ static void holes_close(const struct span *span)
 	}
 }
 
-void table_repair(struct nearby_segment *segment, uint32_t partition)
+static void partition_mend(const struct span *span)
 {
 	bool has_holes;
-	struct span span = span_of(segment, partition);
-	if (word_load(&span.partition->moves) % 2 == 1)
-		doubles_kill(&span);
-	uint64_t count = live_count(&span, &has_holes);
+	if (word_load(&span->partition->moves) % 2 == 1)
+		doubles_kill(span);
+	uint64_t count = live_count(span, &has_holes);
 	if (has_holes)
-		holes_close(&span);
-	uint64_t moves = word_load(&span.partition->moves);
+		holes_close(span);
+	uint64_t moves = word_load(&span->partition->moves);
 	if (moves % 2 == 1)
-		word_store(&span.partition->moves, moves + 1);
-	if (word_load(&span.partition->count) != count)
-		word_store(&span.partition->count, count);
+		word_store(&span->partition->moves, moves + 1);
+	if (word_load(&span->partition->count) != count)
+		word_store(&span->partition->count, count);
+}
+
+void table_repair(struct nearby_segment *segment, uint32_t partition)
+{
+	struct span span = span_of(segment, partition);
+	if (word_load(&span.partition->changes) % 2 == 0)
+		return;
+	partition_mend(&span);
+	span_change_end(&span);
 }
 
 uint64_t table_copy(const struct nearby_segment *from, struct nearby_segment *to)

@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* "/nearby." and the instance and a NUL. */
@@ -69,16 +68,12 @@ static void segment_aim(struct nearby_segment *segment, void *memory, uint32_t p
 /* Maps a descriptor's segment, or private memory for fd -1. */
 static int segment_map(struct nearby_segment *segment, uint32_t partition_slots)
 {
-	int protection = segment->is_owner ? PROT_READ | PROT_WRITE : PROT_READ;
-	int flags = segment->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-	void *memory = mmap(NULL, layout_bytes(partition_slots), protection, flags, segment->fd, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	/* A wish: locations are read in no order, so small pages miss in the processor's tables of
-	 * addresses at nearly every one. */
-	madvise(memory, layout_bytes(partition_slots), MADV_HUGEPAGE);
-	segment_aim(segment, memory, partition_slots);
-	return 0;
+	void *memory;
+	int result = memory_map(segment->fd, layout_bytes(partition_slots), segment->is_owner,
+				&memory);
+	if (result == 0)
+		segment_aim(segment, memory, partition_slots);
+	return result;
 }
 
 void nearby_segment_close(struct nearby_segment **segment)
@@ -174,30 +169,6 @@ static int config_judge(const struct nearby_segment_config *config, const char *
 			      "%" PRIu32 " counters of %" PRIu64
 			      " words; there is room for %d of %d",
 			      config->counter_count, words, COUNTERS_MAX, BLOCK_WORDS);
-	return 0;
-}
-
-/*
- * Gives a new object its size and all its memory at once: a daemon that cannot have it must learn
- * that now and not by SIGBUS in the third hour. (A hash table uses nearly every page once a tenth of
- * it is filled, so leaving pages out would save nothing.)
- */
-static int memory_reserve(int fd, uint64_t bytes, const char **reason)
-{
-	struct statvfs room;
-	if (fstatvfs(fd, &room) == 0 && room.f_blocks != 0 &&
-	    (uint64_t)room.f_bavail * room.f_frsize < bytes)
-		return refuse(reason, -ENOSPC,
-			      "the segment needs %" PRIu64 " bytes of shared memory, %" PRIu64
-			      " are free: lower users-max or mount /dev/shm with a larger size",
-			      bytes, (uint64_t)room.f_bavail * room.f_frsize);
-	int error;
-	do {
-		error = posix_fallocate(fd, 0, (off_t)bytes);
-	} while (error == EINTR);
-	if (error != 0)
-		return refuse(reason, -error, "%" PRIu64 " bytes of shared memory: %s", bytes,
-			      strerror(error));
 	return 0;
 }
 

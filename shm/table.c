@@ -40,6 +40,10 @@
  * say the same, and nobody will write either before table_repair (repair.c) has made one of them
  * dead. After 5: it is in the new slot. In each case the dead slot keeps the chain whole; what is
  * lost is one slot of room, until the repair closes the hole by the same steps.
+ *
+ * Around an insertion and around a removal the writer makes changes odd, and even again. It does so
+ * for its successor alone: where it finds changes even, count is right and no slot is dead, so it
+ * need not walk the partition. Readers do not look at it.
  */
 #include "partition.h"
 
@@ -55,6 +59,10 @@ uint64_t nearby_user_hash(uint64_t user)
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
+
+/* get_many asks for a user's first slot so many users ahead, and so many ahead, when the slot has
+ * come, for those behind it. Some 16 lines can be on their way to a core at once. */
+enum { AHEAD_FAR = 32, AHEAD_NEAR = 16, CHAIN_AHEAD = 3 };
 
 enum slot_sight { SLOT_EMPTY, SLOT_OTHER, SLOT_WHOLE };
 
@@ -131,11 +139,60 @@ int nearby_table_get(const struct nearby_segment *segment, uint64_t user, nearby
 	}
 }
 
-void nearby_table_prefetch(const struct nearby_segment *segment, nearby_hint hint)
+/* Where the next access will look first: a hint when it is one, else the start of the chain, where
+ * two of three users are. */
+static nearby_hint hint_or_start(const struct nearby_segment *segment, uint64_t user,
+				 nearby_hint hint)
 {
-	struct slot *hinted = slot_hinted(segment, hint);
-	if (hinted != NULL)
-		__builtin_prefetch(hinted);
+	if (slot_hinted(segment, hint) != NULL)
+		return hint;
+	struct span span = span_of(segment, nearby_partition(user));
+	return span.first + span_start(&span, user) + 1;
+}
+
+void nearby_table_prefetch(const struct nearby_segment *segment, uint64_t user, nearby_hint hint)
+{
+	__builtin_prefetch(slot_hinted(segment, hint_or_start(segment, user, hint)));
+}
+
+/* The slot has come: does the walk go on behind it, so are the next ones asked for. */
+static void prefetch_rest(const struct nearby_segment *segment, uint64_t user, nearby_hint hint)
+{
+	struct slot *slot = slot_hinted(segment, hint);
+	uint64_t key = word_load(&slot->key);
+	if (key == user + 1 || key == 0)
+		return;
+	for (int i = 1; i <= CHAIN_AHEAD; i++)
+		__builtin_prefetch(slot + i);
+}
+
+/* Each user passes three stages: its first slot is asked for; then those behind it, if need be; then
+ * it is read. */
+uint32_t nearby_table_get_many(const struct nearby_segment *segment, uint32_t count,
+			       const uint64_t *users, nearby_hint *hints,
+			       struct nearby_location *locations, bool *found)
+{
+	nearby_hint ahead[AHEAD_FAR];
+	uint32_t found_count = 0;
+	for (uint64_t far = 0; far < (uint64_t)count + AHEAD_FAR; far++) {
+		uint64_t near = far - (AHEAD_FAR - AHEAD_NEAR), now = far - AHEAD_FAR;
+		if (now < count) {
+			nearby_hint hint = ahead[now % AHEAD_FAR];
+			found[now] = nearby_table_get(segment, users[now], &hint,
+						      &locations[now]) == 0;
+			found_count += found[now];
+			if (hints != NULL)
+				hints[now] = hint;
+		}
+		if (far < count) {
+			ahead[far % AHEAD_FAR] = hint_or_start(segment, users[far],
+							       hints != NULL ? hints[far] : 0);
+			__builtin_prefetch(slot_hinted(segment, ahead[far % AHEAD_FAR]));
+		}
+		if (near < count)
+			prefetch_rest(segment, users[near], ahead[near % AHEAD_FAR]);
+	}
+	return found_count;
 }
 
 bool nearby_table_next(const struct nearby_segment *segment, uint32_t partition, uint32_t *cursor,
@@ -214,6 +271,22 @@ static struct slot *table_find(const struct span *span, uint64_t user, uint32_t 
 	return NULL;
 }
 
+static bool span_is_full(const struct span *span)
+{
+	return word_load(&span->partition->count) >= layout_partition_capacity(span->count);
+}
+
+/* The key is the insertion, all before it is unseen. */
+static void entry_insert(const struct span *span, struct slot *empty, uint64_t user,
+			 const struct nearby_location *location)
+{
+	span_change_begin(span);
+	slot_update(empty, location);
+	word_store(&empty->key, user + 1);
+	word_store(&span->partition->count, word_load(&span->partition->count) + 1);
+	span_change_end(span);
+}
+
 int nearby_table_put(struct nearby_segment *segment, uint64_t user, nearby_hint *hint,
 		     const struct nearby_location *location)
 {
@@ -227,14 +300,12 @@ int nearby_table_put(struct nearby_segment *segment, uint64_t user, nearby_hint 
 	bool is_found;
 	struct span span = span_of(segment, nearby_partition(user));
 	slot = table_find(&span, user, &at, &is_found);
-	uint64_t count = word_load(&span.partition->count);
-	if (slot == NULL || (!is_found && count >= layout_partition_capacity(span.count)))
+	if (slot == NULL || (!is_found && span_is_full(&span)))
 		return -ENOSPC;
-	slot_update(slot, location);
-	if (!is_found) {
-		word_store(&slot->key, user + 1);
-		word_store(&span.partition->count, count + 1);
-	}
+	if (is_found)
+		slot_update(slot, location);
+	else
+		entry_insert(&span, slot, user, location);
 	*hint = span.first + at + 1;
 	return 0;
 }
@@ -282,9 +353,11 @@ void span_close_hole(const struct span *span, uint32_t hole)
 static void entry_remove(const struct span *span, uint32_t at)
 {
 	struct slot *slot = &span->slots[at];
+	span_change_begin(span);
 	word_store(&slot->meta, meta_next(word_load(&slot->meta), 0));
 	span_close_hole(span, at);
 	word_store(&span->partition->count, word_load(&span->partition->count) - 1);
+	span_change_end(span);
 }
 
 int nearby_table_remove(struct nearby_segment *segment, uint64_t user)

@@ -55,8 +55,8 @@ def signed(value, bits):
 def main(instance, *users):
     with open("/dev/shm/nearby." + instance, "rb") as file:
         words = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)).cast("Q")
-    if words[0] != MAGIC or words[1] != 1:
-        sys.exit("no segment of version 1")
+    if words[0] != MAGIC or words[1] != 2:
+        sys.exit("no segment of version 2")
     for user in map(int, users):
         version = locate(words, user)
         if version is None:

@@ -30,6 +30,9 @@
 /* Between two looks at the alerts; while it drains, at the sessions. */
 #define LOOK_US	      1000000u
 #define DRAIN_LOOK_US 20000u
+/* After the start, until the segment's pages are huge: so long at it, then so long a rest. */
+#define HUGE_SLICE_US 10000u
+#define HUGE_REST_US  10000u
 /* After drain-time the sessions have this long for their close handshakes. */
 #define DRAIN_GRACE_US (6u * 1000000u)
 
@@ -43,6 +46,7 @@ struct daemon {
 	struct watch watch;
 	char control_address[PATHS_SOCKET_BYTES + 8];
 	uint64_t stop_asked_us;
+	bool is_segment_huge; /* or as huge as it gets */
 };
 
 /* ---- start ------------------------------------------------------------------------------------ */
@@ -222,12 +226,28 @@ static int next_signal(const sigset_t *signals, uint64_t wait_us)
 	return sigtimedwait(signals, NULL, &wait);
 }
 
+/* Reading the segment at random is cheaper with huge pages, but a start does not wait for them. */
+static void make_segment_huge(struct daemon *daemon)
+{
+	uint64_t end_us = boot_us() + HUGE_SLICE_US;
+	while (!daemon->is_segment_huge && boot_us() < end_us)
+		daemon->is_segment_huge = !nearby_segment_make_huge(daemon->shared.segment);
+}
+
+static uint64_t look_us(const struct daemon *daemon)
+{
+	if (daemon->stop_asked_us != 0)
+		return DRAIN_LOOK_US;
+	return daemon->is_segment_huge ? LOOK_US : HUGE_REST_US;
+}
+
 /* Until asked to stop, and drained. Returns the exit status. */
 static int serve(struct daemon *daemon, const sigset_t *signals)
 {
 	uint64_t next_look_us = 0;
 	for (;;) {
-		int got = next_signal(signals, daemon->stop_asked_us == 0 ? LOOK_US : DRAIN_LOOK_US);
+		int got = next_signal(signals, look_us(daemon));
+		make_segment_huge(daemon);
 		if (got == SIGHUP)
 			reload(daemon);
 		else if (got > 0 && daemon->stop_asked_us == 0)

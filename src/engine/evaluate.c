@@ -46,14 +46,19 @@ void evaluate_done(struct engine *engine, uint64_t now_us, uint32_t slot)
 	evaluate_cancel(engine, slot);
 }
 
+static void prefetch_location(const struct engine *engine, const struct channel *channel)
+{
+	if (!channel->is_absent)
+		nearby_table_prefetch(engine->config.segment, channel->user, channel->hint);
+}
+
 static void prefetch_friend(const struct engine *engine, const uint32_t *items, uint32_t at,
 			    uint32_t count)
 {
 	if (at + 2 * AHEAD < count)
 		__builtin_prefetch(&engine->channels[tag_key(items[at + 2 * AHEAD])]);
 	if (at + AHEAD < count)
-		nearby_table_prefetch(engine->config.segment,
-				      engine->channels[tag_key(items[at + AHEAD])].hint);
+		prefetch_location(engine, &engine->channels[tag_key(items[at + AHEAD])]);
 }
 
 /*

@@ -156,7 +156,7 @@ static void write_all(struct bench *bench, bool is_hinted)
 		nearby_hint hint = is_hinted ? bench->hints[user] : 0;
 		struct nearby_location location = location_of(user, bench->now_us);
 		if (is_hinted && i + AHEAD < operations)
-			nearby_table_prefetch(bench->segment,
+			nearby_table_prefetch(bench->segment, user_at(bench, i + AHEAD),
 					      bench->hints[user_at(bench, i + AHEAD)]);
 		check(nearby_table_put(bench->segment, user, &hint, &location) == 0);
 	}
@@ -171,7 +171,7 @@ static void read_all(struct bench *bench, bool is_hinted)
 		nearby_hint hint = is_hinted ? bench->hints[user] : 0;
 		struct nearby_location location;
 		if (is_hinted && i + AHEAD < operations)
-			nearby_table_prefetch(bench->segment,
+			nearby_table_prefetch(bench->segment, user_at(bench, i + AHEAD),
 					      bench->hints[user_at(bench, i + AHEAD)]);
 		check(nearby_table_get(bench->segment, user, &hint, &location) == 0);
 		check(location.client_ms == (int64_t)user);

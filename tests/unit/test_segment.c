@@ -128,7 +128,7 @@ static void a_segment_without_a_past_is_fresh_and_told_of_by_its_header(void **s
 	assert_int_equal(nearby_segment_open(&reader, instance, NULL), 0);
 	struct nearby_segment_info info;
 	nearby_segment_info(reader, &info);
-	assert_int_equal(info.version, 1);
+	assert_int_equal(info.version, 2);
 	assert_int_equal(info.cores, 2);
 	assert_int_equal(info.blocks, 3);
 	assert_int_equal(info.counter_count, 2);
@@ -160,6 +160,34 @@ static void a_reader_sees_what_the_writer_puts(void **state)
 	assert_int_equal(nearby_segment_last_beat(reader, 1), 99);
 	nearby_segment_close(&reader);
 	nearby_segment_close(&segment);
+}
+
+/* Whether the kernel has huge pages to give or not. */
+static void pages_become_huge_under_readers_and_change_nothing(void **state)
+{
+	(void)state;
+	struct nearby_segment *segment = NULL, *reader = NULL;
+	struct nearby_segment_config config = usual();
+	config.users_max = 100000;
+	assert_int_equal(create(&segment, &config, NEARBY_SEGMENT_FRESH), 0);
+	assert_int_equal(nearby_segment_open(&reader, instance, NULL), 0);
+	put_all(segment, USERS);
+	struct nearby_segment_info info;
+	nearby_segment_info(segment, &info);
+	uint64_t steps = 0;
+	while (nearby_segment_make_huge(segment)) {
+		assert_in_range(++steps, 1, info.bytes >> 21);
+		assert_all(reader, USERS);
+	}
+	assert_true(steps > 0);
+	assert_false(nearby_segment_make_huge(segment));
+	put_all(segment, 2 * USERS);
+	assert_all(reader, 2 * USERS);
+	nearby_segment_close(&segment);
+	assert_int_equal(create(&segment, &config, NEARBY_SEGMENT_ADOPTED), 0);
+	assert_all(segment, 2 * USERS);
+	nearby_segment_close(&segment);
+	nearby_segment_close(&reader);
 }
 
 static void locations_outlive_their_daemon_and_its_number_of_cores(void **state)
@@ -468,9 +496,9 @@ static void a_config_out_of_range_is_refused_with_what_is_allowed(void **state)
 	assert_invalid(&config, "2 to 128");
 	config = usual();
 	config.users_max = 0;
-	assert_invalid(&config, "2147483648");
-	config.users_max = ((uint64_t)1 << 31) + 1;
-	assert_invalid(&config, "2147483648");
+	assert_invalid(&config, "2000000000");
+	config.users_max = 2000000001;
+	assert_invalid(&config, "2000000000");
 	static struct nearby_counter_info many[513];
 	config = usual();
 	config.counters = many;
@@ -491,7 +519,7 @@ static void a_segment_that_does_not_fit_says_what_it_needs_and_leaves_nothing(vo
 		skip(); /* it would fit */
 	struct nearby_segment *segment = NULL;
 	struct nearby_segment_config config = usual();
-	config.users_max = (uint64_t)1 << 31;
+	config.users_max = 2000000000;
 	enum nearby_segment_birth birth;
 	const char *reason = NULL;
 	assert_int_equal(nearby_segment_create(&segment, &config, &birth, &reason), -ENOSPC);
@@ -502,7 +530,7 @@ static void a_segment_that_does_not_fit_says_what_it_needs_and_leaves_nothing(vo
 	assert_int_equal(create(&segment, &config, NEARBY_SEGMENT_FRESH), 0);
 	put_all(segment, USERS);
 	nearby_segment_close(&segment);
-	config.users_max = (uint64_t)1 << 31;
+	config.users_max = 2000000000;
 	assert_int_equal(create(&segment, &config, NEARBY_SEGMENT_FRESH), -ENOSPC);
 	config = usual();
 	assert_int_equal(create(&segment, &config, NEARBY_SEGMENT_ADOPTED), 0);
@@ -517,6 +545,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		named_test(a_segment_without_a_past_is_fresh_and_told_of_by_its_header),
 		named_test(a_reader_sees_what_the_writer_puts),
+		named_test(pages_become_huge_under_readers_and_change_nothing),
 		named_test(locations_outlive_their_daemon_and_its_number_of_cores),
 		named_test(counters_and_beats_start_at_zero_and_may_be_others_after_an_upgrade),
 		named_test(another_users_max_takes_the_locations_along),

@@ -142,7 +142,7 @@ static void any_hint_is_safe(void **state)
 		uint64_t user = random_next(&random) % 2000;
 		nearby_hint hint = (nearby_hint)random_next(&random);
 		hint >>= random_next(&random) % 32;
-		nearby_table_prefetch(segment, hint);
+		nearby_table_prefetch(segment, user, hint);
 		struct nearby_location back;
 		int result = nearby_table_get(segment, user, &hint, &back);
 		assert_int_equal(result, user < 1000 ? 0 : -ENOENT);
@@ -157,6 +157,42 @@ static void any_hint_is_safe(void **state)
 	for (uint32_t partition = 0; partition < NEARBYSHM_PARTITIONS; partition++)
 		count += nearby_table_count(segment, partition);
 	assert_int_equal(count, 1000);
+	nearby_segment_close(&segment);
+}
+
+/* Whatever the hints, and at every distance from the end of the list. */
+static void many_users_are_read_as_each_alone(void **state)
+{
+	(void)state;
+	enum { LISTS = 400, LENGTH_MAX = 150 };
+	uint64_t random = seed_of_run(), users[LENGTH_MAX];
+	nearby_hint hints[LENGTH_MAX];
+	struct nearby_location locations[LENGTH_MAX];
+	bool found[LENGTH_MAX];
+	/* Filled beyond what it is made for, so that chains are long. */
+	struct nearby_segment *segment = private_segment(2000);
+	for (uint64_t user = 0; user < 6000; user++)
+		assert_int_equal(put(segment, user, user), 0);
+	for (uint32_t list = 0; list < LISTS; list++) {
+		uint32_t count = list % LENGTH_MAX, present = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			users[i] = random_next(&random) % 12000;
+			if (random_next(&random) % 50 == 0)
+				users[i] = NEARBYSHM_USER_MAX + users[i] % 2;
+			hints[i] = (nearby_hint)random_next(&random) >> random_next(&random) % 32;
+			present += users[i] < 6000;
+		}
+		nearby_hint *given = list % 3 == 0 ? NULL : hints;
+		for (int again = 0; again < 2; again++) {
+			assert_int_equal(nearby_table_get_many(segment, count, users, given,
+							       locations, found), present);
+			for (uint32_t i = 0; i < count; i++) {
+				assert_int_equal(found[i], users[i] < 6000);
+				if (found[i])
+					assert_location(&locations[i], users[i]);
+			}
+		}
+	}
 	nearby_segment_close(&segment);
 }
 
@@ -393,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_location_comes_back_as_it_was_put),
 		cmocka_unit_test(a_number_that_is_no_user_is_not_found),
 		cmocka_unit_test(any_hint_is_safe),
+		cmocka_unit_test(many_users_are_read_as_each_alone),
 		cmocka_unit_test(a_full_partition_says_so_and_keeps_what_it_has),
 		cmocka_unit_test(users_max_users_fit_whoever_they_are),
 		cmocka_unit_test(the_table_does_what_an_array_does),

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "layout.h"
+#include "partition.h"
 
 /* One crowded partition of 64 slots, so that chains are long and wrap around. */
 enum { PARTITION = 77, USERS = 60, ENTRIES_MAX = 51, NEVER = -1 };
@@ -138,7 +138,7 @@ static void content_read(const struct nearby_segment *segment, struct content *c
 	}
 }
 
-/* At rest: nothing dead, nothing double, moves even, count right, all reachable. */
+/* At rest: nothing dead, nothing double, moves and changes even, count right, all reachable. */
 static void assert_at_rest(const struct nearby_segment *segment, const struct content *content)
 {
 	uint32_t cursor = 0, live = 0, seen = 0;
@@ -156,6 +156,7 @@ static void assert_at_rest(const struct nearby_segment *segment, const struct co
 	assert_int_equal(seen, live);
 	assert_int_equal(nearby_table_count(segment, PARTITION), live);
 	assert_int_equal(word_load(&segment->partitions[PARTITION].moves) % 2, 0);
+	assert_int_equal(word_load(&segment->partitions[PARTITION].changes) % 2, 0);
 }
 
 /* ---- operations ----------------------------------------------------------------------------- */
@@ -358,6 +359,23 @@ static void an_owner_killed_at_any_step_of_adopting_loses_and_hides_nothing(void
 	nearby_segment_close(&reader);
 }
 
+/* Seen by a count that no writer leaves: it is taken anew only where the partition is walked. */
+static void adopting_walks_a_partition_that_is_not_at_rest_and_no_other(void **state)
+{
+	(void)state;
+	struct nearby_segment *segment = own();
+	operate(segment, &(struct operation){ 0, 1 });
+	word_store(&segment->partitions[PARTITION].count, 7);
+	nearby_segment_close(&segment);
+	segment = own();
+	assert_int_equal(nearby_table_count(segment, PARTITION), 7);
+	span_change_begin(&(struct span){ .partition = &segment->partitions[PARTITION] });
+	nearby_segment_close(&segment);
+	segment = own();
+	assert_int_equal(nearby_table_count(segment, PARTITION), 1);
+	nearby_segment_close(&segment);
+}
+
 static void a_segment_whose_maker_was_killed_is_refused_and_made_anew(void **state)
 {
 	(void)state;
@@ -506,6 +524,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		named_test(a_writer_killed_at_any_step_of_an_operation_loses_and_hides_nothing),
 		named_test(an_owner_killed_at_any_step_of_adopting_loses_and_hides_nothing),
+		named_test(adopting_walks_a_partition_that_is_not_at_rest_and_no_other),
 		named_test(a_segment_whose_maker_was_killed_is_refused_and_made_anew),
 		named_test(a_daemon_killed_while_it_resizes_leaves_the_old_segment_or_the_new),
 		named_test(a_writer_killed_at_random_moments_loses_nothing_that_was_done),
