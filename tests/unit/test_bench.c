@@ -164,10 +164,9 @@ static void frames_that_no_server_of_ours_sends_are_refused(void **state)
 		{ 0x01, 0 },						/* a fragment */
 		{ 0x80, 0 },						/* its continuation */
 		{ 0xc1, 0 },						/* a reserved bit */
-		{ 0x82, 0 },						/* binary */
 		{ 0x83, 0 },						/* a reserved opcode */
 		{ 0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0 },		/* 2^63 bytes */
-		{ 0x81, 127, 0, 0, 0, 0, 0, 0x02, 0, 1 },		/* over the limit */
+		{ 0x81, 127, 0, 0, 0, 0, 0, 0x10, 0, 1 },		/* over the limit */
 	};
 	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
 		assert_int_equal(frame_read(frames[i], sizeof(frames[i]), &frame), -EPROTO);

@@ -14,10 +14,11 @@
 
 #include "bench/latency.h"
 #include "bench/oracle.h"
+#include "bench/troop.h"
 
 #include <stdatomic.h>
 
-#define WORKERS_MAX   64
+#define WORKERS_MAX   TROOP_MAX
 #define EXAMPLES_MAX  6
 #define EXAMPLE_BYTES 200
 #define WATCH_LOG_MAX 64

@@ -51,6 +51,7 @@ struct fleet {
 	int epoll;
 	uint32_t open_count;
 	uint64_t mask_seed;
+	uint64_t received_bytes;
 	struct client *clients;
 	uint8_t scratch[SCRATCH_BYTES];
 };
@@ -203,12 +204,18 @@ int fleet_connect(struct fleet *fleet, uint32_t number, const char *token)
 	struct client *client = &fleet->clients[number];
 	char request[REQUEST_BYTES_MAX];
 	check(number < fleet->config.clients_max && client->state == CLIENT_NONE);
+	const struct fleet_config *config = &fleet->config;
+	const char *subprotocol = config->subprotocol;
 	int length = snprintf(request, sizeof(request),
-			      "GET /v1/ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"
+			      "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"
 			      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-			      "Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\n"
-			      "Sec-WebSocket-Protocol: %s\r\nAuthorization: Bearer %s\r\n\r\n",
-			      fleet->config.target.host, fleet->config.subprotocol, token);
+			      "Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\n%s%s%s%s%s%s\r\n",
+			      config->path, config->target.host,
+			      subprotocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
+			      subprotocol == NULL ? "" : subprotocol,
+			      subprotocol == NULL ? "" : "\r\n",
+			      token == NULL ? "" : "Authorization: Bearer ",
+			      token == NULL ? "" : token, token == NULL ? "" : "\r\n");
 	if (length < 0 || (size_t)length >= sizeof(request))
 		return -E2BIG;
 	int fd = client_socket(fleet, number);
@@ -236,7 +243,8 @@ static bool client_send_frame(struct fleet *fleet, uint32_t number, enum frame_o
 
 bool fleet_send(struct fleet *fleet, uint32_t client, const void *text, size_t length)
 {
-	return client_send_frame(fleet, client, FRAME_TEXT, text, length);
+	enum frame_opcode opcode = fleet->config.is_binary ? FRAME_BINARY : FRAME_TEXT;
+	return client_send_frame(fleet, client, opcode, text, length);
 }
 
 bool fleet_ping(struct fleet *fleet, uint32_t client)
@@ -249,6 +257,16 @@ static void client_say_goodbye(struct fleet *fleet, uint32_t number, unsigned co
 	uint8_t payload[2] = { (uint8_t)(code >> 8), (uint8_t)code };
 	if (client_send_frame(fleet, number, FRAME_CLOSE, payload, sizeof(payload)))
 		fleet->clients[number].state = CLIENT_SHUT;
+}
+
+void fleet_drop(struct fleet *fleet, uint32_t number)
+{
+	struct client *client = &fleet->clients[number];
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	if (client->state == CLIENT_NONE)
+		return;
+	setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	client_drop(fleet, client);
 }
 
 void fleet_shut(struct fleet *fleet, uint32_t client)
@@ -298,6 +316,13 @@ static ssize_t client_upgrade(struct fleet *fleet, uint32_t number, uint8_t *byt
 	return (ssize_t)head_bytes + 4;
 }
 
+/* What came is not as the protocol has it: the client ends. */
+static void client_refuse(struct fleet *fleet, uint32_t number)
+{
+	client_say_goodbye(fleet, number, CLOSE_CODE_PROTOCOL);
+	client_end(fleet, number, (struct fleet_end){ .error = EPROTO });
+}
+
 /* Handles one frame. False: the client has ended. */
 static bool client_frame(struct fleet *fleet, uint32_t number, const struct frame *frame,
 			 uint64_t now_us)
@@ -306,6 +331,11 @@ static bool client_frame(struct fleet *fleet, uint32_t number, const struct fram
 	unsigned code = 0;
 	switch (frame->opcode) {
 	case FRAME_TEXT:
+	case FRAME_BINARY:
+		if ((frame->opcode == FRAME_BINARY) != fleet->config.is_binary) {
+			client_refuse(fleet, number);
+			return false;
+		}
 		handler->text(fleet->config.context, number, frame->payload, frame->length, now_us);
 		return true;
 	case FRAME_PING:
@@ -341,12 +371,13 @@ static ssize_t client_consume(struct fleet *fleet, uint32_t number, uint8_t *byt
 		if (frame_bytes == 0)
 			break;
 		if (frame_bytes < 0) {
-			client_say_goodbye(fleet, number, CLOSE_CODE_PROTOCOL);
-			client_end(fleet, number, (struct fleet_end){ .error = EPROTO });
+			client_refuse(fleet, number);
 			return -1;
 		}
 		taken += (size_t)frame_bytes;
-		if (!client_frame(fleet, number, &frame, now_us))
+		/* Whoever heard it may have dropped the client. */
+		if (!client_frame(fleet, number, &frame, now_us) ||
+		    fleet->clients[number].state == CLIENT_NONE)
 			return -1;
 	}
 	return (ssize_t)taken;
@@ -366,6 +397,7 @@ static void client_read(struct fleet *fleet, uint32_t number)
 		client_end(fleet, number, (struct fleet_end){ .error = got < 0 ? errno : EPIPE });
 		return;
 	}
+	fleet->received_bytes += (uint64_t)got;
 	ssize_t taken = client_consume(fleet, number, scratch, held + (size_t)got, boot_us());
 	if (taken < 0)
 		return;
@@ -401,10 +433,17 @@ static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)
 		client_read(fleet, number);
 }
 
-int fleet_poll(struct fleet *fleet, int timeout_ms)
+uint64_t fleet_received_bytes(const struct fleet *fleet)
+{
+	return fleet->received_bytes;
+}
+
+int fleet_poll(struct fleet *fleet, uint64_t timeout_us)
 {
 	struct epoll_event events[EVENTS_MAX];
-	int count = epoll_wait(fleet->epoll, events, EVENTS_MAX, timeout_ms);
+	struct timespec timeout = { .tv_sec = (time_t)(timeout_us / 1000000),
+				    .tv_nsec = (long)(timeout_us % 1000000) * 1000 };
+	int count = epoll_pwait2(fleet->epoll, events, EVENTS_MAX, &timeout, NULL);
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < count; i++)

@@ -34,7 +34,7 @@ struct fleet_end {
 struct fleet_handler {
 	/* The upgrade was accepted. */
 	void (*opened)(void *context, uint32_t client);
-	/* A whole text message, lent for the call. `now_us`: when its bytes were read. */
+	/* A whole message, lent for the call. `now_us`: when its bytes were read. */
 	void (*text)(void *context, uint32_t client, const char *text, size_t length,
 		     uint64_t now_us);
 	/* The answer to a ping that fleet_ping sent. */
@@ -47,7 +47,9 @@ struct fleet_config {
 	struct address target;
 	uint32_t clients_max;
 	uint32_t first_client; /* clients of other processes before these, to choose sources by */
-	const char *subprotocol;
+	const char *path;
+	const char *subprotocol; /* NULL: none is asked for */
+	bool is_binary;		 /* messages of both sides; the other kind ends a client */
 	const struct fleet_handler *handler;
 	void *context;
 };
@@ -59,18 +61,25 @@ int fleet_open(struct fleet **fleet, const struct fleet_config *config);
 /* Drops all connections without a word to the handler. */
 void fleet_close(struct fleet **fleet);
 
-/* Starts client `client` (0 .. clients_max-1, not connected now). 0, or negative errno. */
+/*
+ * Starts client `client` (0 .. clients_max-1, not connected now). `token` NULL: none is shown. 0, or
+ * negative errno.
+ */
 int fleet_connect(struct fleet *fleet, uint32_t client, const char *token);
 /* False: not open, or too much waits already. */
 bool fleet_send(struct fleet *fleet, uint32_t client, const void *text, size_t length);
 bool fleet_ping(struct fleet *fleet, uint32_t client);
+/* Cuts the connection off as a lost network does, with a reset; ended() is not called. */
+void fleet_drop(struct fleet *fleet, uint32_t client);
 /* Says goodbye; ended() follows when the server has answered. */
 void fleet_shut(struct fleet *fleet, uint32_t client);
 /* Whether nothing waits to be written to this client. */
 bool fleet_is_drained(const struct fleet *fleet, uint32_t client);
 uint32_t fleet_open_count(const struct fleet *fleet);
 
-/* Waits for events, `timeout_ms` at most, and handles them. 0, or negative errno. */
-int fleet_poll(struct fleet *fleet, int timeout_ms);
+/* Waits for events, `timeout_us` at most, and handles them. 0, or negative errno. */
+int fleet_poll(struct fleet *fleet, uint64_t timeout_us);
+/* Bytes received by all clients so far. */
+uint64_t fleet_received_bytes(const struct fleet *fleet);
 
 #endif

@@ -32,8 +32,8 @@ size_t frame_write(uint8_t *to, enum frame_opcode opcode, const void *payload, s
 
 static int opcode_is_known(unsigned opcode)
 {
-	return opcode == FRAME_TEXT || opcode == FRAME_CLOSE || opcode == FRAME_PING ||
-	       opcode == FRAME_PONG;
+	return opcode == FRAME_TEXT || opcode == FRAME_BINARY || opcode == FRAME_CLOSE ||
+	       opcode == FRAME_PING || opcode == FRAME_PONG;
 }
 
 ssize_t frame_read(const uint8_t *bytes, size_t length, struct frame *frame)

@@ -23,6 +23,14 @@ static void put_sentences(const char *text)
 	putchar('\n');
 }
 
+static void put_commands(const char *commands)
+{
+	fputs(" Pq ", stdout);
+	for (const char *command = commands; *command != 0; command++)
+		printf("%s%s", command == commands ? "" : " , ",
+		       *command == 'R' ? "replay" : *command == 'W' ? "walk" : "load");
+}
+
 static void put_option(const char *name, const char *argument, const char *commands,
 		       const char *help)
 {
@@ -31,8 +39,8 @@ static void put_option(const char *name, const char *argument, const char *comma
 		printf(" Ns Oo = Ns Ar user Oc");
 	else if (argument != NULL)
 		printf(" Ar %s", argument);
-	if (strcmp(commands, "RW") != 0)
-		printf(" Pq %s", *commands == 'R' ? "replay" : "walk");
+	if (strcmp(commands, "RWL") != 0)
+		put_commands(commands);
 	putchar('\n');
 	put_sentences(help);
 }

@@ -20,8 +20,7 @@ static unsigned bucket_of(uint64_t value_us)
 	return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 
-/* The largest value of a bucket. */
-static uint64_t bucket_top_us(unsigned bucket)
+uint64_t latency_bucket_us(unsigned bucket)
 {
 	if (bucket < LATENCY_STEPS)
 		return bucket;
@@ -56,7 +55,7 @@ uint64_t latency_at_us(const struct latency *latency, double share)
 	for (unsigned i = 0; i < LATENCY_BUCKETS && wanted > 0; i++) {
 		seen += latency->buckets[i];
 		if (seen >= wanted) {
-			uint64_t top_us = bucket_top_us(i);
+			uint64_t top_us = latency_bucket_us(i);
 			return top_us < latency->max_us ? top_us : latency->max_us;
 		}
 	}

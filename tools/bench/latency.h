@@ -25,5 +25,7 @@ void latency_add(struct latency *latency, uint64_t value_us);
 void latency_merge(struct latency *to, const struct latency *from);
 /* The least time that `share` (0 .. 1) of the values do not exceed; 0 when there is none. */
 uint64_t latency_at_us(const struct latency *latency, double share);
+/* The largest value of a bucket. */
+uint64_t latency_bucket_us(unsigned bucket);
 
 #endif

@@ -5,11 +5,13 @@
  * Does not know: how a run goes.
  */
 #include "bench/cast.h"
+#include "bench/load_command.h"
 #include "bench/names.h"
 #include "bench/options.h"
 #include "bench/replay.h"
 #include "bench/run.h"
 #include "bench/setup.h"
+#include "bench/troop.h"
 #include "bench/walk.h"
 
 #include <errno.h>
@@ -128,25 +130,31 @@ static int watch_prepare(struct bench *bench, const struct options *options)
 	return 0;
 }
 
-static int bench_prepare(struct bench *bench, struct material *material, struct token_key **key,
-			 const struct options *options)
+/* A load of a server without tokens needs none. */
+static int key_open(struct token_key **key, const struct options *options)
 {
 	const char *reason = NULL;
+	if (options->token_key == NULL)
+		return 0;
 	int error = token_key_open(key, options->token_key, &reason);
 	if (reason != NULL)
 		fprintf(stderr, "nearby-bench: %s\n", reason);
-	if (error < 0)
-		return error;
-	bench->key = *key;
+	return error;
+}
+
+static int bench_prepare(struct bench *bench, struct material *material,
+			 const struct token_key *key, const struct options *options)
+{
+	bench->key = key;
 	bench->joining_max = options->joins;
-	error = address_resolve(&bench->target, options->connect);
+	int error = address_resolve(&bench->target, options->connect);
 	if (error < 0)
 		return complain(options->connect, error);
 	error = options->command == COMMAND_WALK ? walk_prepare(bench, options) :
 						   replay_prepare(bench, material, options);
 	if (error < 0)
 		return error;
-	uint32_t users = bench->world->user_count, needed = run_workers_needed(users);
+	uint32_t users = bench->world->user_count, needed = troop_needed(users);
 	bench->workers = options->workers > needed ? options->workers : needed;
 	bench->workers = bench->workers < users ? bench->workers : users;
 	if (bench->workers > WORKERS_MAX) {
@@ -173,22 +181,31 @@ static int bench_setup(const struct bench *bench, const struct options *options)
 			    (unsigned)(options->timeout_us / 1000000) + 1);
 }
 
+static enum run_exit walk_or_replay(const struct options *options, const struct token_key *key)
+{
+	struct bench bench = { .workers = 0 };
+	struct material material = { .edges = { .rows = NULL } };
+	enum run_exit status = RUN_NOT_BEGUN;
+	if (bench_prepare(&bench, &material, key, options) == 0 &&
+	    bench_setup(&bench, options) == 0)
+		status = run(&bench, options);
+	world_close(&bench.world);
+	control_close(&bench.control);
+	material_free(&material);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct bench bench = { .workers = 0 };
-	struct material material = { .edges = { .rows = NULL } };
 	struct token_key *key = NULL;
 	int parsed = options_parse(&options, argc, argv);
 	if (parsed != 0)
 		return parsed > 0 ? RUN_RIGHT : RUN_USAGE;
 	enum run_exit status = RUN_NOT_BEGUN;
-	if (bench_prepare(&bench, &material, &key, &options) == 0 &&
-	    bench_setup(&bench, &options) == 0)
-		status = run(&bench, &options);
-	world_close(&bench.world);
-	control_close(&bench.control);
-	material_free(&material);
+	if (key_open(&key, &options) == 0)
+		status = options.command == COMMAND_LOAD ? load_command(&options, key) :
+							   walk_or_replay(&options, key);
 	if (key != NULL)
 		token_key_close(&key);
 	return status;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/id.h"
+#include "bench/dialect.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -35,7 +36,8 @@ static void usage_print(FILE *file)
 {
 	fputs("usage: nearby-bench replay --locations FILE (--edges FILE | --map FILE) "
 	      "[OPTION...]\n"
-	      "       nearby-bench walk [OPTION...]\n",
+	      "       nearby-bench walk [OPTION...]\n"
+	      "       nearby-bench load [OPTION...]\n",
 	      file);
 }
 
@@ -43,13 +45,13 @@ static void help_print(void)
 {
 	usage_print(stdout);
 	puts("\nDrives real sessions of a running nearbyd and checks every push against brute "
-	     "force.\nR: for replay, W: for walk. nearby-bench(1) has more.\n");
+	     "force; or loads it.\nR: for replay, W: for walk, L: for load. nearby-bench(1) has more.\n");
 	for (unsigned i = 0; i < OPTION_COUNT; i++) {
 		char head[64];
 		const char *argument = OPTIONS[i].argument == NULL ? "" : OPTIONS[i].argument;
 		snprintf(head, sizeof(head), "--%s%s%s", OPTIONS[i].text,
 			 *argument == 0 || *argument == '[' ? "" : " ", argument);
-		printf("  %-22s %-2s  %s\n", head, OPTIONS[i].commands, OPTIONS[i].help);
+		printf("  %-22s %-3s  %s\n", head, OPTIONS[i].commands, OPTIONS[i].help);
 	}
 }
 
@@ -128,6 +130,75 @@ static int parse_speed(const char *text, double *speed)
 	return strcmp(text, "max") == 0 ? 0 : parse_number(text, 0.001, 1e6, speed);
 }
 
+static int parse_rates(const char *text, struct load_options *load)
+{
+	load->rate_count = 0;
+	for (const char *at = text; load->rate_count < OPTION_RATES_MAX; at++) {
+		char *rest;
+		double rate = strtod(at, &rest);
+		if (rest == at || !(rate >= 0 && rate <= 1e7))
+			return -EINVAL;
+		load->rates[load->rate_count++] = rate;
+		at = rest;
+		if (*at == 0)
+			return 0;
+		if (*at != ',')
+			return -EINVAL;
+	}
+	return -EINVAL;
+}
+
+static int load_option_take(struct load_options *load, enum option_name name, const char *text)
+{
+	uint32_t count = 0;
+	int error;
+	switch (name) {
+	case OPTION_DIALECT:
+		load->dialect = text;
+		return dialect_find(text) == NULL ? -EINVAL : 0;
+	case OPTION_SESSIONS:
+		return parse_count(text, 3, 4000000, &load->sessions);
+	case OPTION_IDLE:
+		return parse_count(text, 0, 4000000, &load->idle);
+	case OPTION_ACTIVE:
+		return parse_count(text, 2, 5000, &load->active);
+	case OPTION_NEAR:
+		return parse_number(text, 0, 5000, &load->near);
+	case OPTION_RATE:
+		load->rate_count = 1;
+		return parse_number(text, 0, 1e7, &load->rates[0]);
+	case OPTION_STEP_RATES:
+		return parse_rates(text, load);
+	case OPTION_SEARCH:
+		return duration_parse(text, &load->search_us);
+	case OPTION_WARM_UP:
+		return duration_parse(text, &load->warm_up_us);
+	case OPTION_LINGER:
+		return duration_parse(text, &load->linger_us);
+	case OPTION_INTERVAL_MS:
+		return parse_count(text, 0, 600000, &load->interval_ms);
+	case OPTION_JOINS_PER_S:
+		return parse_number(text, 1, 1e6, &load->joins_per_s);
+	case OPTION_STORM:
+		return parse_count(text, 1, 4000000, &load->storm);
+	case OPTION_SERVER_PID:
+		error = parse_count(text, 1, INT32_MAX, &count);
+		load->server_pid = (pid_t)count;
+		return error;
+	case OPTION_JUDGE:
+		load->judge = true;
+		return 0;
+	case OPTION_WRITE_FRIENDS:
+		load->write_friends = text;
+		return 0;
+	case OPTION_HISTOGRAM:
+		load->histogram = text;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 static int option_take(struct options *options, enum option_name name, const char *text)
 {
 	uint32_t count = 0;
@@ -199,15 +270,15 @@ static int option_take(struct options *options, enum option_name name, const cha
 	case OPTION_HELP:
 		help_print();
 		return 1;
-	case OPTION_COUNT:
-		break;
+	default:
+		return load_option_take(&options->load, name, text);
 	}
-	return -EINVAL;
 }
 
 static void options_defaults(struct options *options, enum command command)
 {
 	bool is_walk = command == COMMAND_WALK;
+	uint64_t for_s = command == COMMAND_REPLAY ? 0 : is_walk ? 60 : 10;
 	*options = (struct options){
 		.command = command,
 		.token_key = getenv("NEARBY_TOKEN_KEY"),
@@ -217,13 +288,18 @@ static void options_defaults(struct options *options, enum command command)
 		.joins = 256,
 		.first_user = 1,
 		.speed = is_walk ? 30 : 0,
-		.for_us = is_walk ? 60 * 1000000 : 0,
+		.for_us = for_s * 1000000,
 		.settle_us = 11 * 1000000,
 		.timeout_us = 120 * 1000000,
-		.city = { .friends_mean = 20,
+		.city = { .friends_mean = command == COMMAND_LOAD ? 400 : 20,
 			  .seed = 1,
 			  .centre = { .lat_e7 = 375665000, .lon_e7 = 1269780000 },
 			  .radius_km = 15 },
+		.load = { .dialect = "nearby",
+			  .sessions = 1000,
+			  .near = -1,
+			  .warm_up_us = UINT64_MAX,
+			  .linger_us = UINT64_MAX },
 	};
 	if (parse_address(getenv("NEARBY_LISTEN"), options->connect) < 0)
 		strcpy(options->connect, "127.0.0.1:7600");
@@ -237,11 +313,61 @@ static int refuse(const char *what, const char *detail)
 	return -EINVAL;
 }
 
+/* A period of the slowest rate, and somewhat more, so that everybody has sent once. */
+static uint64_t warm_up_us(const struct load_options *load)
+{
+	double longest_s = 2;
+	for (uint32_t i = 0; i < load->rate_count; i++) {
+		if (load->rates[i] > 0)
+			longest_s = fmax(longest_s, 1.1 * load->sessions / load->rates[i]);
+	}
+	return (uint64_t)(longest_s * 1e6);
+}
+
+/* What was not said of a load, and what does not go together in it. */
+static int load_options_judge(struct load_options *load, double friends)
+{
+	load->friends = (uint32_t)friends;
+	if (load->active == 0)
+		load->active = load->friends / 20 > 0 ? load->friends / 20 * 2 : 2;
+	if (load->near < 0)
+		load->near = load->active / 4.0;
+	if (load->rate_count == 0) {
+		load->rate_count = 1;
+		load->rates[0] = load->sessions / 30.0;
+	}
+	if (load->warm_up_us == UINT64_MAX)
+		load->warm_up_us = warm_up_us(load);
+	if (load->linger_us == UINT64_MAX)
+		load->linger_us = 2000000 + load->interval_ms * 1000ull;
+	if (load->friends != friends || load->active % 2 != 0 || load->active > load->friends ||
+	    load->active + 2 >= load->sessions)
+		return refuse("--active is an even number, at most --friends, and there are at "
+			      "least 3 more --sessions",
+			      "");
+	if (load->search_us > 0 && (load->rate_count != 1 || load->rates[0] < 1))
+		return refuse("--search begins with one --rate of 1 or more", "");
+	if (load->storm > load->sessions + load->idle)
+		return refuse("--storm is more than all sessions", "");
+	if (load->judge && (strcmp(load->dialect, "nearby") != 0 || load->rate_count != 1 ||
+			    load->rates[0] <= 0 || load->search_us > 0 || load->storm > 0 ||
+			    load->idle > 0))
+		return refuse("--judge goes with the dialect nearby and one --rate alone", "");
+	return 0;
+}
+
 /* What only makes sense together. */
 static int options_judge(struct options *options)
 {
-	if (options->token_key == NULL)
+	bool needs_key = options->command != COMMAND_LOAD ||
+			 (dialect_find(options->load.dialect)->shows_token &&
+			  options->load.write_friends == NULL);
+	if (options->command == COMMAND_LOAD && options->first_user > USER_ID_MAX / 2)
+		return refuse("--first-user is too large", "");
+	if (options->token_key == NULL && needs_key)
 		return refuse("--token-key (or NEARBY_TOKEN_KEY) is needed: the file that nearbyd's token-key names", "");
+	if (options->command == COMMAND_LOAD)
+		return load_options_judge(&options->load, options->city.friends_mean);
 	if (options->command == COMMAND_WALK) {
 		if (options->speed == 0)
 			return refuse("--speed of a walk is a number, 0.001 to 1000000", "");
@@ -267,7 +393,7 @@ static int options_read(struct options *options, int argc, char **argv)
 							required_argument;
 		known[i].val = 256 + (int)i;
 	}
-	char command = options->command == COMMAND_WALK ? 'W' : 'R';
+	char command = "RWL"[options->command];
 	for (int value; (value = getopt_long(argc, argv, "", known, NULL)) != -1;) {
 		if (value < 256)
 			return -EINVAL;
@@ -288,16 +414,20 @@ static int options_read(struct options *options, int argc, char **argv)
 
 int options_parse(struct options *options, int argc, char **argv)
 {
+	static const char *const commands[] = { "replay", "walk", "load" };
 	const char *command = argc > 1 ? argv[1] : "";
+	unsigned number = 0;
 	if (strcmp(command, "--help") == 0) {
 		help_print();
 		return 1;
 	}
-	if (strcmp(command, "replay") != 0 && strcmp(command, "walk") != 0) {
+	while (number < ARRAY_COUNT(commands) && strcmp(command, commands[number]) != 0)
+		number++;
+	if (number == ARRAY_COUNT(commands)) {
 		usage_print(stderr);
 		return -EINVAL;
 	}
-	options_defaults(options, strcmp(command, "walk") == 0 ? COMMAND_WALK : COMMAND_REPLAY);
+	options_defaults(options, (enum command)number);
 	int error = options_read(options, argc - 1, argv + 1);
 	return error != 0 ? error : options_judge(options);
 }

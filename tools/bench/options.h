@@ -11,11 +11,29 @@
 #include "bench/walk.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Bytes of an address with its NUL. */
 #define OPTION_ADDRESS_BYTES 128
 
-enum command { COMMAND_REPLAY, COMMAND_WALK };
+enum command { COMMAND_REPLAY, COMMAND_WALK, COMMAND_LOAD };
+
+#define OPTION_RATES_MAX 32
+
+/* Those of a load alone. */
+struct load_options {
+	const char *dialect;
+	uint32_t sessions, idle, friends, active;
+	double near;
+	double rates[OPTION_RATES_MAX]; /* one at least */
+	uint32_t rate_count;
+	uint64_t warm_up_us, linger_us, search_us;
+	uint32_t interval_ms, storm;
+	double joins_per_s;
+	const char *write_friends, *histogram;
+	pid_t server_pid;
+	bool judge;
+};
 
 /* The fields are named after the options, see options.tbl. Times are in µs, 0 means none. */
 struct options {
@@ -33,6 +51,7 @@ struct options {
 	uint64_t watch_user;
 	double speed; /* 0: max */
 	uint64_t for_us, check_every_us, settle_us, timeout_us;
+	struct load_options load;
 };
 
 /*

@@ -10,21 +10,15 @@
 #include "base/clock.h"
 #include "bench/report.h"
 #include "bench/screen.h"
+#include "bench/troop.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* Descriptors of a worker that are no session. */
-#define FILES_SPARE 64
-#define TICK_US	    50000u
-/* After the goodbyes, which a worker bounds itself. */
-#define REAP_US (8u * 1000000u)
+#define TICK_US 50000u
 /* No message for this long, beside the settling time, is quiet; and how long to hope for it. */
 #define QUIET_US     (1u * 1000000u)
 #define QUIET_MAX_US (60u * 1000000u)
@@ -45,7 +39,7 @@ struct run {
 	const struct options *options;
 	struct screen *screen;
 	struct tally sum;
-	pid_t pids[WORKERS_MAX];
+	struct troop troop;
 	uint64_t ran_us; /* of sending so far */
 	uint32_t checks;
 };
@@ -56,85 +50,6 @@ static void on_signal(int number)
 {
 	(void)number;
 	interrupted = 1;
-}
-
-static rlim_t files_max(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 1024;
-	if (limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	return limit.rlim_cur;
-}
-
-uint32_t run_workers_needed(uint32_t users)
-{
-	rlim_t files = files_max();
-	uint64_t each = files > 2 * FILES_SPARE ? files - FILES_SPARE : FILES_SPARE;
-	return (uint32_t)((users + each - 1) / each);
-}
-
-/* ---- processes ------------------------------------------------------------------------------ */
-
-static int workers_fork(struct run *run)
-{
-	pid_t parent = getpid();
-	for (uint32_t i = 0; i < run->bench->workers; i++) {
-		pid_t pid = fork();
-		if (pid < 0)
-			return -1;
-		if (pid == 0) {
-			/* Ctrl-C reaches the whole group; the parent ends a run in good order. */
-			signal(SIGINT, SIG_IGN);
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			_exit(getppid() == parent ? worker_run(run->bench, i) : EXIT_FAILURE);
-		}
-		run->pids[i] = pid;
-	}
-	return 0;
-}
-
-/* Takes note of workers that have ended. True when one did that was not told to. */
-static bool workers_died(struct run *run)
-{
-	bool died = false;
-	for (uint32_t i = 0; i < run->bench->workers; i++) {
-		int status;
-		if (run->pids[i] > 0 && waitpid(run->pids[i], &status, WNOHANG) == run->pids[i]) {
-			run->pids[i] = 0;
-			died = true;
-		}
-	}
-	return died;
-}
-
-static bool workers_left(const struct run *run)
-{
-	for (uint32_t i = 0; i < run->bench->workers; i++) {
-		if (run->pids[i] > 0)
-			return true;
-	}
-	return false;
-}
-
-static void workers_end(struct run *run)
-{
-	uint64_t until_us = boot_us() + REAP_US;
-	control_order(run->bench->control, PHASE_END);
-	while (workers_left(run) && boot_us() < until_us) {
-		if (!workers_died(run))
-			usleep(TICK_US / 10);
-	}
-	for (uint32_t i = 0; i < run->bench->workers; i++) {
-		if (run->pids[i] > 0) {
-			kill(run->pids[i], SIGKILL);
-			waitpid(run->pids[i], NULL, 0);
-		}
-	}
 }
 
 /* ---- phases --------------------------------------------------------------------------------- */
@@ -188,7 +103,7 @@ static enum outcome phase_run(struct run *run, enum phase phase, uint64_t max_us
 			    share_done(run, phase, now_us - start_us));
 		if (is_done)
 			return OUTCOME_DONE;
-		if (workers_died(run))
+		if (troop_has_died(&run->troop))
 			return OUTCOME_DIED;
 		if (interrupted)
 			return OUTCOME_INTERRUPTED;
@@ -212,7 +127,7 @@ static enum outcome settle(struct run *run)
 		if (now_us >= run->sum.last_sent_us + run->options->settle_us &&
 		    now_us >= run->sum.last_heard_us + QUIET_US)
 			break;
-		if (workers_died(run))
+		if (troop_has_died(&run->troop))
 			return OUTCOME_DIED;
 		if (interrupted)
 			return OUTCOME_INTERRUPTED;
@@ -279,9 +194,9 @@ static const char *outcome_text(enum outcome outcome)
 
 static enum run_exit run_report(struct run *run, enum outcome outcome)
 {
-	bool is_walk = run->options->command == COMMAND_WALK;
+	static const char *const whats[] = { "replay", "walk", "load" };
 	control_sum(run->bench->control, &run->sum);
-	struct report report = { .what = is_walk ? "walk" : "replay",
+	struct report report = { .what = whats[run->options->command],
 				 .world = run->bench->world,
 				 .sum = &run->sum,
 				 .run_s = (double)run->ran_us / 1e6,
@@ -295,6 +210,11 @@ static enum run_exit run_report(struct run *run, enum outcome outcome)
 	return report_is_right(&report) ? RUN_RIGHT : RUN_WRONG;
 }
 
+static int live(const void *context, uint32_t number)
+{
+	return worker_run(context, number);
+}
+
 enum run_exit run(struct bench *bench, const struct options *options)
 {
 	struct run *made = calloc(1, sizeof(*made));
@@ -306,12 +226,11 @@ enum run_exit run(struct bench *bench, const struct options *options)
 	made->options = options;
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
-	/* What stands in a buffer would be printed by each child once more. */
-	fflush(NULL);
 	enum run_exit status = RUN_NOT_BEGUN;
-	bool is_forked = workers_fork(made) == 0;
+	bool is_forked = troop_start(&made->troop, bench->workers, live, bench) == 0;
 	enum outcome outcome = is_forked ? run_phases(made) : OUTCOME_DIED;
-	workers_end(made);
+	control_order(bench->control, PHASE_END);
+	troop_end(&made->troop);
 	screen_close(&made->screen);
 	if (is_forked)
 		status = run_report(made, outcome);

@@ -18,9 +18,6 @@ enum run_exit {
 #undef EXIT
 };
 
-/* Workers that a user count needs under the process's limit of descriptors. */
-uint32_t run_workers_needed(uint32_t users);
-
 /* Runs and prints the report. */
 enum run_exit run(struct bench *bench, const struct options *options);
 

@@ -22,12 +22,12 @@
 /* Lists asked for at once. */
 #define CHECKS_MAX 64
 /* A turn waits no longer than this, so orders are seen soon. */
-#define TURN_MS 20
+#define TURN_US 20000
 /* Tries to join, and the wait between two when the server names none. */
 #define JOIN_ATTEMPTS_MAX 30
 #define JOIN_RETRY_MS	  1000
 #define JOIN_RETRY_S_MAX  60
-#define GOODBYE_MS	  3000
+#define GOODBYE_US	  3000000
 
 struct worker {
 	const struct bench *bench;
@@ -186,8 +186,8 @@ static bool send_step(struct worker *worker, const struct plan_step *step, uint6
 	return true;
 }
 
-/* Sends what is due. Returns how long there is nothing to do, in ms. */
-static int send_due(struct worker *worker)
+/* Sends what is due. Returns how long there is nothing to do, in µs. */
+static uint64_t send_due(struct worker *worker)
 {
 	const struct bench *bench = worker->bench;
 	uint64_t start_us = atomic_load_explicit(&bench->control->start_us, memory_order_relaxed);
@@ -196,14 +196,14 @@ static int send_due(struct worker *worker)
 		uint64_t now_us = boot_us();
 		if (!bench->plan->next(worker->plan, &step)) {
 			worker->is_plan_over = true;
-			return TURN_MS;
+			return TURN_US;
 		}
 		if (start_us + step.due_us > now_us) {
-			uint64_t wait_ms = (start_us + step.due_us - now_us) / 1000 + 1;
-			return wait_ms < TURN_MS ? (int)wait_ms : TURN_MS;
+			uint64_t wait_us = start_us + step.due_us - now_us;
+			return wait_us < TURN_US ? wait_us : TURN_US;
 		}
 		if (!send_step(worker, &step, now_us))
-			return 1;
+			return 1000;
 	}
 	return 0;
 }
@@ -222,8 +222,8 @@ static void check_more(struct worker *worker)
 	}
 }
 
-/* Carries the order on. Returns how long to wait for events at most, in ms. */
-static int carry_on(struct worker *worker, bool *is_done)
+/* Carries the order on. Returns how long to wait for events at most, in µs. */
+static uint64_t carry_on(struct worker *worker, bool *is_done)
 {
 	struct crew *crew = &worker->crew;
 	bool is_calm = crew->fenced == 0 && crew->asking == 0;
@@ -231,21 +231,21 @@ static int carry_on(struct worker *worker, bool *is_done)
 	case PHASE_JOIN:
 		join_more(worker);
 		*is_done = crew->settled == crew->count;
-		return TURN_MS;
+		return TURN_US;
 	case PHASE_RUN:
 		*is_done = worker->is_plan_over && is_calm;
-		return worker->is_plan_over ? TURN_MS : send_due(worker);
+		return worker->is_plan_over ? TURN_US : send_due(worker);
 	case PHASE_PAUSE:
 		*is_done = is_calm;
-		return TURN_MS;
+		return TURN_US;
 	case PHASE_CHECK:
 		check_more(worker);
 		*is_done = worker->check_at == crew->count && crew->asking == 0;
-		return TURN_MS;
+		return TURN_US;
 	case PHASE_END:
 		break;
 	}
-	return TURN_MS;
+	return TURN_US;
 }
 
 /* Takes up a new order. */
@@ -269,11 +269,11 @@ static int work(struct worker *worker)
 		if (control_phase(order) == PHASE_END)
 			return 0;
 		bool is_done = false;
-		int wait_ms = carry_on(worker, &is_done);
+		uint64_t wait_us = carry_on(worker, &is_done);
 		if (is_done)
 			atomic_store_explicit(&worker->crew.tally->done, order,
 					      memory_order_release);
-		int error = fleet_poll(worker->crew.fleet, wait_ms);
+		int error = fleet_poll(worker->crew.fleet, wait_us);
 		if (error < 0)
 			return error;
 	}
@@ -293,9 +293,9 @@ static void say_goodbye(struct worker *worker)
 		if (local % SCAN_PER_TURN == 0)
 			fleet_poll(crew->fleet, 0);
 	}
-	uint64_t until_us = boot_us() + GOODBYE_MS * 1000;
+	uint64_t until_us = boot_us() + GOODBYE_US;
 	while (fleet_open_count(crew->fleet) > 0 && boot_us() < until_us)
-		fleet_poll(crew->fleet, TURN_MS);
+		fleet_poll(crew->fleet, TURN_US);
 }
 
 static int worker_open(struct worker *worker, const struct bench *bench, uint32_t number)
@@ -317,6 +317,7 @@ static int worker_open(struct worker *worker, const struct bench *bench, uint32_
 	struct fleet_config config = { .target = bench->target,
 				       .clients_max = crew->count,
 				       .first_client = number * (users / bench->workers + 1),
+				       .path = "/v1/ws",
 				       .subprotocol = "nearby.v1.json",
 				       .handler = &HANDLER,
 				       .context = worker };
