@@ -37,6 +37,7 @@ struct config {
 #define CONFIG_FIELD_NAME(field, max)	   char field[(max) + 1];
 #define CONFIG_FIELD_PATH(field, max)	   char field[(max) + 1];
 #define CONFIG_FIELD_TEXT(field, max)	   char field[(max) + 1];
+#define CONFIG_FIELD_SWITCH(field, max)	   bool field;
 #define CONFIG_FIELD_U32(field, max)	   uint32_t field;
 #define CONFIG_FIELD_REAL(field, max)	   double field;
 #define CONFIG(field, name, kind, default, min, max, unit, when, help)                             \

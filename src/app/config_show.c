@@ -43,7 +43,7 @@ static void print_help(const struct parameter *parameter, FILE *to)
 {
 	static const char *const values[] = {
 		[ADDRESSES] = "LIST", [ORIGINS] = "LIST", [NAME] = "NAME", [PATH] = "PATH",
-		[TEXT] = "TEXT",      [U32] = "N",	  [REAL] = "N",
+		[TEXT] = "TEXT",      [SWITCH] = "yes",   [U32] = "N",	[REAL] = "N",
 	};
 	fprintf(to, "  --%s=%s", parameter->name, values[parameter->kind]);
 	print_wrapped(parameter->help, 6, to);

@@ -36,6 +36,7 @@ libapp_la_SOURCES = \
 	src/app/app_counters.tbl \
 	src/app/control.c \
 	src/app/counters.c src/app/counters.h \
+	src/app/demo.c \
 	src/app/exchange.c \
 	src/app/import.c \
 	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
@@ -49,6 +50,19 @@ libapp_la_SOURCES = \
 	src/app/shared.c \
 	src/app/stream.c \
 	src/app/text.c
+
+nodist_libapp_la_SOURCES = src/app/demo_files.inc
+
+# The live map, as the program serves it.
+demo_files = tools/demo/index.html tools/demo/demo.css tools/demo/demo.js tools/client-js/nearby.js
+EXTRA_DIST += tools/demo/index.html tools/demo/demo.css tools/demo/demo.js
+BUILT_SOURCES += src/app/demo_files.inc
+CLEANFILES += src/app/demo_files.inc
+src/app/demo_files.inc: $(demo_files)
+	$(AM_V_GEN)set page style script client; for file in $(demo_files); do \
+		echo "static const unsigned char demo_$$1[] = {"; shift; \
+		od -An -v -tx1 "$(srcdir)/$$file" | $(SED) 's/ \(..\)/0x\1,/g'; echo "};"; \
+	done >$@.tmp && mv $@.tmp $@
 
 check_PROGRAMS += tests/unit/test_app
 TESTS += tests/unit/test_app

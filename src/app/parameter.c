@@ -128,6 +128,9 @@ void parameter_allowed(const struct parameter *parameter, char *text, size_t byt
 			"%.0f to %.0f bytes without control characters and without # after a blank",
 			parameter->min, parameter->max);
 		return;
+	case SWITCH:
+		snprintf(text, bytes, "yes or no");
+		return;
 	case U32:
 	case REAL:
 		snprintf(text, bytes, "a %s from %.0f to %.0f%s%s",
@@ -151,6 +154,12 @@ static bool read_u32(const struct parameter *parameter, struct slice text, uint3
 		return false;
 	*value = (uint32_t)sum;
 	return true;
+}
+
+static bool read_switch(struct slice text, bool *value)
+{
+	*value = slice_is(text, "yes");
+	return *value || slice_is(text, "no");
 }
 
 static bool read_real(const struct parameter *parameter, struct slice text, double *value)
@@ -281,6 +290,8 @@ bool parameter_read(const struct parameter *parameter, struct slice text, struct
 	case PATH:
 	case TEXT:
 		return read_text(parameter, text, member);
+	case SWITCH:
+		return read_switch(text, member);
 	case U32:
 		return read_u32(parameter, text, member);
 	case REAL:
@@ -310,6 +321,9 @@ void parameter_print(const struct config *config, const struct parameter *parame
 	case PATH:
 	case TEXT:
 		fputs(member, to);
+		return;
+	case SWITCH:
+		fputs(*(const bool *)member ? "yes" : "no", to);
 		return;
 	case U32:
 		fprintf(to, "%u", (unsigned)*(const uint32_t *)member);
