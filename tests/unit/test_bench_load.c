@@ -11,6 +11,7 @@
 #include "bench/latency.h"
 #include "bench/options.h"
 #include "bench/oracle.h"
+#include "bench/payload.h"
 #include "bench/timetable.h"
 #include "bench/town.h"
 
@@ -262,6 +263,55 @@ static void a_rate_of_nothing_is_never_due(void **state)
 	timetable_close(&timetable);
 }
 
+/* ---- what goes through others ----------------------------------------------------------------- */
+
+static bool payload_comes_back(int32_t lat_e7, int32_t lon_e7, int64_t ts_ms)
+{
+	char text[DIALECT_LOCATION_BYTES_MAX];
+	struct announcement said = { .place = { lat_e7, lon_e7 }, .ts_ms = ts_ms };
+	struct writer writer = writer_init(text, sizeof(text));
+	struct nearby_place place;
+	int64_t read_ms;
+	payload_put(&writer, &said);
+	const char *at = text, *end = text + writer_length(&writer);
+	return payload_read(&at, end, &place, &read_ms) && at == end && place.lat_e7 == lat_e7 &&
+	       place.lon_e7 == lon_e7 && read_ms == ts_ms;
+}
+
+static void a_location_comes_back_as_it_was_written(void **state)
+{
+	(void)state;
+	assert_true(payload_comes_back(0, 0, 0));
+	assert_true(payload_comes_back(-5, 5, 1700000000000));
+	assert_true(payload_comes_back(375665000, -1269780001, 1));
+	assert_true(payload_comes_back(-900000000, 1800000000, INT64_C(999999999999999)));
+}
+
+static void what_is_no_location_is_refused(void **state)
+{
+	(void)state;
+	const char *text = "{\"lat\":37.5,\"lon\":-127,\"ts\":1700000000123}";
+	struct nearby_place place;
+	int64_t ts_ms;
+	for (size_t length = 0; length <= strlen(text); length++) {
+		char *copy = strndup(text, length);
+		const char *at = copy;
+		assert_int_equal(payload_read(&at, copy + length, &place, &ts_ms),
+				 length == strlen(text));
+		free(copy);
+	}
+	const char *const broken[] = {
+		"{\"lat\":181,\"lon\":1,\"ts\":1}",
+		"{\"lat\":1.12345678,\"lon\":1,\"ts\":1}",
+		"{\"lat\":1.,\"lon\":1,\"ts\":1}",
+		"{\"lon\":1,\"lat\":1,\"ts\":1}",
+	};
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		const char *at = broken[i];
+		assert_false(payload_read(&at, at + strlen(at), &place, &ts_ms));
+	}
+}
+
 /* ---- what others read ------------------------------------------------------------------------- */
 
 static uint32_t word_at(const uint8_t *bytes, size_t at)
@@ -379,6 +429,8 @@ int main(void)
 		cmocka_unit_test(arrivals_come_as_a_poisson_process),
 		cmocka_unit_test(another_seed_or_step_is_another_time),
 		cmocka_unit_test(a_rate_of_nothing_is_never_due),
+		cmocka_unit_test(a_location_comes_back_as_it_was_written),
+		cmocka_unit_test(what_is_no_location_is_refused),
 		cmocka_unit_test(the_file_of_friendships_names_everybody),
 		cmocka_unit_test(a_bucket_ends_where_the_next_begins),
 		cmocka_unit_test(what_a_load_is_not_told_follows_from_what_it_is),

@@ -12,7 +12,8 @@
 
 const struct dialect *dialect_find(const char *name)
 {
-	static const struct dialect *const dialects[] = { &dialect_nearby };
+	static const struct dialect *const dialects[] = { &dialect_nearby, &dialect_centrifuge,
+							  &dialect_nats };
 	for (unsigned i = 0; i < ARRAY_COUNT(dialects); i++) {
 		if (strcmp(name, dialects[i]->name) == 0)
 			return dialects[i];

@@ -30,7 +30,8 @@ struct dialect {
 	const char *path;	 /* of the WebSocket */
 	const char *subprotocol; /* or NULL */
 	bool is_binary;
-	bool shows_token;
+	bool has_tokens;  /* a key is needed to sign them, */
+	bool shows_token; /* ... and they go with the handshake */
 	/* The server sends every location of a friend, and the client has to filter by distance. */
 	bool is_unfiltered;
 	/* The upgrade was accepted: says what has to be said first. */
@@ -45,6 +46,6 @@ struct dialect {
 /* NULL: there is none of that name. */
 const struct dialect *dialect_find(const char *name);
 
-extern const struct dialect dialect_nearby;
+extern const struct dialect dialect_nearby, dialect_centrifuge, dialect_nats;
 
 #endif

@@ -87,6 +87,7 @@ const struct dialect dialect_nearby = {
 	.name = "nearby",
 	.path = "/v1/ws",
 	.subprotocol = "nearby.v1.json",
+	.has_tokens = true,
 	.shows_token = true,
 	.greet = greet,
 	.announce = announce,

@@ -61,7 +61,7 @@ static int setup(const struct options *options, const struct town *town,
 	struct address admin;
 	*imported = 0;
 	*import_s = 0;
-	if (options->no_setup || key == NULL)
+	if (options->no_setup || strcmp(options->load.dialect, "nearby") != 0)
 		return 0;
 	int error = address_resolve(&admin, options->admin);
 	if (error < 0)
@@ -158,7 +158,7 @@ enum run_exit load_command(const struct options *options, const struct token_key
 				 : RUN_RIGHT;
 	}
 	load.dialect = dialect_find(options->load.dialect);
-	load.key = load.dialect->shows_token ? key : NULL;
+	load.key = load.dialect->has_tokens ? key : NULL;
 	load.first_user = options->first_user;
 	load.idle = options->load.idle;
 	load.joining_max = options->joins;

@@ -26,6 +26,8 @@
 #define JOIN_RETRY_S_MAX 60u
 /* A try without an answer for this long is one that failed. */
 #define JOIN_TRY_US 30000000u
+/* Longer than any load. */
+#define TOKEN_VALID_S (24 * 3600)
 #define GOODBYE_US 3000000u
 #define GOODBYE_TURN 1024
 
@@ -98,6 +100,13 @@ static uint64_t id_of(const struct loader *loader, uint32_t local)
 	return loader->load->first_user + user;
 }
 
+void loader_token(const struct loader *loader, uint32_t local, char text[TOKEN_BYTES_MAX + 1])
+{
+	struct token token = { .user = { id_of(loader, local) },
+			       .expiry_s = wall_ms() / 1000 + TOKEN_VALID_S };
+	check(token_make(loader->load->key, &token, "", text) == 0);
+}
+
 static void example(struct loader *loader, uint32_t local, const char *what, const char *text,
 		    size_t length)
 {
@@ -127,9 +136,7 @@ static void join_one(struct loader *loader, uint32_t local, uint64_t now_us)
 	struct member *member = &loader->members[local];
 	char text[TOKEN_BYTES_MAX + 1], *token = NULL;
 	if (load->dialect->shows_token) {
-		struct token content = { .user = { id_of(loader, local) },
-					 .expiry_s = wall_ms() / 1000 + 24 * 3600 };
-		check(token_make(load->key, &content, "", text) == 0);
+		loader_token(loader, local, text);
 		token = text;
 	}
 	loader->joins++;

@@ -53,7 +53,9 @@ void loader_bad(struct loader *loader, uint32_t local, const char *text, size_t 
 
 /* Says something that is no location. */
 void loader_say(struct loader *loader, uint32_t local, const char *text, size_t length);
-/* Whose session it is: number in the town and id. */
+/* A token of the session's user. */
+void loader_token(const struct loader *loader, uint32_t local, char text[TOKEN_BYTES_MAX + 1]);
+/* Whose session it is, as a number in the town; and the id that goes with a number. */
 uint32_t loader_user(const struct loader *loader, uint32_t local);
 uint64_t loader_id(const struct loader *loader, uint32_t user);
 const struct town *loader_town(const struct loader *loader);

@@ -9,6 +9,8 @@ libbench_la_SOURCES = \
 	tools/bench/crew.c tools/bench/crew.h \
 	tools/bench/dataset.c tools/bench/dataset.h \
 	tools/bench/dialect.c tools/bench/dialect.h \
+	tools/bench/dialect_centrifuge.c \
+	tools/bench/dialect_nats.c \
 	tools/bench/dialect_nearby.c \
 	tools/bench/entries.c tools/bench/entries.h \
 	tools/bench/exits.tbl \
@@ -24,6 +26,7 @@ libbench_la_SOURCES = \
 	tools/bench/names.c tools/bench/names.h \
 	tools/bench/options.c tools/bench/options.h tools/bench/options.tbl \
 	tools/bench/oracle.c tools/bench/oracle.h tools/bench/verdicts.tbl \
+	tools/bench/payload.c tools/bench/payload.h \
 	tools/bench/plan.h \
 	tools/bench/replay.c tools/bench/replay.h \
 	tools/bench/report.c tools/bench/report.h \

@@ -360,7 +360,7 @@ static int load_options_judge(struct load_options *load, double friends)
 static int options_judge(struct options *options)
 {
 	bool needs_key = options->command != COMMAND_LOAD ||
-			 (dialect_find(options->load.dialect)->shows_token &&
+			 (dialect_find(options->load.dialect)->has_tokens &&
 			  options->load.write_friends == NULL);
 	if (options->command == COMMAND_LOAD && options->first_user > USER_ID_MAX / 2)
 		return refuse("--first-user is too large", "");
