@@ -42,9 +42,8 @@ static struct engine_config engine_config_of(const struct app *app)
 	uint64_t subscriptions = (uint64_t)app->sessions_max * per_user + 4 * (uint64_t)config->friends_max;
 	uint64_t channels = subscriptions < config->users_max ? subscriptions : config->users_max;
 	channels += 4 * (uint64_t)config->friends_max;
-	/* The engine numbers channels with 28 bits. */
-	if (channels > (1u << 28) - 1)
-		channels = (1u << 28) - 1;
+	if (channels > ENGINE_KEYS_MAX)
+		channels = ENGINE_KEYS_MAX;
 	return (struct engine_config){
 		.core = app->core,
 		.cores = app->shared->cores,

@@ -7,7 +7,7 @@
 #ifndef NEARBY_ENGINE_ANSWER_H
 #define NEARBY_ENGINE_ANSWER_H
 
-#include "engine/engine_private.h"
+#include "engine/session.h"
 
 static inline void answer_error(struct engine_out *out, enum error_code code, const char *message)
 {
@@ -21,7 +21,7 @@ static inline void answer_error(struct engine_out *out, enum error_code code, co
 static inline bool answer_is_located(const struct engine *engine, uint64_t now_us, uint32_t slot,
 				     struct engine_out *out)
 {
-	if (engine_is_vantage(engine, now_us, &engine->vantages[slot]))
+	if (session_sees(engine, now_us, slot))
 		return true;
 	answer_error(out, ERROR_NO_LOCATION, "send a location first, and again before it expires");
 	return false;

@@ -60,7 +60,7 @@ static uint32_t record_take(struct engine *engine)
 {
 	uint32_t channel = engine->channel_free;
 	if (channel != NONE) {
-		engine->channel_free = engine->channels[channel].next;
+		engine->channel_free = engine->channels[channel].first_session;
 		return channel;
 	}
 	return engine->channel_high < engine->config.channels_max ? engine->channel_high++ : NONE;
@@ -77,8 +77,6 @@ uint32_t channel_take(struct engine *engine, uint64_t user)
 	engine->channels[channel] = (struct channel){
 		.user = user,
 		.first_session = NONE,
-		.next = NONE,
-		.previous = NONE,
 		.is_live = true,
 	};
 	engine->map[at] = channel + 1;
@@ -90,7 +88,7 @@ static void record_give(struct engine *engine, uint32_t channel)
 {
 	struct channel *record = &engine->channels[channel];
 	map_remove(engine, record->user);
-	*record = (struct channel){ .next = engine->channel_free };
+	*record = (struct channel){ .first_session = engine->channel_free };
 	engine->channel_free = channel;
 	engine_gauge(engine, ENGINE_COUNTER_CHANNELS, --engine->channel_count);
 }
@@ -105,8 +103,7 @@ static void name_clear(struct engine *engine, struct channel *record)
 
 bool channel_is_needed(const struct channel *channel)
 {
-	return channel->followers.count > 0 || channel->first_session != NONE ||
-	       channel->interest != 0 || channel->looks != 0;
+	return channel->followers.count > 0 || channel->first_session != NONE || channel->is_wanted;
 }
 
 void channel_settle(struct engine *engine, uint32_t channel)
@@ -157,7 +154,7 @@ static void check_channel(const struct engine *engine, uint32_t channel)
 	if (channel_home(engine, record) == engine->config.core)
 		check(!record->is_told && !record->is_untold);
 	else
-		check(record->interest == 0 && record->looks == 0 && record->first_session == NONE);
+		check(!record->is_wanted && record->first_session == NONE);
 }
 
 void channel_check_all(const struct engine *engine)
@@ -169,7 +166,7 @@ void channel_check_all(const struct engine *engine)
 		check_channel(engine, channel);
 		live++;
 	}
-	for (uint32_t c = engine->channel_free; c != NONE; c = engine->channels[c].next) {
+	for (uint32_t c = engine->channel_free; c != NONE; c = engine->channels[c].first_session) {
 		check(!engine->channels[c].is_live);
 		free_count++;
 	}

@@ -22,6 +22,7 @@
 #include <errno.h>
 
 #define ENGINE_MAGIC 0x454e474eu /* "ENGN" */
+_Static_assert(ENGINE_KEYS_MAX == TAG_KEY_MAX, "what an item can name");
 
 /* Looks that wait for one core: an eighth of the channels, within these. More become a rescan. */
 #define LOOKS_MIN 2u
@@ -73,9 +74,10 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 	struct engine parts = { 0 };
 	struct engine *engine = carve(carver, 1, sizeof(*engine));
 	parts.channels = carve(carver, config->channels_max, sizeof(*parts.channels));
+	parts.reaches = carve(carver, config->channels_max, sizeof(*parts.reaches));
 	parts.map = carve(carver, map_capacity(config), sizeof(*parts.map));
 	parts.sessions = carve(carver, config->sessions_max, sizeof(*parts.sessions));
-	parts.vantages = carve(carver, config->sessions_max, sizeof(*parts.vantages));
+	parts.spots = carve(carver, config->sessions_max, sizeof(*parts.spots));
 	parts.pace = carve(carver, config->sessions_max, sizeof(*parts.pace));
 	parts.peers = carve(carver, config->cores, sizeof(*parts.peers));
 	uint32_t *looks =
@@ -93,10 +95,10 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 }
 
 /*
- * Each session 104 bytes, its vantage 32, its place in the heap 16; each channel 56 bytes and 6 of
- * the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the arena, see
- * arena_capacity_words: about 11 bytes a subscription and 140 a channel. That is address space: a
- * page that no session, channel or list ever needed is never touched.
+ * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 24 of its
+ * reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
+ * arena, see arena_capacity_words: about 11 bytes a subscription and 140 a channel. That is address
+ * space: a page that no session, channel or list ever needed is never touched.
  */
 size_t engine_memory_bytes(const struct engine_config *config)
 {
@@ -115,6 +117,20 @@ static bool is_config_good(const struct engine_config *config)
 	       config->segment != NULL && config->counters != NULL;
 }
 
+static void set_ranges(struct engine *engine, double radius_m)
+{
+	double least_m = radius_m * (1 - EDGE_FRACTION), most_m = radius_m * (1 + EDGE_FRACTION);
+	engine->near_chord2 = geo_chord2_limit(radius_m);
+	engine->near_spot2 = geo_spot_chord2_most(radius_m);
+	engine->edge_least_chord2 = geo_chord2_limit(least_m);
+	engine->edge_most_chord2 = geo_chord2_limit(most_m);
+	engine->edge_least_spot2 = geo_spot_chord2_least(least_m);
+	engine->edge_most_spot2 = geo_spot_chord2_most(most_m);
+	engine->reevaluate = geo_range(radius_m * REEVALUATE_FRACTION);
+	engine->anchored = geo_range(radius_m * ANCHOR_FRACTION);
+	engine->recent_point = geo_point(engine->recent_place);
+}
+
 int engine_init(struct engine **engine, const struct engine_config *config, void *memory,
 		size_t memory_bytes)
 {
@@ -125,8 +141,7 @@ int engine_init(struct engine **engine, const struct engine_config *config, void
 	struct engine *fresh = lay_out(&carver, config);
 	fresh->magic = ENGINE_MAGIC;
 	fresh->config = *config;
-	fresh->near_chord2 = geo_chord2_limit(config->radius_m);
-	fresh->reevaluate_chord2 = geo_chord2_limit(config->radius_m * REEVALUATE_FRACTION);
+	set_ranges(fresh, config->radius_m);
 	fresh->channel_free = fresh->session_free = NONE;
 	fresh->timer_first = fresh->timer_last = NONE;
 	for (uint32_t core = 0; core < config->cores; core++)

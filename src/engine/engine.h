@@ -45,6 +45,8 @@ struct engine_config {
 	counter_word *counters;
 };
 
+/* Sessions and channels of one engine: what is left of 32 bits beside the tags of a subscription. */
+#define ENGINE_KEYS_MAX ((1u << 27) - 1)
 /* Movement that makes the own list be evaluated again at once: this part of the radius. */
 #define REEVALUATE_FRACTION 0.05
 /* ... and a smaller one, after this time. */
@@ -84,7 +86,7 @@ enum event_type {
 	EVENT_PAUSE,	   /* the session cannot take frames now */
 	EVENT_RESUME,	   /* ... now it can */
 	EVENT_PEER,	   /* a mesh message from another core */
-	EVENT_TICK,	   /* time passed: sweep, timers, rescans; a few hundred µs of work at most */
+	EVENT_TICK, /* time passed: sweep, timers, rescans; a few hundred µs of work at most */
 };
 
 /* What cores tell each other. 16 bytes, plain data; meaning is the engine's alone. */
@@ -96,8 +98,8 @@ struct mesh_msg {
 
 struct event {
 	enum event_type type;
-	uint64_t now_us;  /* boot clock, never less than in an earlier event of this core */
-	int64_t wall_ms;  /* wall clock, to judge a client's ts */
+	uint64_t now_us; /* boot clock, never less than in an earlier event of this core */
+	int64_t wall_ms; /* wall clock, to judge a client's ts */
 	union {
 		struct {
 			struct user_id user;
@@ -188,7 +190,8 @@ uint64_t engine_next_us(const struct engine *engine, uint64_t interval_us);
  * Takes out messages for core `to`, at most `room`, in an order that the other side must keep; the
  * caller delivers each exactly once. Returns how many. Call with room 0 never.
  */
-uint32_t engine_mesh_drain(struct engine *engine, uint32_t to, struct mesh_msg *msgs, uint32_t room);
+uint32_t engine_mesh_drain(struct engine *engine, uint32_t to, struct mesh_msg *msgs,
+			   uint32_t room);
 
 /*
  * One page of a user's list without a session, for HTTP: nearest first, as EVENT_NEARBY, judged from
@@ -202,8 +205,8 @@ int engine_list(struct engine *engine, uint64_t now_us, struct user_id user,
 /* Sessions of a user that are connected here (all of them, as it is the home core). */
 uint32_t engine_session_count(const struct engine *engine, struct user_id user);
 /* The sessions of a user, up to `max`; for closing them (kick, token of a deleted user). */
-uint32_t engine_sessions(const struct engine *engine, struct user_id user, struct session_id *sessions,
-			 uint32_t max);
+uint32_t engine_sessions(const struct engine *engine, struct user_id user,
+			 struct session_id *sessions, uint32_t max);
 
 /* Walks all structures and checks every invariant between them; for tests and simulation. */
 void engine_check(const struct engine *engine);

@@ -20,12 +20,13 @@
 /* No channel, no session, no place in a queue. */
 #define NONE UINT32_MAX
 
-/* Tags of a subscription. The session's list has all of them, the channel's only KNOWN. */
+/* Tags of a subscription. The session's list has all of them, the channel's KNOWN and EDGE. */
 enum {
 	TAG_KNOWN = 1,	 /* the client believes that this friend is in range */
 	TAG_DIRTY = 2,	 /* to be judged at the next flush */
 	TAG_MUTED = 4,	 /* unsubscribed: never KNOWN or DIRTY */
 	TAG_REMOVED = 8, /* no friend any more, but KNOWN and DIRTY: `gone` is still to be said */
+	TAG_EDGE = 16, /* about as far as the radius: the viewer's own steps may change its range */
 };
 
 /* Both at once, otherwise impossible: being added, with others that may not find room. */
@@ -36,17 +37,14 @@ enum {
  * followed from other cores. It lives as long as one of these holds or a message about it waits.
  */
 struct channel {
-	uint64_t user;
-	uint64_t interest;	  /* at the home core: other cores that follow, a bit each */
-	uint64_t looks;		  /* other cores for which a look waits, a bit each */
+	_Alignas(32) uint64_t user;
 	struct taglist followers; /* keys are session slots */
-	uint32_t first_session;	  /* of this user; the others hang on session.sibling */
+	uint32_t first_session; /* of this user; the others hang on session.sibling. Or free list */
 	nearby_hint hint;
 	uint32_t name; /* span of the name's bytes, 0 for none; only while there are followers */
-	uint32_t next; /* in the peer's list of untold interest, or in the free list */
-	uint32_t previous;
 	uint8_t name_length;
 	bool is_live : 1;
+	bool is_wanted : 1; /* its reach has interest or looks */
 	bool is_told : 1;   /* the home core was told that we follow */
 	bool is_untold : 1; /* is_told is not what should be: in the list of that peer */
 	/* The user had no unexpired location, and we were not told to look since: none has come, or a
@@ -54,36 +52,59 @@ struct channel {
 	bool is_absent : 1;
 };
 
-/* Where a session's user is, packed for the filter. Without a location of its own that is the
- * session's to look from, the point is VANTAGE_NOWHERE, which is near nothing. */
+/* The rest of a channel, for machines of several cores; else it is never touched. */
+struct reach {
+	uint64_t interest;	 /* at the home core: other cores that follow, a bit each */
+	uint64_t looks;		 /* other cores for which a look waits, a bit each */
+	uint32_t next, previous; /* in the peer's list of untold interest */
+};
+
+/*
+ * A viewer's steps take nobody over the edge who was not near it, so small ones ask after those few
+ * alone. All friends are judged when the viewer is this part of the radius away from where that was
+ * last done, its anchor ...
+ */
+#define ANCHOR_FRACTION 0.125
+/* ... and who was looked at from anywhere within that, and stood further from the edge than it is
+ * across, is where it was. A hundredth is for rounding, and for a friend that stands at the rim. */
+#define EDGE_FRACTION (2 * ANCHOR_FRACTION + 0.01)
+
+/* Where somebody looks from, or VANTAGE_NOWHERE, which is near nothing. */
 struct vantage {
 	struct point point;
 	uint64_t receipt_us;
 };
 #define VANTAGE_NOWHERE ((struct point){ 8, 8, 8 })
+/* The same for the filter, and where a sharer is whom nobody sees: near nothing, that neither. */
+#define SPOT_NOWHERE ((struct spot){ 8, 8, 8 })
+#define SPOT_UNSEEN ((struct spot){ -8, -8, -8 })
 
 struct session {
-	int64_t last_ts_ms;
+	/* What a location of its user or of a friend in range touches: one line of cache. */
+	_Alignas(64) int64_t last_ts_ms;
+	uint64_t receipt_us;	    /* of the user's location */
+	struct nearby_place place;  /* where that is */
+	struct nearby_place anchor; /* where all friends were last judged from */
+	struct taglist friends;	    /* keys are channels */
+	uint32_t generation;
+	uint32_t channel;     /* of its user */
+	uint32_t sibling;     /* next session of the user, or in the free list */
+	uint32_t edge_count;  /* friends with TAG_EDGE */
+	uint32_t dirty_count; /* friends with TAG_DIRTY */
+	bool is_live : 1;
+	bool is_initialised : 1; /* sent its own first location */
+	bool is_located : 1;	 /* its user has a location */
+	bool is_paused : 1;
+	bool is_timed : 1;
+	/* The rest. */
 	uint64_t last_frame_us;
 	uint64_t evaluate_us;	       /* when is_timed: evaluate the list then */
-	uint64_t evaluated_us;	       /* when the list was last evaluated */
-	struct nearby_place place;     /* of the vantage */
-	struct nearby_place evaluated; /* where the list was last evaluated from */
-	struct taglist friends;	       /* keys are channels */
-	uint32_t generation;
-	uint32_t channel;	/* of its user */
-	uint32_t sibling;	/* next session of the user, or in the free list */
-	uint32_t dirty_count;	/* friends with TAG_DIRTY */
-	uint32_t removed_count; /* friends with TAG_REMOVED */
-	uint32_t
-		flush_from; /* index in friends where the next flush begins, so that all get a turn */
-	uint32_t pace_idx; /* in engine.pace, or NONE */
+	uint64_t evaluated_us;	       /* when the list was last evaluated, as far as was needed */
+	struct nearby_place evaluated; /* ... and from where */
+	uint32_t removed_count;	       /* friends with TAG_REMOVED */
+	uint32_t flush_from; /* where in friends the next flush begins, so that all get a turn */
+	uint32_t pace_idx;   /* in engine.pace, or NONE */
 	uint32_t timer_next, timer_previous;
-	bool is_live;
-	bool is_initialised; /* sent its own first location */
-	bool is_located;     /* its user has a location: the vantage is somewhere */
-	bool is_paused;
-	bool is_timed;
 };
 
 /* A session that has something to hear: a node of a heap by last_us. */
@@ -117,9 +138,19 @@ struct engine {
 	uint32_t magic;
 	struct engine_config config;
 	double near_chord2; /* geo_chord2_limit of the radius */
-	double reevaluate_chord2;
+	/* Limits of the filter, with room for the error of a spot: who is near, and who is so near to
+	 * the edge that steps of the viewer within `anchored` may carry it over. */
+	float near_spot2, edge_least_spot2, edge_most_spot2;
+	double edge_least_chord2, edge_most_chord2;
+	struct geo_range reevaluate, anchored;
+
+	/* The vector of the place that was asked for last: a mover's is wanted for itself and then for
+	 * its followers. */
+	struct nearby_place recent_place;
+	struct point recent_point;
 
 	struct channel *channels;
+	struct reach *reaches;	/* beside channels */
 	uint32_t channel_count; /* live */
 	uint32_t channel_high;	/* records ever used */
 	uint32_t channel_free;	/* first of the free list */
@@ -127,7 +158,7 @@ struct engine {
 	uint64_t map_size;
 
 	struct session *sessions;
-	struct vantage *vantages; /* beside sessions: what the filter reads, and nothing else */
+	struct spot *spots; /* beside sessions: what the filter reads, and nothing else */
 	uint32_t session_count, session_high, session_free;
 	uint64_t subscription_count;
 
@@ -168,6 +199,16 @@ static inline bool engine_is_expired(const struct engine *engine, uint64_t now_u
 				     uint64_t receipt_us)
 {
 	return now_us > receipt_us && now_us - receipt_us > engine->config.ttl_us;
+}
+
+static inline const struct point *engine_point(struct engine *engine, struct nearby_place place)
+{
+	if (place.lat_e7 != engine->recent_place.lat_e7 ||
+	    place.lon_e7 != engine->recent_place.lon_e7) {
+		engine->recent_place = place;
+		engine->recent_point = geo_point(place);
+	}
+	return &engine->recent_point;
 }
 
 /* Whether anything can be seen from there: it is somewhere, and no older than the TTL. */

@@ -7,10 +7,12 @@
 #include "engine/evaluate.h"
 
 #include "base/check.h"
+#include "engine/session.h"
 #include "engine/subscription.h"
 
-/* Friends looked at in one step, or those of one session when it has more. */
-#define STEP_FRIENDS 2048
+/* Lines of memory read in one step, or those of one session when it takes more: of its list, and of
+ * the table for those near the edge. */
+#define STEP_LINES 2048
 /* Friends whose slots in the table are asked for ahead. */
 #define AHEAD 8
 
@@ -39,11 +41,17 @@ static void evaluate_later(struct engine *engine, uint64_t now_us, uint32_t slot
 	engine->timer_last = slot;
 }
 
-void evaluate_done(struct engine *engine, uint64_t now_us, uint32_t slot)
+static void note_evaluated(struct engine *engine, uint64_t now_us, uint32_t slot)
 {
 	engine->sessions[slot].evaluated_us = now_us;
 	engine->sessions[slot].evaluated = engine->sessions[slot].place;
 	evaluate_cancel(engine, slot);
+}
+
+void evaluate_done(struct engine *engine, uint64_t now_us, uint32_t slot)
+{
+	engine->sessions[slot].anchor = engine->sessions[slot].place;
+	note_evaluated(engine, now_us, slot);
 }
 
 static void prefetch_location(const struct engine *engine, const struct channel *channel)
@@ -69,17 +77,17 @@ static bool is_worth_a_look(const struct engine *engine, uint32_t item)
 {
 	if (item & (TAG_MUTED | TAG_REMOVED))
 		return false;
-	return (item & TAG_KNOWN) || !engine->channels[tag_key(item)].is_absent;
+	return (item & (TAG_KNOWN | TAG_EDGE)) || !engine->channels[tag_key(item)].is_absent;
 }
 
-static void evaluate_friend(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t *item)
+static void evaluate_friend(struct engine *engine, uint64_t now_us, uint32_t slot,
+			    const struct vantage *viewer, uint32_t *item)
 {
 	struct entry entry;
 	enum gone_why why;
-	bool is_seen = subscription_see(engine, now_us, slot, *item, &entry, &why);
+	bool is_seen = subscription_see(engine, now_us, slot, viewer, item, &entry, &why);
 	if (!is_seen && why == GONE_IDLE)
-		engine->channels[tag_key(*item)].is_absent =
-			engine_is_vantage(engine, now_us, &engine->vantages[slot]);
+		engine->channels[tag_key(*item)].is_absent = session_sees(engine, now_us, slot);
 	if (is_seen != ((*item & TAG_KNOWN) != 0))
 		subscription_mark(engine, slot, item);
 }
@@ -87,15 +95,34 @@ static void evaluate_friend(struct engine *engine, uint64_t now_us, uint32_t slo
 void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
+	struct vantage viewer = session_vantage(engine, slot);
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	uint32_t count = session->friends.count;
 	for (uint32_t i = 0; i < count; i++) {
 		prefetch_friend(engine, items, i, count);
 		if (is_worth_a_look(engine, items[i]))
-			evaluate_friend(engine, now_us, slot, &items[i]);
+			evaluate_friend(engine, now_us, slot, &viewer, &items[i]);
 	}
 	evaluate_done(engine, now_us, slot);
 	engine_count(engine, ENGINE_COUNTER_EVALUATIONS, 1);
+}
+
+/* The viewer is not far from its anchor: only those near the edge can have crossed it. */
+static void evaluate_edges(struct engine *engine, uint64_t now_us, uint32_t slot)
+{
+	struct session *session = &engine->sessions[slot];
+	struct vantage viewer = session_vantage(engine, slot);
+	uint32_t *items = taglist_items(&engine->arena, &session->friends);
+	uint32_t left = session->edge_count;
+	for (uint32_t i = 0; left > 0; i++) {
+		if (!(items[i] & TAG_EDGE))
+			continue;
+		left--;
+		if (is_worth_a_look(engine, items[i]))
+			evaluate_friend(engine, now_us, slot, &viewer, &items[i]);
+	}
+	note_evaluated(engine, now_us, slot);
+	engine_count(engine, ENGINE_COUNTER_EVALUATIONS_OF_EDGES, 1);
 }
 
 static bool is_same_place(struct nearby_place a, struct nearby_place b)
@@ -103,22 +130,29 @@ static bool is_same_place(struct nearby_place a, struct nearby_place b)
 	return a.lat_e7 == b.lat_e7 && a.lon_e7 == b.lon_e7;
 }
 
-void evaluate_moved(struct engine *engine, uint64_t now_us, uint32_t slot)
+void evaluate_moved(struct engine *engine, uint64_t now_us, uint32_t slot,
+		    struct nearby_place before)
 {
 	const struct session *session = &engine->sessions[slot];
-	struct point before = geo_point(session->evaluated);
-	if (geo_chord2(&before, &engine->vantages[slot].point) > engine->reevaluate_chord2)
+	if (is_same_place(before, session->place))
+		return;
+	if (!geo_is_within(&engine->anchored, session->anchor, session->place))
 		evaluate_now(engine, now_us, slot);
-	else if (!is_same_place(session->evaluated, session->place))
+	else if (session->edge_count == 0)
+		return;
+	else if (!geo_is_within(&engine->reevaluate, session->evaluated, session->place))
+		evaluate_edges(engine, now_us, slot);
+	else
 		evaluate_later(engine, now_us, slot);
 }
 
 void evaluate_step(struct engine *engine, uint64_t now_us)
 {
-	uint32_t friends = 0;
-	while (friends < STEP_FRIENDS && evaluate_next_us(engine) <= now_us) {
-		friends += 1 + engine->sessions[engine->timer_first].friends.count;
-		evaluate_now(engine, now_us, engine->timer_first);
+	uint32_t lines = 0;
+	while (lines < STEP_LINES && evaluate_next_us(engine) <= now_us) {
+		const struct session *session = &engine->sessions[engine->timer_first];
+		lines += 1 + session->friends.count / 16 + session->edge_count;
+		evaluate_edges(engine, now_us, engine->timer_first);
 	}
 }
 
@@ -144,8 +178,7 @@ void evaluate_check_all(const struct engine *engine)
 		const struct session *session = &engine->sessions[slot];
 		timed += session->is_live && session->is_timed;
 		if (session->is_live && session->is_located)
-			check(session->is_timed ||
-			      is_same_place(session->place, session->evaluated));
+			check(geo_is_within(&engine->anchored, session->anchor, session->place));
 	}
 	check(listed == timed);
 }

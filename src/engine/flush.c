@@ -12,6 +12,7 @@
 
 /* What one pass over the dirty friends of a session found. */
 struct pass {
+	struct vantage viewer;
 	uint32_t gone_count;
 	uint32_t entry_count;
 	uint32_t dropped_count;
@@ -39,8 +40,8 @@ static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uin
 		  uint32_t *item)
 {
 	enum gone_why why;
-	if (subscription_see(engine, now_us, slot, *item, &engine->entries[pass->entry_count],
-			     &why)) {
+	if (subscription_see(engine, now_us, slot, &pass->viewer, item,
+			     &engine->entries[pass->entry_count], &why)) {
 		engine->picks[pass->entry_count++] = item;
 		return;
 	}
@@ -102,6 +103,7 @@ static bool flush_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 {
 	struct session *session = &engine->sessions[slot];
 	struct pass pass;
+	pass.viewer = session_vantage(engine, slot);
 	pass.gone_count = pass.entry_count = pass.dropped_count = 0;
 	judge_all(engine, now_us, &pass, slot);
 	if (pass.gone_count > 0)

@@ -10,6 +10,7 @@
 #include "engine/answer.h"
 #include "engine/channel.h"
 #include "engine/look.h"
+#include "engine/session.h"
 #include "engine/subscription.h"
 
 #include <errno.h>
@@ -153,8 +154,10 @@ void friendship_subscribe(struct engine *engine, uint64_t now_us, uint32_t slot,
 	if (item == NULL)
 		return;
 	enum gone_why why;
+	struct vantage viewer = session_vantage(engine, slot);
 	*item &= ~(uint32_t)TAG_MUTED;
-	bool is_seen = subscription_see(engine, now_us, slot, *item, &engine->entries[0], &why);
+	bool is_seen =
+		subscription_see(engine, now_us, slot, &viewer, item, &engine->entries[0], &why);
 	subscription_set_known(engine, slot, item, is_seen);
 	subscription_clear(engine, slot, item);
 	if (is_seen)

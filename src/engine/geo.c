@@ -7,6 +7,7 @@
 #include "engine/geo.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define QUARTER_E7 INT64_C(900000000)
 
@@ -51,6 +52,44 @@ double geo_chord2_limit(double radius_m)
 		return 4.5; /* the whole sphere, with room for rounding */
 	double half_chord = sin(half_angle);
 	return 4 * half_chord * half_chord;
+}
+
+/*
+ * A way over the sphere is no longer than the same way drawn on a map where a degree of longitude is
+ * as long everywhere as at the equator; so who is within on the map is within. A thousandth is left
+ * for rounding.
+ */
+struct geo_range geo_range(double radius_m)
+{
+	double metres_e7 = GEO_EARTH_RADIUS_M * (M_PI / 180e7);
+	double plain_e7 = fmin(radius_m / metres_e7 * 0.999, 1e9);
+	return (struct geo_range){
+		.chord2 = geo_chord2_limit(radius_m),
+		.plain_e14 = (uint64_t)(plain_e7 * plain_e7),
+	};
+}
+
+bool geo_is_within(const struct geo_range *range, struct nearby_place a, struct nearby_place b)
+{
+	/* Unsigned, as the sum of squares over the whole sphere is just under 2^64. */
+	uint64_t lat = (uint64_t)llabs((int64_t)a.lat_e7 - b.lat_e7);
+	uint64_t lon = (uint64_t)llabs((int64_t)a.lon_e7 - b.lon_e7);
+	if (lat * lat + lon * lon <= range->plain_e14)
+		return true;
+	struct point from = geo_point(a), to = geo_point(b);
+	return geo_chord2(&from, &to) <= range->chord2;
+}
+
+float geo_spot_chord2_most(double radius_m)
+{
+	double chord = sqrt(geo_chord2_limit(radius_m)) + GEO_SPOT_ERROR;
+	return (float)(chord * chord * (1 + 1e-6));
+}
+
+float geo_spot_chord2_least(double radius_m)
+{
+	double chord = fmax(0, sqrt(geo_chord2_limit(radius_m)) - GEO_SPOT_ERROR);
+	return (float)(chord * chord * (1 - 1e-6));
 }
 
 uint64_t geo_distance_mm(const struct point *a, const struct point *b)

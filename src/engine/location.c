@@ -40,12 +40,13 @@ static void move_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 			 const struct nearby_location *location)
 {
 	/* While it saw nothing it was not told who came, so standing still is no excuse. */
-	bool was_blind = !engine_is_vantage(engine, now_us, &engine->vantages[slot]);
+	bool was_blind = !session_sees(engine, now_us, slot);
+	struct nearby_place before = engine->sessions[slot].place;
 	session_place(engine, slot, location);
 	if (was_blind)
 		evaluate_now(engine, now_us, slot);
 	else
-		evaluate_moved(engine, now_us, slot);
+		evaluate_moved(engine, now_us, slot, before);
 }
 
 static void move_all(struct engine *engine, uint64_t now_us, const struct channel *user,

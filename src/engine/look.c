@@ -10,26 +10,33 @@
 #include "engine/channel.h"
 #include "engine/peer.h"
 #include "engine/privacy.h"
+#include "engine/session.h"
 #include "engine/subscription.h"
 
-/* Followers whose vantages are asked for ahead of the test: about one memory latency of work. */
+/* Followers whose spots are asked for ahead of the test: about one memory latency of work. */
 #define AHEAD 12
 
-static bool is_near(const struct engine *engine, const struct vantage *vantage,
-		    const struct point *point, uint64_t horizon_us)
+/* A follower that believes the user in range, or is not far from having it there. */
+static void meet(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t channel,
+		 uint32_t follower, float chord2)
 {
-	return geo_chord2(&vantage->point, point) <= engine->near_chord2 &&
-	       vantage->receipt_us >= horizon_us;
-}
-
-static void mark(struct engine *engine, uint32_t slot, uint32_t channel)
-{
+	bool is_seen = session_sees(engine, now_us, slot);
+	bool is_near = is_seen && chord2 <= engine->near_spot2;
+	bool is_at_edge =
+		is_seen && chord2 >= engine->edge_least_spot2 && chord2 <= engine->edge_most_spot2;
+	bool is_marked = is_near || (follower & TAG_KNOWN);
+	bool is_edged = is_at_edge && !(follower & TAG_EDGE);
+	if (!is_marked && !is_edged)
+		return;
 	uint32_t *item = taglist_find(&engine->arena, &engine->sessions[slot].friends, channel);
 	check(item != NULL);
-	subscription_mark(engine, slot, item);
+	if (is_marked)
+		subscription_mark(engine, slot, item);
+	if (is_edged)
+		subscription_set_edge(engine, slot, item, true);
 }
 
-/* The hot loop of the engine: one line of memory a follower, as long as nobody is near. */
+/* The hot loop of the engine: a quarter of a line of memory a follower, as long as nobody is near. */
 void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
 {
 	struct channel *record = &engine->channels[channel];
@@ -37,24 +44,28 @@ void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
 	record->is_absent = false;
 	if (count == 0)
 		return;
-	struct point point;
-	bool is_seen = privacy_find(engine, now_us, record, &point);
-	uint64_t ttl_us = engine->config.ttl_us, horizon_us = now_us > ttl_us ? now_us - ttl_us : 0;
+	struct spot spot;
+	if (!privacy_find(engine, now_us, record, &spot))
+		spot = SPOT_UNSEEN;
+	float most = engine->edge_most_spot2;
 	const uint32_t *items = taglist_items(&engine->arena, &record->followers);
+	const struct spot *spots = engine->spots;
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t slot = tag_key(items[i]);
 		if (i + AHEAD < count)
-			__builtin_prefetch(&engine->vantages[tag_key(items[i + AHEAD])]);
-		if ((items[i] & TAG_KNOWN) ||
-		    (is_seen && is_near(engine, &engine->vantages[slot], &point, horizon_us)))
-			mark(engine, slot, channel);
+			__builtin_prefetch(&spots[tag_key(items[i + AHEAD])]);
+		float chord2 = geo_spot_chord2(&spots[slot], &spot);
+		if ((items[i] & TAG_KNOWN) || chord2 <= most)
+			meet(engine, now_us, slot, channel, items[i], chord2);
 	}
 	engine_count(engine, ENGINE_COUNTER_CHECKS, count);
 }
 
 void look_publish(struct engine *engine, uint64_t now_us, uint32_t channel)
 {
-	uint64_t cores = engine->channels[channel].interest | engine->deaf;
+	uint64_t cores = engine->deaf;
+	if (engine->channels[channel].is_wanted)
+		cores |= engine->reaches[channel].interest;
 	check(channel_home(engine, &engine->channels[channel]) == engine->config.core);
 	look_at(engine, now_us, channel);
 	for (; cores != 0; cores &= cores - 1)

@@ -10,6 +10,7 @@
 #include "engine/channel.h"
 #include "engine/evaluate.h"
 #include "engine/privacy.h"
+#include "engine/session.h"
 #include "engine/subscription.h"
 
 #include <errno.h>
@@ -83,12 +84,13 @@ static void collect(struct engine *engine, uint64_t now_us, uint32_t slot, struc
 		    bool is_all_told)
 {
 	const struct session *session = &engine->sessions[slot];
+	struct vantage viewer = session_vantage(engine, slot);
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	for (uint32_t i = 0; i < session->friends.count; i++) {
 		struct entry entry;
 		enum gone_why why;
 		if ((items[i] & (TAG_MUTED | TAG_REMOVED)) ||
-		    !subscription_see(engine, now_us, slot, items[i], &entry, &why))
+		    !subscription_see(engine, now_us, slot, &viewer, &items[i], &entry, &why))
 			continue;
 		page_offer(engine, page, &entry, &items[i]);
 		if (is_all_told)
@@ -126,7 +128,10 @@ int engine_list(struct engine *engine, uint64_t now_us, struct user_id user,
 	struct page page = { .after = after, .limit = limit };
 	for (uint32_t i = 0; i < friend_count; i++) {
 		nearby_hint hint = 0;
-		struct sight sight = { &viewer, friends[i].user, &hint, true };
+		struct sight sight = { .viewer = &viewer,
+				       .sharer = friends[i].user,
+				       .hint = &hint,
+				       .is_friend = true };
 		struct entry entry;
 		enum gone_why why;
 		if (!privacy_see(engine, now_us, &sight, &entry, &why))

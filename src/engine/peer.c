@@ -23,30 +23,29 @@ static uint64_t bit_of(uint32_t core)
 
 static void untold_append(struct engine *engine, struct peer *peer, uint32_t channel)
 {
-	struct channel *record = &engine->channels[channel];
-	record->next = NONE;
-	record->previous = peer->untold_last;
+	struct reach *reach = &engine->reaches[channel];
+	reach->next = NONE;
+	reach->previous = peer->untold_last;
 	if (peer->untold_last != NONE)
-		engine->channels[peer->untold_last].next = channel;
+		engine->reaches[peer->untold_last].next = channel;
 	else
 		peer->untold_first = channel;
 	peer->untold_last = channel;
-	record->is_untold = true;
+	engine->channels[channel].is_untold = true;
 }
 
 static void untold_unlink(struct engine *engine, struct peer *peer, uint32_t channel)
 {
-	struct channel *record = &engine->channels[channel];
-	if (record->next != NONE)
-		engine->channels[record->next].previous = record->previous;
+	const struct reach *reach = &engine->reaches[channel];
+	if (reach->next != NONE)
+		engine->reaches[reach->next].previous = reach->previous;
 	else
-		peer->untold_last = record->previous;
-	if (record->previous != NONE)
-		engine->channels[record->previous].next = record->next;
+		peer->untold_last = reach->previous;
+	if (reach->previous != NONE)
+		engine->reaches[reach->previous].next = reach->next;
 	else
-		peer->untold_first = record->next;
-	record->next = record->previous = NONE;
-	record->is_untold = false;
+		peer->untold_first = reach->next;
+	engine->channels[channel].is_untold = false;
 }
 
 void peer_note_interest(struct engine *engine, uint32_t channel)
@@ -62,6 +61,29 @@ void peer_note_interest(struct engine *engine, uint32_t channel)
 		untold_unlink(engine, &engine->peers[home], channel);
 }
 
+/* ---- who is to be told -------------------------------------------------------------------- */
+
+/* To be called after a change of interest or looks. */
+static void reach_note(struct engine *engine, uint32_t channel)
+{
+	const struct reach *reach = &engine->reaches[channel];
+	engine->channels[channel].is_wanted = (reach->interest | reach->looks) != 0;
+}
+
+static void interest_note(struct engine *engine, uint32_t channel, uint32_t core,
+			  bool is_interested)
+{
+	uint64_t *interest = &engine->reaches[channel].interest;
+	*interest = is_interested ? *interest | bit_of(core) : *interest & ~bit_of(core);
+	reach_note(engine, channel);
+}
+
+static bool is_look_waiting(const struct engine *engine, uint32_t channel, uint32_t core)
+{
+	return engine->channels[channel].is_wanted &&
+	       (engine->reaches[channel].looks & bit_of(core));
+}
+
 /* ---- looks: what we tell ------------------------------------------------------------------ */
 
 static uint32_t looks_pop(struct engine *engine, uint32_t core)
@@ -70,7 +92,8 @@ static uint32_t looks_pop(struct engine *engine, uint32_t core)
 	uint32_t channel = peer->looks[peer->look_head];
 	peer->look_head = (peer->look_head + 1) % engine->looks_max;
 	peer->look_count--;
-	engine->channels[channel].looks &= ~bit_of(core);
+	engine->reaches[channel].looks &= ~bit_of(core);
+	reach_note(engine, channel);
 	return channel;
 }
 
@@ -90,7 +113,7 @@ void peer_look(struct engine *engine, uint32_t core, uint32_t channel)
 {
 	struct peer *peer = &engine->peers[core];
 	check(core < engine->config.cores && core != engine->config.core);
-	if (peer->rescan || engine->channels[channel].looks & bit_of(core)) {
+	if (peer->rescan || is_look_waiting(engine, channel, core)) {
 		engine_count(engine, ENGINE_COUNTER_LOOKS_MERGED, 1);
 		return;
 	}
@@ -99,7 +122,8 @@ void peer_look(struct engine *engine, uint32_t core, uint32_t channel)
 		return;
 	}
 	peer->looks[(peer->look_head + peer->look_count++) % engine->looks_max] = channel;
-	engine->channels[channel].looks |= bit_of(core);
+	engine->reaches[channel].looks |= bit_of(core);
+	reach_note(engine, channel);
 }
 
 void peer_rescan(struct engine *engine, uint64_t cores)
@@ -183,7 +207,7 @@ static void receive_interest(struct engine *engine, uint32_t from, uint64_t user
 		interest_refused(engine, from);
 		return;
 	}
-	engine->channels[channel].interest |= bit_of(from);
+	interest_note(engine, channel, from, true);
 	peer_look(engine, from, channel);
 }
 
@@ -192,7 +216,7 @@ static void receive_disinterest(struct engine *engine, uint32_t from, uint64_t u
 	uint32_t channel = channel_find(engine, user);
 	if (channel == NONE)
 		return;
-	engine->channels[channel].interest &= ~bit_of(from);
+	interest_note(engine, channel, from, false);
 	channel_settle(engine, channel);
 }
 
@@ -272,9 +296,10 @@ static uint32_t check_untold(const struct engine *engine, uint32_t core)
 {
 	uint32_t count = 0, previous = NONE;
 	for (uint32_t c = engine->peers[core].untold_first; c != NONE;
-	     c = engine->channels[c].next) {
+	     c = engine->reaches[c].next) {
 		const struct channel *record = &engine->channels[c];
-		check(record->is_live && record->is_untold && record->previous == previous);
+		check(record->is_live && record->is_untold);
+		check(engine->reaches[c].previous == previous);
 		check(channel_home(engine, record) == core);
 		previous = c;
 		count++;
@@ -290,7 +315,7 @@ static void check_looks(const struct engine *engine, uint32_t core)
 	for (uint32_t i = 0; i < peer->look_count; i++) {
 		uint32_t channel = peer->looks[(peer->look_head + i) % engine->looks_max];
 		check(engine->channels[channel].is_live);
-		check(engine->channels[channel].looks & bit_of(core));
+		check(is_look_waiting(engine, channel, core));
 	}
 }
 
@@ -307,7 +332,9 @@ void peer_check_all(const struct engine *engine)
 		if (!record->is_live)
 			continue;
 		untold += record->is_untold;
-		looks += (uint64_t)__builtin_popcountll(record->looks);
+		const struct reach *reach = &engine->reaches[channel];
+		check(record->is_wanted == ((reach->interest | reach->looks) != 0));
+		looks += (uint64_t)__builtin_popcountll(reach->looks);
 		if (channel_home(engine, record) != engine->config.core)
 			check(record->is_untold ==
 			      ((record->followers.count > 0) != record->is_told));

@@ -28,10 +28,11 @@ static void fill_entry(const struct sight *sight, const struct nearby_location *
 	};
 }
 
-bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sight *sight,
+bool privacy_see(const struct engine *engine, uint64_t now_us, struct sight *sight,
 		 struct entry *entry, enum gone_why *why)
 {
 	struct nearby_location location;
+	sight->is_at_edge = false;
 	if (!sight->is_friend) {
 		*why = GONE_UNFRIENDED;
 		return false;
@@ -42,7 +43,10 @@ bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sigh
 		return false;
 	}
 	struct point point = geo_point(location.place);
-	if (geo_chord2(&sight->viewer->point, &point) > engine->near_chord2) {
+	double chord2 = geo_chord2(&sight->viewer->point, &point);
+	sight->is_at_edge =
+		chord2 >= engine->edge_least_chord2 && chord2 <= engine->edge_most_chord2;
+	if (chord2 > engine->near_chord2) {
 		*why = GONE_FAR;
 		return false;
 	}
@@ -50,13 +54,12 @@ bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sigh
 	return true;
 }
 
-bool privacy_find(const struct engine *engine, uint64_t now_us, struct channel *sharer,
-		  struct point *point)
+bool privacy_find(struct engine *engine, uint64_t now_us, struct channel *sharer, struct spot *spot)
 {
 	struct nearby_location location;
 	if (!read_active(engine, now_us, sharer->user, &sharer->hint, &location))
 		return false;
-	*point = geo_point(location.place);
+	*spot = geo_spot(engine_point(engine, location.place));
 	return true;
 }
 

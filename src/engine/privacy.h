@@ -16,16 +16,18 @@ struct sight {
 	struct user_id sharer;
 	nearby_hint *hint; /* of the sharer; updated */
 	bool is_friend;
+	/* Filled in: as TAG_EDGE. */
+	bool is_at_edge;
 };
 
 /* True: the viewer sees the sharer, *entry is filled save for the name. False: *why it does not. */
-bool privacy_see(const struct engine *engine, uint64_t now_us, const struct sight *sight,
+bool privacy_see(const struct engine *engine, uint64_t now_us, struct sight *sight,
 		 struct entry *entry, enum gone_why *why);
 
 /* Where the filter finds a sharer, for all its viewers at once; false when nobody sees it now. This
  * only chooses whom to ask privacy_see about, so it may say more than that, never less. */
-bool privacy_find(const struct engine *engine, uint64_t now_us, struct channel *sharer,
-		  struct point *point);
+bool privacy_find(struct engine *engine, uint64_t now_us, struct channel *sharer,
+		  struct spot *spot);
 
 /* Where a user is itself, to look from; false when it has no location that counts. */
 bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,

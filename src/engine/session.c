@@ -59,7 +59,7 @@ static void session_init(struct engine *engine, uint32_t slot, uint32_t channel)
 		.timer_previous = NONE,
 		.is_live = true,
 	};
-	engine->vantages[slot] = (struct vantage){ .point = VANTAGE_NOWHERE };
+	engine->spots[slot] = SPOT_NOWHERE;
 	user->first_session = slot;
 	engine_gauge(engine, ENGINE_COUNTER_SESSIONS, ++engine->session_count);
 }
@@ -106,7 +106,7 @@ void session_close(struct engine *engine, uint32_t slot)
 	pace_remove(engine, slot);
 	evaluate_cancel(engine, slot);
 	session_unlink(engine, slot);
-	engine->vantages[slot].point = VANTAGE_NOWHERE;
+	engine->spots[slot] = SPOT_NOWHERE;
 	slot_give(engine, slot);
 	engine_gauge(engine, ENGINE_COUNTER_SESSIONS, --engine->session_count);
 	channel_settle(engine, channel);
@@ -126,14 +126,28 @@ void session_resume(struct engine *engine, uint32_t slot)
 		pace_put(engine, slot);
 }
 
+bool session_sees(const struct engine *engine, uint64_t now_us, uint32_t slot)
+{
+	const struct session *session = &engine->sessions[slot];
+	return session->is_located && !engine_is_expired(engine, now_us, session->receipt_us);
+}
+
+struct vantage session_vantage(const struct engine *engine, uint32_t slot)
+{
+	const struct session *session = &engine->sessions[slot];
+	if (!session->is_located)
+		return (struct vantage){ .point = VANTAGE_NOWHERE };
+	return (struct vantage){ geo_point(session->place), session->receipt_us };
+}
+
 void session_place(struct engine *engine, uint32_t slot, const struct nearby_location *location)
 {
 	struct session *session = &engine->sessions[slot];
 	session->is_initialised = true;
 	session->is_located = true;
 	session->place = location->place;
-	engine->vantages[slot].point = geo_point(location->place);
-	engine->vantages[slot].receipt_us = location->receipt_us;
+	session->receipt_us = location->receipt_us;
+	engine->spots[slot] = geo_spot(engine_point(engine, location->place));
 }
 
 void session_unplace(struct engine *engine, uint32_t slot)
@@ -142,7 +156,7 @@ void session_unplace(struct engine *engine, uint32_t slot)
 	if (!session->is_located)
 		return;
 	session->is_located = false;
-	engine->vantages[slot] = (struct vantage){ .point = VANTAGE_NOWHERE };
+	engine->spots[slot] = SPOT_NOWHERE;
 	evaluate_cancel(engine, slot);
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	for (uint32_t i = 0; i < session->friends.count; i++)
@@ -153,11 +167,12 @@ void session_unplace(struct engine *engine, uint32_t slot)
 static void check_vantage(const struct engine *engine, uint32_t slot)
 {
 	const struct session *session = &engine->sessions[slot];
-	const struct vantage *vantage = &engine->vantages[slot];
+	struct vantage vantage = session_vantage(engine, slot);
+	struct spot spot = session->is_located ? geo_spot(&vantage.point) : SPOT_NOWHERE;
 	struct user_id user = { engine->channels[session->channel].user };
-	check((vantage->point.x == VANTAGE_NOWHERE.x) == !session->is_located);
+	check(geo_spot_chord2(&engine->spots[slot], &spot) == 0);
 	if (session->is_initialised)
-		privacy_check_self(engine, user, vantage);
+		privacy_check_self(engine, user, &vantage);
 }
 
 static void check_session(const struct engine *engine, uint32_t slot)

@@ -22,6 +22,11 @@ void session_close(struct engine *engine, uint32_t slot);
 void session_pause(struct engine *engine, uint32_t slot);
 void session_resume(struct engine *engine, uint32_t slot);
 
+/* Whether the session can see anything: its user is somewhere, and was heard of within the TTL. */
+bool session_sees(const struct engine *engine, uint64_t now_us, uint32_t slot);
+/* Where it looks from. */
+struct vantage session_vantage(const struct engine *engine, uint32_t slot);
+
 /* The session may look from there from now on. */
 void session_place(struct engine *engine, uint32_t slot, const struct nearby_location *location);
 /* The user's location expired: the whole list goes until there is another. */

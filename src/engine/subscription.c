@@ -82,6 +82,7 @@ void subscription_drop(struct engine *engine, uint32_t slot, uint32_t channel)
 	uint32_t *item = taglist_find(&engine->arena, &session->friends, channel);
 	check(item != NULL);
 	subscription_clear(engine, slot, item);
+	subscription_set_edge(engine, slot, item, false);
 	if (*item & TAG_REMOVED)
 		session->removed_count--;
 	taglist_remove(&engine->arena, &session->friends, channel);
@@ -97,6 +98,7 @@ void subscription_drop_all(struct engine *engine, uint32_t slot)
 	taglist_clear(&engine->arena, &session->friends);
 	session->dirty_count = 0;
 	session->removed_count = 0;
+	session->edge_count = 0;
 }
 
 uint32_t *subscription_find(const struct engine *engine, uint32_t slot, uint64_t friend_user)
@@ -107,15 +109,28 @@ uint32_t *subscription_find(const struct engine *engine, uint32_t slot, uint64_t
 	return taglist_find(&engine->arena, &engine->sessions[slot].friends, channel);
 }
 
-void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item, bool is_known)
+/* Changes a tag that stands in both lists. */
+static void flip(struct engine *engine, uint32_t slot, uint32_t *item, uint32_t tag)
 {
-	if (((*item & TAG_KNOWN) != 0) == is_known)
-		return;
 	struct taglist *followers = &engine->channels[tag_key(*item)].followers;
 	uint32_t *mirror = taglist_find(&engine->arena, followers, slot);
 	check(mirror != NULL);
-	*item ^= TAG_KNOWN;
-	*mirror ^= TAG_KNOWN;
+	*item ^= tag;
+	*mirror ^= tag;
+}
+
+void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item, bool is_known)
+{
+	if (((*item & TAG_KNOWN) != 0) != is_known)
+		flip(engine, slot, item, TAG_KNOWN);
+}
+
+void subscription_set_edge(struct engine *engine, uint32_t slot, uint32_t *item, bool is_edge)
+{
+	if (((*item & TAG_EDGE) != 0) == is_edge)
+		return;
+	flip(engine, slot, item, TAG_EDGE);
+	engine->sessions[slot].edge_count += is_edge ? 1 : UINT32_MAX;
 }
 
 void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item)
@@ -158,17 +173,20 @@ void subscription_revive(struct engine *engine, uint32_t slot, uint32_t *item)
 	engine->sessions[slot].removed_count--;
 }
 
-bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t item,
-		      struct entry *entry, enum gone_why *why)
+bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot,
+		      const struct vantage *viewer, uint32_t *item, struct entry *entry,
+		      enum gone_why *why)
 {
-	struct channel *friend = &engine->channels[tag_key(item)];
+	struct channel *friend = &engine->channels[tag_key(*item)];
 	struct sight sight = {
-		.viewer = &engine->vantages[slot],
+		.viewer = viewer,
 		.sharer = { friend->user },
 		.hint = &friend->hint,
-		.is_friend = !(item & TAG_REMOVED),
+		.is_friend = !(*item & TAG_REMOVED),
 	};
-	if (!privacy_see(engine, now_us, &sight, entry, why))
+	bool is_seen = privacy_see(engine, now_us, &sight, entry, why);
+	subscription_set_edge(engine, slot, item, sight.is_at_edge);
+	if (!is_seen)
 		return false;
 	if (friend->name != 0)
 		entry->name = (const char *)arena_words(&engine->arena, friend->name);
@@ -182,7 +200,7 @@ static void check_item(const struct engine *engine, uint32_t slot, uint32_t item
 	check(tag_key(item) < engine->channel_high && channel->is_live);
 	const uint32_t *mirror = taglist_find(&engine->arena, &channel->followers, slot);
 	check(mirror != NULL);
-	check((*mirror & TAG_MASK) == (item & TAG_KNOWN));
+	check((*mirror & TAG_MASK) == (item & (TAG_KNOWN | TAG_EDGE)));
 	check(!(item & TAG_MUTED) || !(item & (TAG_KNOWN | TAG_DIRTY | TAG_REMOVED)));
 	check(!(item & TAG_REMOVED) || (item & TAG_KNOWN && item & TAG_DIRTY));
 	check(!(item & (TAG_KNOWN | TAG_DIRTY)) || engine->sessions[slot].is_initialised);
@@ -191,14 +209,16 @@ static void check_item(const struct engine *engine, uint32_t slot, uint32_t item
 static void check_session(const struct engine *engine, uint32_t slot)
 {
 	const struct session *session = &engine->sessions[slot];
-	uint32_t dirty = 0, removed = 0;
+	uint32_t dirty = 0, removed = 0, edges = 0;
 	taglist_check(&engine->arena, &session->friends);
 	const uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	for (uint32_t i = 0; i < session->friends.count; i++) {
 		check_item(engine, slot, items[i]);
 		dirty += (items[i] & TAG_DIRTY) != 0;
 		removed += (items[i] & TAG_REMOVED) != 0;
+		edges += (items[i] & TAG_EDGE) != 0;
 	}
+	check(edges == session->edge_count);
 	check(dirty == session->dirty_count);
 	check(removed == session->removed_count);
 	check(dirty == 0 || session->is_paused || session->pace_idx != NONE);

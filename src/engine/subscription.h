@@ -1,7 +1,7 @@
 /*
  * Owns: the pair of a session and a friend, which stands in two lists: the session's (keys are
  *   channels) and the channel's (keys are session slots).
- * Invariant: it stands in both or in neither, and TAG_KNOWN is the same in both.
+ * Invariant: it stands in both or in neither, and TAG_KNOWN and TAG_EDGE are the same in both.
  * Thread: as engine.h.
  * Does not know: why a friend is known or dirty.
  */
@@ -23,6 +23,8 @@ uint32_t *subscription_find(const struct engine *engine, uint32_t slot, uint64_t
 
 /* The only place where TAG_KNOWN changes. `item` is in the session's list. */
 void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item, bool is_known);
+/* ... and where TAG_EDGE does. */
+void subscription_set_edge(struct engine *engine, uint32_t slot, uint32_t *item, bool is_edge);
 /* To be judged at the next flush; muted ones stay as they are. */
 void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item);
 /* Nothing to be judged any more. */
@@ -33,9 +35,11 @@ void subscription_clear(struct engine *engine, uint32_t slot, uint32_t *item);
 void subscription_remove(struct engine *engine, uint32_t slot, uint32_t *item);
 void subscription_revive(struct engine *engine, uint32_t slot, uint32_t *item);
 
-/* What the session may see of the friend now: asks the gate, and adds the name. As privacy_see. */
-bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t item,
-		      struct entry *entry, enum gone_why *why);
+/* What the session may see of the friend now from its vantage: asks the gate, adds the name, and
+ * notes in TAG_EDGE whether the friend is near the edge. As privacy_see. */
+bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot,
+		      const struct vantage *viewer, uint32_t *item, struct entry *entry,
+		      enum gone_why *why);
 
 void subscription_check_all(const struct engine *engine);
 

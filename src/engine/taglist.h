@@ -1,5 +1,5 @@
 /*
- * Owns: sorted lists of 28-bit keys with 4 tag bits each, in spans of an arena.
+ * Owns: sorted lists of 27-bit keys with 5 tag bits each, in spans of an arena.
  * Invariant: keys ascend, each once; a list without entries has no span.
  * Thread: the owner's.
  * Does not know: what keys and tags mean.
@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define TAG_BITS 4
+#define TAG_BITS 5
 #define TAG_KEY_MAX ((1u << (32 - TAG_BITS)) - 1)
 #define TAG_MASK ((1u << TAG_BITS) - 1)
 

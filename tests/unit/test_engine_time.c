@@ -197,16 +197,82 @@ static void small_moves_add_up(void **state)
 	world_close(world);
 }
 
+static uint64_t evaluations(const struct world *world)
+{
+	return world_counter(world, ENGINE_COUNTER_EVALUATIONS) +
+	       world_counter(world, ENGINE_COUNTER_EVALUATIONS_OF_EDGES);
+}
+
+/* Across the edge and back in steps that are each too small to judge everybody again. */
+static void who_stands_at_the_edge_is_seen_to_cross_it(void **state)
+{
+	(void)state;
+	struct world *world = two_cores();
+	struct device ann, bob;
+	ann_and_bob_stand(world, 0, 8100, &ann, &bob);
+	uint64_t before = world_counter(world, ENGINE_COUNTER_EVALUATIONS);
+	for (uint32_t i = 0; i < 5; i++) {
+		stand(world, ann, 100);
+		wait_us(world, 11 * SECOND_US);
+		hears(world, ann, "update %u", (unsigned)bob.user);
+		stand(world, ann, 0);
+		wait_us(world, 11 * SECOND_US);
+		hears(world, ann, "gone %u far", (unsigned)bob.user);
+	}
+	assert_int_equal(world_counter(world, ENGINE_COUNTER_EVALUATIONS), before);
+	world_close(world);
+}
+
+/* Bob comes from far to the edge by himself; ann then takes the last steps. */
+static void who_came_to_the_edge_is_seen_to_cross_it(void **state)
+{
+	(void)state;
+	struct world *world = two_cores();
+	struct device ann, bob;
+	ann_and_bob_stand(world, 0, 50000, &ann, &bob);
+	stand(world, ann, 900);
+	stand(world, bob, 9100);
+	wait_us(world, 11 * SECOND_US);
+	hears(world, ann, "nothing");
+	stand(world, ann, 1000);
+	stand(world, bob, 9050);
+	stand(world, ann, 1004);
+	wait_us(world, 11 * SECOND_US);
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	world_close(world);
+}
+
+/* Far from everybody, small steps ask nobody; but they add up. */
+static void who_walks_far_from_all_is_judged_now_and_then(void **state)
+{
+	(void)state;
+	struct world *world = two_cores();
+	struct device ann, bob;
+	ann_and_bob_stand(world, 0, 12000, &ann, &bob);
+	uint64_t before = evaluations(world);
+	for (double east_m = 100; east_m <= 1000; east_m += 100) {
+		stand(world, ann, east_m);
+		wait_us(world, 11 * SECOND_US);
+	}
+	assert_int_equal(evaluations(world), before);
+	for (double east_m = 1100; east_m <= 4000; east_m += 100) {
+		stand(world, ann, east_m);
+		wait_us(world, 11 * SECOND_US);
+	}
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	world_close(world);
+}
+
 static void who_stands_still_is_not_evaluated(void **state)
 {
 	(void)state;
 	struct world *world = two_cores();
 	struct device ann, bob;
 	ann_and_bob_stand(world, 0, 100, &ann, &bob);
-	uint64_t before = world_counter(world, ENGINE_COUNTER_EVALUATIONS);
+	uint64_t before = evaluations(world);
 	stand(world, ann, 0);
 	wait_us(world, 20 * SECOND_US);
-	assert_int_equal(world_counter(world, ENGINE_COUNTER_EVALUATIONS), before);
+	assert_int_equal(evaluations(world), before);
 	world_close(world);
 }
 
@@ -281,6 +347,9 @@ int main(void)
 		cmocka_unit_test(a_twentieth_of_the_radius_shows_those_who_stand_still_at_once),
 		cmocka_unit_test(a_smaller_move_shows_them_within_ten_seconds),
 		cmocka_unit_test(small_moves_add_up),
+		cmocka_unit_test(who_stands_at_the_edge_is_seen_to_cross_it),
+		cmocka_unit_test(who_came_to_the_edge_is_seen_to_cross_it),
+		cmocka_unit_test(who_walks_far_from_all_is_judged_now_and_then),
 		cmocka_unit_test(who_stands_still_is_not_evaluated),
 		cmocka_unit_test(a_device_that_leaves_takes_its_timer_along),
 		cmocka_unit_test(the_pause_between_two_frames_is_kept_and_loses_nothing),

@@ -179,6 +179,47 @@ static void every_radius_has_a_limit(void **state)
 	assert_true(geo_chord2(&here, &here) <= geo_chord2_limit(1e-9));
 }
 
+/* The quick answer is the exact one, and neither a pole nor the antimeridian is far from itself. */
+static void a_range_is_what_its_limit_says(void **state)
+{
+	(void)state;
+	static const double radii_m[] = { 1, 400, 8046.72, 2e5, 3e6, 2e7 };
+	uint32_t within = 0;
+	for (uint32_t i = 0; i < 120000; i++) {
+		struct geo_range range = geo_range(radii_m[i % 6]);
+		struct nearby_place from = any_place(), to = any_place();
+		if (i % 6 < 5)
+			to = place_beside(from, radii_m[i % 6] * 1.2e-5);
+		struct point a = geo_point(from), b = geo_point(to);
+		bool is_within = geo_is_within(&range, from, to);
+		assert_int_equal(is_within, geo_chord2(&a, &b) <= range.chord2);
+		within += is_within;
+	}
+	assert_in_range(within, 20000, 110000);
+}
+
+/* Who is within by the exact vectors is never left out by the small ones, nor the other way round. */
+static void spots_err_to_the_safe_side(void **state)
+{
+	(void)state;
+	static const double radii_m[] = { 1, 100, 8046.72, 2e5 };
+	uint32_t told_apart = 0;
+	for (uint32_t i = 0; i < 200000; i++) {
+		double radius_m = radii_m[i % 4];
+		struct nearby_place from = any_place();
+		struct nearby_place to = place_beside(from, radius_m * 1.2e-5);
+		struct point a = geo_point(from), b = geo_point(to);
+		struct spot spot_a = geo_spot(&a), spot_b = geo_spot(&b);
+		bool is_within = geo_chord2(&a, &b) <= geo_chord2_limit(radius_m);
+		float chord2 = geo_spot_chord2(&spot_a, &spot_b);
+		bool is_most = chord2 <= geo_spot_chord2_most(radius_m);
+		bool is_least = chord2 >= geo_spot_chord2_least(radius_m);
+		assert_true(is_within ? is_most : is_least);
+		told_apart += is_most != is_least;
+	}
+	assert_true(told_apart > 100000);
+}
+
 /* ---- the ellipsoid ------------------------------------------------------------------------ */
 
 enum { PAIRS = 20000 };
@@ -256,6 +297,8 @@ int main(void)
 		cmocka_unit_test(neighbouring_places_are_told_apart),
 		cmocka_unit_test(in_range_is_what_the_distance_says),
 		cmocka_unit_test(every_radius_has_a_limit),
+		cmocka_unit_test(a_range_is_what_its_limit_says),
+		cmocka_unit_test(spots_err_to_the_safe_side),
 		cmocka_unit_test(the_sphere_is_off_the_ellipsoid_by_what_the_header_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
