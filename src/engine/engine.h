@@ -171,6 +171,14 @@ int engine_init(struct engine **engine, const struct engine_config *config, void
 int engine_step(struct engine *engine, const struct event *event, struct engine_out *out);
 
 /*
+ * A hint that changes nothing: the session's location will be given to engine_step soon, best after
+ * ENGINE_EXPECT_AHEAD others that are expected before it, in this order. Then what it needs is on its
+ * way from memory while theirs are handled. Any session will do, one that is gone too.
+ */
+#define ENGINE_EXPECT_AHEAD 16
+void engine_expect(struct engine *engine, struct session_id session);
+
+/*
  * The next frame that is due: of a session that is not paused, has something to hear and whose last
  * turn ended at least `interval_us` ago, the longest ago first. False when there is none now. The
  * message lends from the engine until its next call. A frame is of one kind and has at most

@@ -134,6 +134,9 @@ struct sweep {
 	bool has_put;	/* since the round began */
 };
 
+/* Sessions that are expected, see expect.c; a power of two. */
+#define EXPECTED 32
+
 struct engine {
 	uint32_t magic;
 	struct engine_config config;
@@ -176,6 +179,9 @@ struct engine {
 	uint64_t rescan_until; /* the largest rescan_end */
 
 	struct sweep sweep;
+
+	uint32_t expected[EXPECTED]; /* slots, a ring */
+	uint32_t expected_count;     /* ever */
 
 	struct entry entries[FRAME_ENTRIES_MAX];
 	struct gone gones[FRAME_ENTRIES_MAX];

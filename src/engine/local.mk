@@ -6,6 +6,7 @@ libengine_la_SOURCES = \
 	src/engine/engine.c src/engine/engine.h src/engine/engine_private.h \
 	src/engine/engine_counters.tbl \
 	src/engine/evaluate.c src/engine/evaluate.h \
+	src/engine/expect.c \
 	src/engine/flush.c \
 	src/engine/friendship.c src/engine/friendship.h \
 	src/engine/geo.c src/engine/geo.h \

@@ -177,6 +177,8 @@ static void move_all(struct bench *bench)
 {
 	for (uint32_t i = 0; i < bench->crowd.count; i++) {
 		uint32_t user = crowd_turn(&bench->crowd, bench->round, i);
+		host_expect(&bench->host,
+			    crowd_turn(&bench->crowd, bench->round, i + ENGINE_EXPECT_AHEAD));
 		host_move(&bench->host, user, bench->places[user]);
 		if ((i + 1) % batch == 0)
 			host_flush(&bench->host);

@@ -206,6 +206,11 @@ void host_move(struct host *host, uint32_t user, struct nearby_place place)
 		encode(host, &out.answer);
 }
 
+void host_expect(struct host *host, uint32_t user)
+{
+	engine_expect(host->engines[home_of(host, user)], host->sessions[user]);
+}
+
 uint64_t host_digest(uint32_t viewer, uint32_t user, bool is_gone)
 {
 	return hash_u64(hash_u64(((uint64_t)viewer << 32) + user) + is_gone);

@@ -57,6 +57,8 @@ void *host_memory(const char *what, uint64_t bytes);
 
 /* The user is at a place: one location of a client, as it has been decoded. */
 void host_move(struct host *host, uint32_t user, struct nearby_place place);
+/* The user will move after ENGINE_EXPECT_AHEAD others: a turn of a core's loop knows whose it has. */
+void host_expect(struct host *host, uint32_t user);
 /* Messages between the engines, then every frame that is due, until there are none. */
 void host_flush(struct host *host);
 /* Lets time pass and does all that falls due. */

@@ -33,6 +33,29 @@ static void ann_and_bob_meet(struct world *world, struct device *ann, struct dev
 	then_hears(world, *bob, "nearby 1 of 1");
 }
 
+static void what_is_expected_need_not_come(void **state)
+{
+	(void)state;
+	struct world *world = one_core();
+	struct engine *engine = world_engine(world, 0);
+	struct session_id never = { 7, 3 }, nonsense = { UINT32_MAX, UINT32_MAX };
+	engine_expect(engine, never);
+	struct device ann, bob;
+	ann_and_bob_meet(world, &ann, &bob);
+	struct device gone = join(world, 3);
+	leave(world, gone);
+	for (uint32_t i = 0; i < 50; i++) {
+		engine_expect(engine, ann.session);
+		engine_expect(engine, gone.session);
+		engine_expect(engine, never);
+		engine_expect(engine, nonsense);
+	}
+	stand(world, bob, 200);
+	then_hears(world, ann, "update 2");
+	then_hears(world, bob, "nothing");
+	world_close(world);
+}
+
 /* ---- locations ---------------------------------------------------------------------------- */
 
 static void the_first_location_is_answered_by_who_is_near(void **state)
@@ -672,6 +695,7 @@ static void the_gone_go_first_and_hold_up_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_expected_need_not_come),
 		cmocka_unit_test(the_first_location_is_answered_by_who_is_near),
 		cmocka_unit_test(a_friend_who_walks_off_is_gone_and_comes_back),
 		cmocka_unit_test(who_became_active_while_nobody_followed_is_found_later),

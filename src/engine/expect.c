@@ -1,0 +1,67 @@
+/*
+ * Owns: asking for memory before it is needed.
+ * Invariant: nothing of what an event does depends on it.
+ * Thread: as engine.h.
+ * Does not know: whether what is expected ever comes.
+ *
+ * A location leads from its session to the user's channel, from there to the slot in the table and
+ * to the list of followers, and from there to where each of them is: four reads of memory that is
+ * seldom in a cache, each known only when the one before it is there. So each new session that is
+ * expected takes the ones before it a step further along this way.
+ */
+#include "engine/engine_private.h"
+
+/* New ones between two steps. */
+#define PACE 4
+_Static_assert(4 * PACE == ENGINE_EXPECT_AHEAD, "three steps are done when the event comes");
+_Static_assert(3 * PACE < EXPECTED && (EXPECTED & (EXPECTED - 1)) == 0, "the ring holds them");
+
+/* Lines of a list of followers, and followers, that are asked for; the rest follows in order. */
+#define LIST_LINES 3
+#define FOLLOWERS 12
+
+static void expect_session(const struct engine *engine, uint32_t slot)
+{
+	__builtin_prefetch(&engine->sessions[slot], 1);
+	__builtin_prefetch(&engine->spots[slot], 1);
+}
+
+static void expect_channel(const struct engine *engine, const struct session *session)
+{
+	__builtin_prefetch(&engine->channels[session->channel], 1);
+}
+
+static void expect_lists(const struct engine *engine, const struct session *session)
+{
+	const struct channel *user = &engine->channels[session->channel];
+	nearby_table_prefetch(engine->config.segment, user->user, user->hint);
+	const uint32_t *items = taglist_items(&engine->arena, &user->followers);
+	for (uint32_t line = 0; line < LIST_LINES; line++)
+		__builtin_prefetch(items + line * 16);
+}
+
+static void expect_followers(const struct engine *engine, const struct session *session)
+{
+	const struct taglist *followers = &engine->channels[session->channel].followers;
+	const uint32_t *items = taglist_items(&engine->arena, followers);
+	for (uint32_t i = 0; i < FOLLOWERS && i < followers->count; i++)
+		__builtin_prefetch(&engine->spots[tag_key(items[i])]);
+}
+
+/* The session that was expected so many before the last. A slot that was used once stays readable,
+ * and what it names too, whoever uses them now. */
+static const struct session *expected(const struct engine *engine, uint32_t before)
+{
+	return &engine->sessions[engine->expected[(engine->expected_count - before) % EXPECTED]];
+}
+
+void engine_expect(struct engine *engine, struct session_id session)
+{
+	if (session.slot >= engine->session_high)
+		return;
+	engine->expected[engine->expected_count++ % EXPECTED] = session.slot;
+	expect_session(engine, session.slot);
+	expect_channel(engine, expected(engine, 1 + PACE));
+	expect_lists(engine, expected(engine, 1 + 2 * PACE));
+	expect_followers(engine, expected(engine, 1 + 3 * PACE));
+}
