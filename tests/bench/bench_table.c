@@ -6,9 +6,11 @@
  * Does not know: the segment beyond nearbyshm.h.
  *
  * Redis gets every advantage: keys of digits alone, values of 24 bytes, a Unix socket, no disk, the
- * best of several depths of the pipeline, and its client for nothing. The table is asked both as it
- * is (each access finds the user by its hash) and as the engine asks it: with a hint kept from the
- * last time, and slots asked for ahead of their use.
+ * best of several depths of the pipeline, and its client for nothing. Both have many users before
+ * them at once: Redis in its pipeline and lists, the table in lists of the same length, whose slots
+ * it asks for ahead of their use. The table is asked by the user alone, as Redis is, and as the
+ * engine asks it, with a hint kept from the last time; and one user after another, for comparison.
+ * What bounds it is measured beside it: a loop that does nothing but read a line of memory of each.
  */
 #include "meter.h"
 #include "options.h"
@@ -24,18 +26,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TTL_S "600"
 /* Slots swept at a time, as the engine does it. */
 #define SWEEP_SLOTS 512
-/* Reads ahead of which a slot is asked for. */
-#define AHEAD 8
-/* How long Redis may take to expire: 200 x 50 ms. */
+/* Writes ahead of which a slot is asked for. */
+#define AHEAD 16
+/* How long Redis may take to expire: 200 x 50 ms; it is done when none has gone for 20 of these. */
 #define EXPIRE_POLLS 200
+#define EXPIRE_POLLS_STILL 20
 #define EXPIRE_POLL_NS 50000000
 /* Of all users one in so many expires in a run; Redis takes its time below one in ten. */
 #define AGED_SHARE 3
+
+/* Users that are asked for at once. */
+#define LIST_MAX 1000
 
 static uint32_t users = 10000000, operations = 1000000, list = 100, runs = 5, has_redis = 1;
 static const char *out = "bench-results";
@@ -43,7 +51,7 @@ static const char *out = "bench-results";
 static const struct option_row rows[] = {
 	{ "users", "locations held", &users, 1000, 400000000, NULL },
 	{ "operations", "of each kind in a run", &operations, 100, 100000000, NULL },
-	{ "list", "users that one MGET asks for", &list, 1, 1000, NULL },
+	{ "list", "users that one MGET, or one call, asks for", &list, 1, LIST_MAX, NULL },
 	{ "runs", "measured", &runs, 1, RUNS_MAX, NULL },
 	{ "redis", "0: leave Redis out", &has_redis, 0, 1, NULL },
 	{ "out", "directory of the report", NULL, 0, 0, &out },
@@ -57,15 +65,21 @@ enum {
 	READS,
 	WRITES_HINTED,
 	READS_HINTED,
+	WRITES_ALONE,
+	READS_ALONE,
+	LINES,
 	SWEPT,
 	EXPIRED,
+	BYTES,
 	REDIS_SETS,
 	REDIS_MGETS,
 	REDIS_EXPIRED,
+	REDIS_BYTES,
 	WRITE_RATIO,
 	READ_RATIO,
 	WRITE_HINTED_RATIO,
 	READ_HINTED_RATIO,
+	EXPIRE_RATIO,
 	FIGURES
 };
 
@@ -76,20 +90,30 @@ static const struct {
 	[READS] = { "table, read", "1/CPU-s" },
 	[WRITES_HINTED] = { "table, write with a hint", "1/CPU-s" },
 	[READS_HINTED] = { "table, read with a hint", "1/CPU-s" },
+	[WRITES_ALONE] = { "table, write, one after another", "1/CPU-s" },
+	[READS_ALONE] = { "table, read, one after another", "1/CPU-s" },
+	[LINES] = { "bare loop over the same lines", "1/CPU-s" },
 	[SWEPT] = { "table, sweep with one in three expired", "slots/CPU-s" },
 	[EXPIRED] = { "table, expire", "1/CPU-s" },
+	[BYTES] = { "table, memory", "bytes/user" },
 	[REDIS_SETS] = { "Redis, SET EX", "1/server CPU-s" },
 	[REDIS_MGETS] = { "Redis, MGET", "keys/server CPU-s" },
 	[REDIS_EXPIRED] = { "Redis, expire", "1/server CPU-s" },
+	[REDIS_BYTES] = { "Redis, memory", "bytes/user" },
 	[WRITE_RATIO] = { "write to SET EX", "ratio" },
 	[READ_RATIO] = { "read to MGET", "ratio" },
 	[WRITE_HINTED_RATIO] = { "write with a hint to SET EX", "ratio" },
 	[READ_HINTED_RATIO] = { "read with a hint to MGET", "ratio" },
+	[EXPIRE_RATIO] = { "expire to Redis expire", "ratio" },
 };
 
 struct bench {
 	struct nearby_segment *segment;
 	nearby_hint *hints;  /* by user */
+	/* The users of this run in their order, and the hints that a caller would have of them. */
+	uint64_t *asked;
+	nearby_hint *asked_hints;
+	char instance[NEARBYSHM_INSTANCE_BYTES + 1];
 	struct redis *redis; /* or NULL */
 	struct meter meter;
 	struct report report;
@@ -125,59 +149,157 @@ static struct nearby_location location_of(uint32_t user, uint64_t receipt_us)
 	return (struct nearby_location){ .client_ms = user, .receipt_us = receipt_us };
 }
 
-static void open_table(struct bench *bench)
+static void refuse(const char *reason)
+{
+	fprintf(stderr, "no table for %u users: %s\n", users, reason);
+	exit(1);
+}
+
+/* A segment as the daemon has it, pages and all. Its name goes at once, so nothing is left behind. */
+static void open_segment(struct bench *bench)
 {
 	static const struct nearby_counter_info counter = { .name = "bench_total",
 							    .help = "Not used." };
 	const char *reason = "";
 	enum nearby_segment_birth birth;
-	struct nearby_segment_config config = { .cores = 1,
+	snprintf(bench->instance, sizeof(bench->instance), "bench-table-%d", (int)getpid());
+	struct nearby_segment_config config = { .instance = bench->instance,
+						.cores = 1,
 						.blocks = 1,
 						.users_max = users,
 						.counters = &counter,
 						.counter_count = 1 };
+	if (nearby_segment_create(&bench->segment, &config, &birth, &reason) < 0)
+		refuse(reason);
+	nearby_segment_unlink(bench->instance);
+	while (nearby_segment_make_huge(bench->segment))
+		;
+}
+
+/* How much of this process's shared memory is mapped in huge pages, in KiB. */
+static uint64_t huge_kib(void)
+{
+	char line[256];
+	uint64_t kib = 0;
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		sscanf(line, "ShmemPmdMapped: %" SCNu64, &kib);
+	if (file != NULL)
+		fclose(file);
+	return kib;
+}
+
+static void open_table(struct bench *bench)
+{
+	open_segment(bench);
 	bench->hints = calloc(users, sizeof(*bench->hints));
-	if (bench->hints == NULL ||
-	    nearby_segment_create(&bench->segment, &config, &birth, &reason) < 0) {
-		fprintf(stderr, "no table for %u users: %s\n", users, reason);
-		exit(1);
-	}
+	bench->asked = calloc(operations, sizeof(*bench->asked));
+	bench->asked_hints = calloc(operations, sizeof(*bench->asked_hints));
+	if (bench->hints == NULL || bench->asked == NULL || bench->asked_hints == NULL)
+		refuse("out of memory");
 	for (uint32_t user = 0; user < users; user++) {
 		struct nearby_location location = location_of(user, bench->now_us);
 		check(nearby_table_put(bench->segment, user, &bench->hints[user], &location) == 0);
 	}
+	struct nearby_segment_info info;
+	nearby_segment_info(bench->segment, &info);
+	figure_add(&bench->figures[BYTES], (double)info.bytes / users);
+	report_say(&bench->report, "segment of %" PRIu64 " MiB, %" PRIu64 " MiB in huge pages",
+		   info.bytes >> 20, huge_kib() >> 10);
+}
+
+static void ask(struct bench *bench)
+{
+	for (uint32_t i = 0; i < operations; i++) {
+		bench->asked[i] = user_at(bench, i);
+		bench->asked_hints[i] = bench->hints[bench->asked[i]];
+	}
+}
+
+static void write_one(struct bench *bench, uint32_t i, nearby_hint hint)
+{
+	struct nearby_location location = location_of((uint32_t)bench->asked[i], bench->now_us);
+	check(nearby_table_put(bench->segment, bench->asked[i], &hint, &location) == 0);
+}
+
+static void write_alone(struct bench *bench)
+{
+	struct cost before = meter_read(&bench->meter);
+	for (uint32_t i = 0; i < operations; i++)
+		write_one(bench, i, 0);
+	add(bench, WRITES_ALONE, operations, cpu_since(bench, &before));
 }
 
 static void write_all(struct bench *bench, bool is_hinted)
 {
 	struct cost before = meter_read(&bench->meter);
 	for (uint32_t i = 0; i < operations; i++) {
-		uint32_t user = user_at(bench, i);
-		nearby_hint hint = is_hinted ? bench->hints[user] : 0;
-		struct nearby_location location = location_of(user, bench->now_us);
-		if (is_hinted && i + AHEAD < operations)
-			nearby_table_prefetch(bench->segment, user_at(bench, i + AHEAD),
-					      bench->hints[user_at(bench, i + AHEAD)]);
-		check(nearby_table_put(bench->segment, user, &hint, &location) == 0);
+		uint32_t later = i + AHEAD < operations ? i + AHEAD : i;
+		nearby_table_prefetch(bench->segment, bench->asked[later],
+				      is_hinted ? bench->asked_hints[later] : 0);
+		write_one(bench, i, is_hinted ? bench->asked_hints[i] : 0);
 	}
 	add(bench, is_hinted ? WRITES_HINTED : WRITES, operations, cpu_since(bench, &before));
 }
 
-static void read_all(struct bench *bench, bool is_hinted)
+static void check_read(struct bench *bench, uint32_t i, const struct nearby_location *location)
+{
+	check(location->client_ms == (int64_t)bench->asked[i]);
+	bench->sum += location->receipt_us;
+}
+
+static void read_alone(struct bench *bench)
 {
 	struct cost before = meter_read(&bench->meter);
 	for (uint32_t i = 0; i < operations; i++) {
-		uint32_t user = user_at(bench, i);
-		nearby_hint hint = is_hinted ? bench->hints[user] : 0;
+		nearby_hint hint = 0;
 		struct nearby_location location;
-		if (is_hinted && i + AHEAD < operations)
-			nearby_table_prefetch(bench->segment, user_at(bench, i + AHEAD),
-					      bench->hints[user_at(bench, i + AHEAD)]);
-		check(nearby_table_get(bench->segment, user, &hint, &location) == 0);
-		check(location.client_ms == (int64_t)user);
-		bench->sum += location.receipt_us;
+		check(nearby_table_get(bench->segment, bench->asked[i], &hint, &location) == 0);
+		check_read(bench, i, &location);
+	}
+	add(bench, READS_ALONE, operations, cpu_since(bench, &before));
+}
+
+static void read_all(struct bench *bench, bool is_hinted)
+{
+	static struct nearby_location locations[LIST_MAX];
+	static bool found[LIST_MAX];
+	struct cost before = meter_read(&bench->meter);
+	for (uint32_t i = 0; i < operations; i += list) {
+		uint32_t some = operations - i < list ? operations - i : list;
+		check(nearby_table_get_many(bench->segment, some, &bench->asked[i],
+					    is_hinted ? &bench->asked_hints[i] : NULL, locations,
+					    found) == some);
+		for (uint32_t k = 0; k < some; k++)
+			check_read(bench, i + k, &locations[k]);
 	}
 	add(bench, is_hinted ? READS_HINTED : READS, operations, cpu_since(bench, &before));
+}
+
+/* Reads a word of a line each, in memory like the segment's and in the order of its slots. */
+static void read_lines(struct bench *bench, const uint64_t *lines)
+{
+	struct cost before = meter_read(&bench->meter);
+	for (uint32_t i = 0; i < operations; i++) {
+		uint32_t later = i + 2 * AHEAD < operations ? i + 2 * AHEAD : i;
+		__builtin_prefetch(&lines[8 * (uint64_t)bench->asked_hints[later]]);
+		bench->sum += lines[8 * (uint64_t)bench->asked_hints[i]];
+	}
+	add(bench, LINES, operations, cpu_since(bench, &before));
+}
+
+static void run_lines(struct bench *bench)
+{
+	uint64_t slots = nearby_table_partition_slots(bench->segment) * NEARBYSHM_PARTITIONS;
+	uint64_t *lines = mmap(NULL, (slots + 1) * 64, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (lines == MAP_FAILED)
+		return;
+	madvise(lines, (slots + 1) * 64, MADV_HUGEPAGE);
+	for (uint64_t slot = 0; slot <= slots; slot++)
+		lines[8 * slot] = slot;
+	read_lines(bench, lines);
+	munmap(lines, (slots + 1) * 64);
 }
 
 static uint32_t aged_count(void)
@@ -350,18 +472,18 @@ static int64_t redis_size(struct bench *bench)
 	return said.sum;
 }
 
-/* It expires in the background, and leaves the last for later: the wait ends when less than one in
- * a hundred goes between two polls. Returns how many are left. */
+/* It expires in the background, and leaves the last for later. Returns how many are left. */
 static int64_t wait_for_expiry(struct bench *bench, int64_t least)
 {
 	struct timespec wait = { .tv_nsec = EXPIRE_POLL_NS };
 	int64_t size = users, before;
-	int polls = 0;
-	do {
+	int polls = 0, polls_still = 0;
+	while (polls++ < EXPIRE_POLLS && polls_still < EXPIRE_POLLS_STILL && size > least) {
 		nanosleep(&wait, NULL);
 		before = size;
 		size = redis_size(bench);
-	} while (++polls < EXPIRE_POLLS && size > least && before - size > aged_count() / 100);
+		polls_still = before == size ? polls_still + 1 : 0;
+	}
 	return size;
 }
 
@@ -384,6 +506,7 @@ static void fill_redis(struct bench *bench)
 	bench->run = 0;
 	redis_set(bench, users, 256, "EX", "86400");
 	check(redis_size(bench) == (int64_t)users);
+	figure_add(&bench->figures[REDIS_BYTES], redis_memory_bytes(bench->redis) / users);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -398,6 +521,10 @@ static void add_ratio(struct bench *bench, int ratio, int ours, int theirs)
 
 static void run_once(struct bench *bench)
 {
+	ask(bench);
+	run_lines(bench);
+	write_alone(bench);
+	read_alone(bench);
 	write_all(bench, false);
 	read_all(bench, false);
 	write_all(bench, true);
@@ -411,6 +538,7 @@ static void run_once(struct bench *bench)
 	add_ratio(bench, READ_RATIO, READS, REDIS_MGETS);
 	add_ratio(bench, WRITE_HINTED_RATIO, WRITES_HINTED, REDIS_SETS);
 	add_ratio(bench, READ_HINTED_RATIO, READS_HINTED, REDIS_MGETS);
+	add_ratio(bench, EXPIRE_RATIO, EXPIRED, REDIS_EXPIRED);
 }
 
 static void open_redis(struct bench *bench)
@@ -458,6 +586,8 @@ int main(int argc, char **argv)
 		redis_close(&bench.redis);
 	nearby_segment_close(&bench.segment);
 	free(bench.hints);
+	free(bench.asked);
+	free(bench.asked_hints);
 	meter_close(&bench.meter);
 	return 0;
 }

@@ -172,6 +172,17 @@ double redis_cpu_s(const struct redis *redis)
 	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+double redis_memory_bytes(const struct redis *redis)
+{
+	char path[64];
+	unsigned long all, resident;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)redis->pid);
+	FILE *file = fopen(path, "r");
+	check(file != NULL && fscanf(file, "%lu %lu", &all, &resident) == 2);
+	fclose(file);
+	return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static void send_all(struct redis *redis)

@@ -43,4 +43,7 @@ void redis_finish(struct redis *redis, uint64_t replies, struct redis_replies *s
 /* CPU time of the server so far, user and system, in s; in steps of the kernel's clock tick. */
 double redis_cpu_s(const struct redis *redis);
 
+/* Memory of the server, as much as it has touched. */
+double redis_memory_bytes(const struct redis *redis);
+
 #endif
