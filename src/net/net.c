@@ -14,8 +14,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Events that are moved out of a ring at once. */
-enum { EVENTS_AT_ONCE = 512 };
+enum {
+	/* Events that are moved out of a ring at once. */
+	EVENTS_AT_ONCE = 64,
+	/* After so long a turn looks at no further events: in a flood of joins and goodbyes, each of which
+	 * may take the layer above a tenth of a millisecond, all others still get their turn. */
+	EVENTS_US = 4000,
+};
 
 const char *close_reason_text(enum close_reason reason)
 {
@@ -239,16 +244,39 @@ static void handle_event(struct net *net, uint32_t ring, const struct uring_even
 	}
 }
 
-static void handle_ring(struct net *net, uint32_t ring)
+static void handle_ring(struct net *net, uint32_t ring, uint64_t until_us)
 {
 	struct uring_event events[EVENTS_AT_ONCE];
-	uint32_t count = uring_take(net->rings[ring].uring, events, EVENTS_AT_ONCE);
-	net->had_events |= count > 0;
-	for (uint32_t i = 0; i < count; i++)
-		handle_event(net, ring, &events[i]);
+	uint32_t count;
+	net->rings[ring].is_signalled = false;
+	do {
+		count = uring_take(net->rings[ring].uring, events, EVENTS_AT_ONCE);
+		net->had_events |= count > 0;
+		for (uint32_t i = 0; i < count; i++)
+			handle_event(net, ring, &events[i]);
+	} while (count == EVENTS_AT_ONCE && boot_us() < until_us);
 	/* There may be more, of which nobody will tell again. */
 	if (count == EVENTS_AT_ONCE)
 		net->rings[ring].is_signalled = true;
+}
+
+/* The first, then the others in turn; those that time does not suffice for come first in the next. */
+static int handle_rings(struct net *net)
+{
+	uint64_t until_us = boot_us() + EVENTS_US;
+	uint32_t others = net->ring_count - 1, done = 0;
+	int error = 0;
+	handle_ring(net, 0, until_us);
+	for (; done < others && (done == 0 || boot_us() < until_us) && error == 0; done++) {
+		uint32_t number = 1 + (net->ring_first + done) % others;
+		if (net->rings[number].is_signalled)
+			error = uring_flush(net->rings[number].uring);
+		handle_ring(net, number, until_us);
+	}
+	for (uint32_t left = done; left < others; left++)
+		net->rings[1 + (net->ring_first + left) % others].is_signalled = true;
+	net->ring_first += done;
+	return error;
 }
 
 static void send_dirty(struct net *net)
@@ -345,14 +373,7 @@ int net_turn(struct net *net, uint64_t until_us)
 		return error;
 	net->now_ms = boot_us() / 1000;
 	net->had_events = false;
-	net->rings[0].is_signalled = false;
-	handle_ring(net, 0);
-	for (uint32_t i = 1; i < net->ring_count && error == 0; i++) {
-		if (net->rings[i].is_signalled)
-			error = uring_flush(net->rings[i].uring);
-		net->rings[i].is_signalled = false;
-		handle_ring(net, i);
-	}
+	error = handle_rings(net);
 	fire_timers(net);
 	proceed_ready(net);
 	rearm_accepts(net);

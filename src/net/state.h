@@ -72,6 +72,7 @@ struct net_listener {
 	uint32_t number;
 	uint16_t port;
 	char path[108]; /* of a Unix socket, else "" */
+	bool is_paused;
 	struct net_accept accepts[NET_ACCEPTS];
 };
 
@@ -89,6 +90,7 @@ struct net {
 
 	struct net_ring rings[NET_RINGS_MAX];
 	uint32_t ring_count;
+	uint32_t ring_first; /* of those beside ring 0: modulo their number, whose turn is next */
 	struct net_listener listeners[NET_LISTENERS_MAX];
 	bool accepts_wait; /* some accept found no room: tried again when files_freed, or at the time */
 	bool files_freed;
