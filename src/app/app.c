@@ -16,8 +16,9 @@
 
 /* Records taken from one ring in one turn. */
 #define MESH_BATCH 512u
-/* Answers of the store handled in one turn. */
-#define STORE_BATCH 512u
+/* After so long a turn handles no further answers of the store: a join of some hundred friends takes up to
+ * a millisecond. */
+#define STORE_US 2000u
 /* While something waits for room in a ring or for the store, look again after this. */
 #define RETRY_US 500u
 
@@ -34,13 +35,21 @@ static uint32_t share_of_core(uint64_t total, uint32_t cores)
 
 /* Friends a user has on average that memory is reserved for; the figure of the design is 400. */
 #define FRIENDS_AVERAGE 512u
+/* Distinct friends of all sessions, for each session: most friends are offline, but friends of many. A
+ * population of ten times the sessions fits. Costs address space, and 8 bytes for its place in a map. */
+#define FOLLOWED_AVERAGE 16u
 
 static struct engine_config engine_config_of(const struct app *app)
 {
 	const struct config *config = app->config;
 	uint64_t per_user = config->friends_max < FRIENDS_AVERAGE ? config->friends_max : FRIENDS_AVERAGE;
 	uint64_t subscriptions = (uint64_t)app->sessions_max * per_user + 4 * (uint64_t)config->friends_max;
-	uint64_t channels = subscriptions < config->users_max ? subscriptions : config->users_max;
+	/* The users that are followed may be more than those who have a location. */
+	uint64_t channels = FOLLOWED_AVERAGE * (uint64_t)config->sessions_max;
+	if (channels < config->users_max)
+		channels = config->users_max;
+	if (channels > subscriptions)
+		channels = subscriptions;
 	channels += 4 * (uint64_t)config->friends_max;
 	if (channels > ENGINE_KEYS_MAX)
 		channels = ENGINE_KEYS_MAX;
@@ -246,17 +255,19 @@ static void handle_answer(struct app *app, struct store_request *request)
 	}
 }
 
-static void drain_store(struct app *app)
+/* Returns whether there may be more. */
+static bool drain_store(struct app *app)
 {
+	uint64_t until_us = boot_us() + STORE_US;
 	struct store_request *request;
-	for (uint32_t i = 0; i < STORE_BATCH; i++) {
-		request = store_poll(app->shared->store, app->core);
-		if (request == NULL)
-			break;
+	bool is_in_time = true;
+	while (is_in_time && (request = store_poll(app->shared->store, app->core)) != NULL) {
 		handle_answer(app, request);
+		is_in_time = boot_us() < until_us;
 	}
 	if (app->waiting_count > 0)
 		submit_waiting(app);
+	return !is_in_time;
 }
 
 /* ---- between store and engine ------------------------------------------------------------------ */
@@ -380,7 +391,8 @@ uint64_t app_turn(struct app *app)
 	refresh_live(app);
 	/* Each step reads the clock anew: the engine's time must not go back behind a step before. */
 	bool is_behind = exchange_moves(app);
-	drain_store(app);
+	bool has_answers = drain_store(app);
+	join_admit(app, boot_us());
 	is_behind |= control_turn(app);
 	tick(app);
 	session_flush(app);
@@ -393,7 +405,7 @@ uint64_t app_turn(struct app *app)
 		until_us = app->next_tick_us;
 	if ((is_behind || app->waiting_count > 0) && until_us > now_us + RETRY_US)
 		until_us = now_us + RETRY_US;
-	if (!mesh_is_idle(app->shared->mesh, app->core))
+	if (has_answers || !mesh_is_idle(app->shared->mesh, app->core))
 		until_us = now_us;
 	return until_us;
 }

@@ -28,6 +28,7 @@ struct kept_change {
 struct join {
 	uint32_t magic;
 	struct app *app; /* of the home core, once it is there */
+	struct app_shared *shared;
 	struct join *next, *previous;
 	struct conn_id conn;
 	bool conn_gone;
@@ -82,6 +83,24 @@ static const char *refusal(const struct app *app, const struct net_request *requ
 	return NULL;
 }
 
+static bool is_store_stuck(const struct app *app, uint64_t now_us)
+{
+	uint64_t answered_us = atomic_load_explicit(&app->shared->join_answered_us, memory_order_relaxed);
+	return elapsed_us(answered_us, now_us) > JOIN_STUCK_US;
+}
+
+void join_admit(struct app *app, uint64_t now_us)
+{
+	unsigned most = JOINS_UNDER_WAY * app->shared->cores;
+	unsigned count = atomic_load_explicit(&app->shared->join_count, memory_order_relaxed);
+	bool is_crowded = count >= (app->is_crowded ? most / 2 : most) && !is_store_stuck(app, now_us);
+	if (is_crowded && !app->is_crowded)
+		counter_add(&app->counters.app[APP_COUNTER_ADMISSION_PAUSES], 1);
+	if (is_crowded != app->is_crowded)
+		net_listen_pause(app->net, LISTENER_PUBLIC, is_crowded);
+	app->is_crowded = is_crowded;
+}
+
 void join_request(struct exchange *exchange, const struct net_request *request)
 {
 	struct app *app = exchange->app;
@@ -99,6 +118,8 @@ void join_request(struct exchange *exchange, const struct net_request *request)
 		return;
 	}
 	join->magic = JOIN_MAGIC;
+	join->shared = app->shared;
+	atomic_fetch_add_explicit(&app->shared->join_count, 1, memory_order_relaxed);
 	join->user = exchange->user;
 	join->expires_s = exchange->expires_s;
 	join->has_protocol = request->subprotocols.length > 0;
@@ -119,6 +140,7 @@ static void join_free(struct join *join)
 		change = next;
 	}
 	store_request_fini(&join->request);
+	atomic_fetch_sub_explicit(&join->shared->join_count, 1, memory_order_relaxed);
 	join->magic = 0;
 	free(join);
 }
@@ -180,7 +202,7 @@ struct reason {
 };
 
 static const struct reason
-	is_full = { APP_COUNTER_REFUSED_FULL, 503, "the server holds as many sessions as it can (sessions-max)" },
+	is_full = { APP_COUNTER_REFUSED_FULL, 503, "the server holds as many sessions, and friends of theirs, as it can (sessions-max)" },
 	is_draining = { APP_COUNTER_REFUSED_DRAIN, 503, "the server drains: come back later" },
 	is_deleted = { APP_COUNTER_REFUSED_USER, 409, "the user was deleted just now" },
 	has_no_store = { APP_COUNTER_REFUSED_STORE, 503, "the user database does not answer: try again" },
@@ -321,6 +343,7 @@ void join_loaded(struct app *app, struct store_request *request)
 {
 	struct join *join = COOKIE_POINTER((uintptr_t)request->context);
 	check_object(join, JOIN_MAGIC);
+	atomic_store_explicit(&app->shared->join_answered_us, boot_us(), memory_order_relaxed);
 	join_unlink(join);
 	if (join->conn_gone) {
 		join_give_place(app);

@@ -44,6 +44,8 @@ static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
 {
 	struct net_listener *listener = &net->listeners[listener_idx];
 	struct net_accept *accept = &listener->accepts[number];
+	if (listener->is_paused)
+		return;
 	uint32_t ring = rings_reserve(net);
 	if (ring == NET_RINGS_MAX) {
 		net->accepts_wait = true;
@@ -169,6 +171,7 @@ static int add_listener(struct net *net, int descriptor, uint32_t number, uint16
 		listener->number = number;
 		listener->port = port;
 		snprintf(listener->path, sizeof(listener->path), "%s", path);
+		listener->is_paused = false;
 		listeners_arm(net);
 		return 0;
 	}
@@ -349,6 +352,21 @@ uint16_t net_listen_port(const struct net *net, uint32_t listener)
 		if (net->listeners[i].descriptor >= 0 && net->listeners[i].number == listener)
 			return net->listeners[i].port;
 	return 0;
+}
+
+void net_listen_pause(struct net *net, uint32_t number, bool is_paused)
+{
+	check_object(net, NET_MAGIC);
+	bool any_goes_on = false;
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
+		struct net_listener *listener = &net->listeners[i];
+		if (listener->descriptor < 0 || listener->number != number)
+			continue;
+		any_goes_on |= listener->is_paused && !is_paused;
+		listener->is_paused = is_paused;
+	}
+	if (any_goes_on)
+		listeners_arm(net);
 }
 
 static void stop(struct net *net, uint32_t listener_idx)
