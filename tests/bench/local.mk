@@ -46,3 +46,9 @@ tests_bench_fill_users_SOURCES = tests/bench/fill_users.c \
 	tests/bench/crowd.c tests/bench/crowd.h \
 	tests/bench/options.c tests/bench/options.h
 tests_bench_fill_users_LDADD = libstore.la libbase.la -lm
+# Many idle sessions, for sessions.py.
+check_PROGRAMS += tests/bench/herd
+tests_bench_herd_SOURCES = tests/bench/herd.c tests/bench/herd_worker.c tests/bench/herd.h \
+	tests/bench/options.c tests/bench/options.h
+tests_bench_herd_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tests_bench_herd_LDADD = libbench.la
