@@ -7,7 +7,7 @@ import { AtOnce, Paced } from '../common/feed.mjs'
 import { Graph } from '../common/graph.mjs'
 import { readOptions } from '../common/options.mjs'
 import { Places } from '../common/places.mjs'
-import { SUBPROTOCOL, TTL_S, UNSENT_BYTES_MAX, isLocation, userOf, welcome }
+import { SUBPROTOCOL, TTL_S, UNSENT_BYTES_MAX, isLocation, isPageRequest, userOf, welcome }
 	from '../common/session.mjs'
 
 const SWEEP_MS = 5000
@@ -45,6 +45,7 @@ function end(session) {
 
 function receive(session, text) {
 	const message = JSON.parse(text)
+	if (session.friends !== null && isPageRequest(message)) feed.nearby(session, message)
 	if (!isLocation(message)) return
 	const { user } = session
 	const now = performance.now()

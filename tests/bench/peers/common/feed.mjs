@@ -2,10 +2,12 @@
 // Invariant: whoever is in a session's list was told in range and not gone since.
 // Does not know: sockets, Redis; a session is {user, friends, send(text)}.
 //
-// AtOnce serves an interval of 0: who moves is checked against each follower, and what a turn of the
-// event loop gathered for a session leaves as one frame. Paced serves any other interval: nothing
-// happens when a friend moves; when a session is due it looks at which of its friends moved since
-// it last was. Sessions are due spread over the interval.
+// AtOnce serves an interval of 0: who moved in a turn of the event loop is checked against each
+// follower at its end, and what came of that for a session leaves as one frame. Paced serves any
+// other interval: nothing happens when a friend moves; when a session is due it looks at which of
+// its friends moved since it last was. Sessions are due spread over the interval.
+// When the follower itself moves, nothing is looked at again: friends who stand still enter and leave
+// when they next say where they are.
 
 import { CHORD2_MAX, entryEnd } from './places.mjs'
 
@@ -16,8 +18,9 @@ const update = (entries) => `{"type":"update","friends":[${entries}]}`
 const gone = (entries) => `{"type":"gone","friends":[${entries}]}`
 const goneEntry = (user, why) => `{"user":"${user}","why":"${why}"}`
 
-// The first page of who is in range, nearest first; `told` hears of all of them.
-function nearby(places, session, told) {
+// A page of who is in range, nearest first; `told` hears of all in range. A cursor is how many were
+// on the pages before.
+function nearby(places, session, { cursor = '0', limit = PAGE }, told) {
 	const found = []
 	session.friends.forEach((friend, at) => {
 		if (!places.has(friend)) return
@@ -27,9 +30,11 @@ function nearby(places, session, told) {
 		told(friend, at)
 	})
 	found.sort((a, b) => a[0] - b[0])
-	const page = found.slice(0, PAGE)
+	const end = Number(cursor) + limit
+	const page = found.slice(Number(cursor), end)
 		.map(([chord2, friend]) => places.entries[friend] + entryEnd(chord2))
-	session.send(`{"type":"nearby","friends":[${page.join()}],"total":${found.length},"next":null}`)
+	const next = end < found.length ? `"${end}"` : null
+	session.send(`{"type":"nearby","friends":[${page.join()}],"total":${found.length},"next":${next}}`)
 }
 
 // A follower is one small integer: its user, and whether the followed is in its list in bit 0.
@@ -48,6 +53,8 @@ export class AtOnce {
 		this.followers = new Array(users).fill(null)
 		this.updates = new Array(users).fill('')
 		this.gones = new Array(users).fill('')
+		this.hasMoved = new Uint8Array(users)
+		this.movers = []
 		this.touched = []
 	}
 
@@ -79,14 +86,20 @@ export class AtOnce {
 		list.pop()
 	}
 
-	nearby(session) {
-		nearby(this.places, session, (friend) => {
+	nearby(session, request = {}) {
+		nearby(this.places, session, request, (friend) => {
 			const list = this.followers[friend]
 			list[indexOf(list, session.user)] |= 1
 		})
 	}
 
 	moved(user) {
+		if (this.hasMoved[user]) return
+		this.hasMoved[user] = 1
+		this.movers.push(user)
+	}
+
+	spread(user) {
 		const list = this.followers[user]
 		if (list === null) return
 		const { x, y, z, entries } = this.places
@@ -124,7 +137,12 @@ export class AtOnce {
 
 	// At the end of a turn of the event loop.
 	flush() {
-		const { touched, updates, gones, sessions } = this
+		const { movers, touched, updates, gones, sessions } = this
+		for (let i = 0; i < movers.length; i++) {
+			this.hasMoved[movers[i]] = 0
+			this.spread(movers[i])
+		}
+		movers.length = 0
 		for (let i = 0; i < touched.length; i++) {
 			const user = touched[i]
 			const moved = updates[user], left = gones[user]
@@ -163,8 +181,8 @@ export class Paced {
 		this.sessions[last.at] = last
 	}
 
-	nearby(session) {
-		nearby(this.places, session, (friend, at) => { session.told[at] = 1 })
+	nearby(session, request = {}) {
+		nearby(this.places, session, request, (friend, at) => { session.told[at] = 1 })
 	}
 
 	moved(user) {

@@ -1,5 +1,5 @@
 // Owns: the command line that all peers share.
-// Invariant: what it gives is whole and in range, or the program has ended with a word and status 2.
+// Invariant: what it gives is whole and in range, or the program has ended with a word and 2.
 // Does not know: what the values are for.
 
 const usage = 'usage: serve --port=PORT --interval-ms=MS --friends=FILE'

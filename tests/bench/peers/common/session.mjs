@@ -35,3 +35,7 @@ export function welcome(user) {
 export function isLocation({ type, lat, lon }) {
 	return type === 'location' && Math.abs(lat) <= 90 && Math.abs(lon) <= 180
 }
+
+export function isPageRequest({ type, limit = 1 }) {
+	return type === 'nearby' && limit >= 1 && limit <= 100
+}

@@ -12,7 +12,7 @@ import { AtOnce, Paced } from '../common/feed.mjs'
 import { Graph } from '../common/graph.mjs'
 import { readOptions } from '../common/options.mjs'
 import { Places } from '../common/places.mjs'
-import { SUBPROTOCOL, TTL_S, UNSENT_BYTES_MAX, isLocation, userOf, welcome }
+import { SUBPROTOCOL, TTL_S, UNSENT_BYTES_MAX, isLocation, isPageRequest, userOf, welcome }
 	from '../common/session.mjs'
 import { Reader, Subscriber, Writer } from './redis.mjs'
 
@@ -69,6 +69,7 @@ class Session {
 		this.ws = ws
 		this.socket = socket
 		this.friends = null // until the first location
+		this.joined = false // until their places are known
 	}
 
 	// The frame's head as Latin-1 characters before the text, in one write that makes no buffer: a
@@ -111,6 +112,7 @@ function end(session) {
 
 function receive(session, data) {
 	const message = JSON.parse(data.latin1Slice())
+	if (session.joined && isPageRequest(message)) feed.nearby(session, message)
 	if (!isLocation(message)) return
 	const { user } = session
 	const ts = message.ts ?? Date.now()
