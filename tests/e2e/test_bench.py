@@ -1,6 +1,7 @@
 """
 nearby-bench finds a right daemon right and a wrong one wrong, on generated and on recorded movement.
 """
+import asyncio
 import json
 import os
 import signal
@@ -59,6 +60,18 @@ def a_friendship_that_should_not_be_is_found():
         daemon.befriend((1, 2))
         found = report(daemon, "walk", *city, status=1)
         assert not found["right"] and found["findings"]["not_friend"] > 0, found
+
+
+async def a_guest_walks_among_them_and_is_not_judged():
+    with Daemon() as daemon:
+        daemon.befriend((1, 1000), (2, 1000))
+        walk = ["--users", "2", "--friends", "1", "--city-km", "1", "--speed", "60", "--for", "2s", "--settle", "1s"]
+        async with daemon.session(1000) as guest:
+            await guest.begin(37.5667, 126.978)
+            unknown = await asyncio.to_thread(report, daemon, "walk", *walk, status=1)
+            assert unknown["findings"]["not_friend"] > 0, unknown
+            found = await asyncio.to_thread(report, daemon, "walk", *walk, "--guest", "1000")
+            assert found["right"], found
 
 
 def a_friendship_that_is_missing_is_found():
@@ -174,6 +187,7 @@ if __name__ == "__main__":
         moves_that_wait_for_their_interval_are_merged_and_none_is_lost,
         a_friendship_that_should_not_be_is_found,
         a_friendship_that_is_missing_is_found,
+        a_guest_walks_among_them_and_is_not_judged,
         an_interrupted_run_says_goodbye_and_reports,
         what_cannot_begin_says_why,
         recorded_check_ins_are_told_as_brute_force_says,

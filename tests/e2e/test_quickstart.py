@@ -54,6 +54,7 @@ def it_ends_by_itself_after_the_time_it_is_given():
     port = two_free_ports()
     done = subprocess.run(command(port, "--for", "2s"), capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"map: http://127.0.0.1:{port}/#at=" in done.stdout
     assert " came: " in done.stdout and "0 wrong, 0 duplicate, 0 to the wrong person, 0 missing" in done.stdout
     assert running(port) == []
 

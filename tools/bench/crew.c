@@ -198,9 +198,16 @@ static void count_push(struct tally *tally, enum push_cause cause, uint64_t late
 	}
 }
 
+static bool is_guest(const struct crew *crew, uint64_t user)
+{
+	return crew->has_guest && crew->guest == user;
+}
+
 static void hear_entry(struct crew *crew, uint32_t local, const struct answer_entry *entry,
 		       uint64_t now_us)
 {
+	if (is_guest(crew, entry->user))
+		return;
 	uint32_t viewer = crew_user(crew, local);
 	uint32_t edge = watched_edge(crew, viewer, entry->user);
 	bool is_news = edge != UINT32_MAX && !crew->world->views[edge].is_shown;
@@ -220,6 +227,8 @@ static void hear_entry(struct crew *crew, uint32_t local, const struct answer_en
 static void hear_gone(struct crew *crew, uint32_t local, const struct answer_gone *gone,
 		      uint64_t now_us)
 {
+	if (is_guest(crew, gone->user))
+		return;
 	uint32_t viewer = crew_user(crew, local);
 	uint32_t edge = watched_edge(crew, viewer, gone->user);
 	bool is_news = edge != UINT32_MAX && crew->world->views[edge].is_shown;
@@ -289,6 +298,8 @@ static void hear_page(struct crew *crew, uint32_t local, uint64_t now_us)
 	if (!page_is_ordered(session, answer))
 		find(crew, local, VERDICT_LIST_ORDER, session->last_user);
 	for (uint32_t i = 0; i < answer->count; i++) {
+		if (is_guest(crew, answer->entries[i].user))
+			continue;
 		enum verdict verdict = oracle_page_entry(&crew->oracle, viewer,
 							 &answer->entries[i], is_check, now_us);
 		if (verdict != VERDICT_RIGHT)

@@ -45,6 +45,8 @@ struct crew {
 	uint32_t settled;  /* joined once, or lost for good */
 	uint32_t fenced;   /* sessions with is_fenced */
 	uint32_t asking;   /* in SESSION_LISTING or SESSION_CHECKING */
+	bool has_guest;	   /* somebody who walks by themselves: */
+	uint64_t guest;	   /* ... what is told of them is not judged */
 	bool is_ending;	   /* an end of a session is no loss any more */
 	struct answer answer; /* scratch */
 };

@@ -113,6 +113,8 @@ static int walk_prepare(struct bench *bench, const struct options *options)
 		return complain("world", error);
 	for (uint32_t user = 0; user < options->users; user++)
 		name_make(user, bench->world->names[user], WORLD_NAME_BYTES);
+	bench->has_guest = options->has_guest;
+	bench->guest = options->guest;
 	bench->plan = &walk_plan;
 	bench->plan_source = &options->city;
 	return 0;

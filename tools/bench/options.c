@@ -250,6 +250,9 @@ static int option_take(struct options *options, enum option_name name, const cha
 		options->watch = true;
 		options->has_watch_user = text != NULL;
 		return text == NULL ? 0 : parse_id(text, &options->watch_user);
+	case OPTION_GUEST:
+		options->has_guest = true;
+		return parse_id(text, &options->guest);
 	case OPTION_SPEED:
 		return parse_speed(text, &options->speed);
 	case OPTION_FOR:

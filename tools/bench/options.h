@@ -49,6 +49,8 @@ struct options {
 	uint64_t first_user;
 	bool watch, has_watch_user;
 	uint64_t watch_user;
+	bool has_guest;
+	uint64_t guest;
 	double speed; /* 0: max */
 	uint64_t for_us, check_every_us, settle_us, timeout_us;
 	struct load_options load;

@@ -307,6 +307,8 @@ static int worker_open(struct worker *worker, const struct bench *bench, uint32_
 	crew->control = bench->control;
 	crew->tally = &bench->control->tallies[number];
 	crew->oracle = (struct oracle){ .world = bench->world };
+	crew->has_guest = bench->has_guest;
+	crew->guest = bench->guest;
 	crew->worker = number;
 	crew->workers = bench->workers;
 	crew->count = users / bench->workers + (number < users % bench->workers);

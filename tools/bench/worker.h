@@ -27,6 +27,8 @@ struct bench {
 	/* Locations on their way at once, in all workers, each proven taken by a pong before the same
 	 * user sends the next; 0: sent when due, whatever the server does. */
 	uint32_t in_flight_max;
+	bool has_guest; /* as in struct crew */
+	uint64_t guest;
 };
 
 /* Longer than any run. */
