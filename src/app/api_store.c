@@ -193,6 +193,13 @@ void api_user_delete(struct exchange *exchange, const struct net_request *reques
 	tell_of_user(exchange, CONTROL_LOGOUT, delete_user);
 }
 
+/* Who is kicked may come back with the same token: it ends sessions, not the right to have them. */
+void api_user_kick(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	tell_of_user(exchange, CONTROL_LOGOUT, answer_no_content);
+}
+
 /* ---- friendships ------------------------------------------------------------------------------ */
 
 static void tell_pair(struct exchange *exchange, struct store_request *request)

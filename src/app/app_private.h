@@ -230,8 +230,8 @@ void join_note_name(struct app *app, const struct store_user *user);
 enum control_type {
 	CONTROL_PAIRS,	/* friendships that were added or removed, durable by now */
 	CONTROL_RENAME, /* names that changed */
-	CONTROL_LOGOUT, /* the sessions of a user end, as it is to be deleted */
-	CONTROL_FORGET	/* ... and was: its location goes too */
+	CONTROL_LOGOUT, /* the sessions of a user end */
+	CONTROL_FORGET	/* a user was deleted: its location goes too */
 };
 
 /*

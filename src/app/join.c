@@ -32,7 +32,7 @@ struct join {
 	struct join *next, *previous;
 	struct conn_id conn;
 	bool conn_gone;
-	bool is_logged_out; /* the user was deleted while this waited for the store */
+	bool is_logged_out; /* the user was kicked or deleted while this waited for the store */
 	bool has_protocol; /* the client offered ours by name */
 	int64_t expires_s;
 	uint64_t began_us;

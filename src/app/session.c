@@ -76,7 +76,7 @@ void session_logout(struct app *app, struct user_id user)
 	uint32_t count;
 	while ((count = engine_sessions(app->engine, user, ids, ARRAY_COUNT(ids))) > 0)
 		for (uint32_t i = 0; i < count; i++)
-			session_shut(app, &app->sessions[ids[i].slot], 4401, "the user was deleted", CLOSE_SERVER);
+			session_shut(app, &app->sessions[ids[i].slot], 4401, "the user was logged out", CLOSE_SERVER);
 }
 
 void session_gone(struct app *app, struct session *session)

@@ -45,6 +45,18 @@ def profiles_are_made_changed_shown_and_deleted():
         assert json.loads(ctl(daemon, "--json", "user", "get", 7, exits=NOT_FOUND))["status"] == 404
 
 
+async def who_is_kicked_loses_all_sessions_and_may_come_back():
+    with Daemon() as daemon:
+        async with daemon.session(7) as phone, daemon.session(7) as watch, daemon.session(8) as other:
+            assert ctl(daemon, "kick", 7) == "user 7 has no sessions now\n"
+            assert [await phone.closed(), await watch.closed()] == [4401, 4401]
+            await other.begin(37.5, 127)
+            async with daemon.session(7) as again:
+                await again.begin(37.5, 127)
+        assert ctl_json(daemon, "kick", 99) == {"user": "99", "kicked": True}
+        ctl(daemon, "kick", "x", exits=USAGE)
+
+
 def a_name_cannot_drive_the_terminal():
     with Daemon() as daemon:
         name = "A\x1b[31mnn\u009b0m"
@@ -216,6 +228,7 @@ def status_goes_on_and_shows_rates():
 
 if __name__ == "__main__":
     run(profiles_are_made_changed_shown_and_deleted,
+        who_is_kicked_loses_all_sessions_and_may_come_back,
         a_name_cannot_drive_the_terminal,
         friends_are_added_listed_over_pages_and_removed,
         an_import_tells_what_was_refused_and_why,
