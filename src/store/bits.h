@@ -53,16 +53,17 @@ static inline unsigned bits_number_cost(uint64_t value)
 	return BITS_LENGTH_BITS + (length > 1 ? length - 1 : 0);
 }
 
-static inline void bits_put_number(struct bits_out *out, uint64_t value)
+static inline __attribute__((always_inline)) void bits_put_number(struct bits_out *out, uint64_t value)
 {
-	unsigned length = bits_length(value);
-	bits_put(out, length, BITS_LENGTH_BITS);
-	if (length <= 1)
+	unsigned length = bits_length(value), low = length > 1 ? length - 1 : 0;
+	value &= ~((uint64_t)1 << low);
+	if (low <= BITS_MAX - BITS_LENGTH_BITS) {
+		bits_put(out, length | value << BITS_LENGTH_BITS, BITS_LENGTH_BITS + low);
 		return;
-	value &= ~((uint64_t)1 << (length - 1));
-	unsigned low = length - 1 < 32 ? length - 1 : 32;
-	bits_put(out, value & (((uint64_t)1 << low) - 1), low);
-	bits_put(out, value >> low, length - 1 - low);
+	}
+	bits_put(out, length, BITS_LENGTH_BITS);
+	bits_put(out, value & UINT32_MAX, 32);
+	bits_put(out, value >> 32, low - 32);
 }
 
 static inline unsigned bits_rice_cost(uint64_t value, unsigned parameter)
@@ -70,6 +71,13 @@ static inline unsigned bits_rice_cost(uint64_t value, unsigned parameter)
 	uint64_t ones = value >> parameter;
 	return ones < RICE_ESCAPE ? (unsigned)ones + 1 + parameter
 				  : RICE_ESCAPE + bits_number_cost(value);
+}
+
+/* A code that fits a put: `ones` < RICE_ESCAPE. */
+static inline uint64_t bits_rice(uint64_t value, unsigned parameter, unsigned ones)
+{
+	uint64_t low = value & (((uint64_t)1 << parameter) - 1);
+	return low << (ones + 1) | ((UINT64_C(1) << ones) - 1);
 }
 
 static inline void bits_put_rice(struct bits_out *out, uint64_t value, unsigned parameter)
@@ -80,8 +88,33 @@ static inline void bits_put_rice(struct bits_out *out, uint64_t value, unsigned 
 		bits_put_number(out, value);
 		return;
 	}
-	uint64_t low = value & (((uint64_t)1 << parameter) - 1);
-	bits_put(out, low << (ones + 1) | ((1u << ones) - 1), (unsigned)ones + 1 + parameter);
+	bits_put(out, bits_rice(value, parameter, (unsigned)ones), (unsigned)ones + 1 + parameter);
+}
+
+/* Three codes, which nearly always fit one put together. */
+static inline void bits_put_rice_3(struct bits_out *out, const uint64_t values[3],
+				   const unsigned parameters[3])
+{
+	unsigned ones[3], length = 3;
+	uint64_t all_ones = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t row = values[i] >> parameters[i];
+		all_ones |= row;
+		ones[i] = (unsigned)row;
+		length += ones[i] + parameters[i];
+	}
+	/* RICE_ESCAPE is no power of two: 16 is the one below it. */
+	if (all_ones >= 16 || length > BITS_MAX) {
+		for (unsigned i = 0; i < 3; i++)
+			bits_put_rice(out, values[i], parameters[i]);
+		return;
+	}
+	uint64_t codes = bits_rice(values[2], parameters[2], ones[2]);
+	codes = codes << (ones[1] + 1 + parameters[1]) |
+		bits_rice(values[1], parameters[1], ones[1]);
+	codes = codes << (ones[0] + 1 + parameters[0]) |
+		bits_rice(values[0], parameters[0], ones[0]);
+	bits_put(out, codes, length);
 }
 
 struct bits_in {
@@ -116,17 +149,22 @@ static inline uint64_t bits_take(struct bits_in *in, unsigned count)
 
 static inline uint64_t bits_take_number(struct bits_in *in)
 {
-	unsigned length = (unsigned)bits_take(in, BITS_LENGTH_BITS);
-	if (length <= 1)
-		return length;
+	uint64_t window = bits_peek(in);
+	unsigned length = (unsigned)window & ((1u << BITS_LENGTH_BITS) - 1);
+	unsigned low = length > 1 ? length - 1 : 0;
+	if (low <= BITS_MAX - BITS_LENGTH_BITS) {
+		in->bit += BITS_LENGTH_BITS + low;
+		return (uint64_t)(length > 0) << low |
+		       (window >> BITS_LENGTH_BITS & (((uint64_t)1 << low) - 1));
+	}
 	if (length > 64) {
 		in->bit = in->length * 8 + 1; /* no such number: as good as past the end */
 		return 0;
 	}
-	unsigned low = length - 1 < 32 ? length - 1 : 32;
-	uint64_t value = bits_take(in, low);
-	value |= bits_take(in, length - 1 - low) << low;
-	return value | (uint64_t)1 << (length - 1);
+	in->bit += BITS_LENGTH_BITS;
+	uint64_t value = bits_take(in, 32);
+	value |= bits_take(in, low - 32) << 32;
+	return value | UINT64_C(1) << low;
 }
 
 static inline uint64_t bits_take_rice(struct bits_in *in, unsigned parameter)
@@ -140,6 +178,30 @@ static inline uint64_t bits_take_rice(struct bits_in *in, unsigned parameter)
 	in->bit += ones + 1 + parameter;
 	return (uint64_t)ones << parameter |
 	       (window >> (ones + 1) & (((uint64_t)1 << parameter) - 1));
+}
+
+/* Three codes, which nearly always lie in one window together. */
+static inline void bits_take_rice_3(struct bits_in *in, const unsigned parameters[3],
+				    uint64_t values[3])
+{
+	uint64_t window = bits_peek(in);
+	unsigned taken = 0, longest = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		/* A row too long for the window ends there, and is then taken alone. */
+		unsigned ones = (unsigned)__builtin_ctzll(~window | UINT64_C(1) << 62);
+		longest = ones > longest ? ones : longest;
+		window >>= ones + 1;
+		values[i] = (uint64_t)ones << parameters[i] |
+			    (window & (((uint64_t)1 << parameters[i]) - 1));
+		window >>= parameters[i];
+		taken += ones + 1 + parameters[i];
+	}
+	if (taken <= BITS_MAX && longest < RICE_ESCAPE) {
+		in->bit += taken;
+		return;
+	}
+	for (unsigned i = 0; i < 3; i++)
+		values[i] = bits_take_rice(in, parameters[i]);
 }
 
 #endif

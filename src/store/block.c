@@ -15,6 +15,8 @@
 enum { BLOCK_FORM = 1, SUM_BYTES = 4, COUNT_AT = SUM_BYTES + 1, HEAD_BYTES = COUNT_AT + 2 };
 enum { UNIT_BITS = 3, PARAMETER_BITS = 5, PARAMETER_MAX = (1 << PARAMETER_BITS) - 1 };
 enum { STEP_SAMPLES_MAX = 15 };
+/* So many lengths are sorted sooner than counted. */
+enum { FEW = 8 };
 
 static const int64_t place_units[1 << UNIT_BITS] = { 1,	    10,	    100,     1000,
 						     10000, 100000, 1000000, 10000000 };
@@ -69,14 +71,34 @@ struct columns {
 	int64_t usual_step; /* in time units */
 	unsigned parameters[3];
 	uint64_t (*values)[3]; /* of further point i: folded time, latitude, longitude */
+	uint64_t most[3];      /* not less than any value of the column */
 };
 
-static bool all_divide(const struct store_point *points, uint32_t count, int64_t unit)
+/* By constants, as a division by a number that is not known takes many times as long. */
+static bool unit_divides(int64_t value, unsigned unit)
+{
+	switch (unit) {
+	case 0:
+		return true;
+	case 1:
+		return value % 10 == 0;
+	case 2:
+		return value % 100 == 0;
+	case 3:
+		return value % 1000 == 0;
+	case 4:
+		return value % 10000 == 0;
+	default:
+		return value % place_units[unit] == 0;
+	}
+}
+
+static bool all_divide(const struct store_point *points, uint32_t count, unsigned unit)
 {
 	for (uint32_t i = 1; i < count; i++) {
 		const struct nearby_place *a = &points[i - 1].place, *b = &points[i].place;
-		if (((int64_t)b->lat_e7 - a->lat_e7) % unit != 0 ||
-		    ((int64_t)b->lon_e7 - a->lon_e7) % unit != 0)
+		if (!unit_divides((int64_t)b->lat_e7 - a->lat_e7, unit) ||
+		    !unit_divides((int64_t)b->lon_e7 - a->lon_e7, unit))
 			return false;
 	}
 	return true;
@@ -85,8 +107,7 @@ static bool all_divide(const struct store_point *points, uint32_t count, int64_t
 static unsigned place_unit_of(const struct store_point *points, uint32_t count)
 {
 	unsigned unit = 0;
-	while (unit + 1 < ARRAY_COUNT(place_units) &&
-	       all_divide(points, count, place_units[unit + 1]))
+	while (unit + 1 < ARRAY_COUNT(place_units) && all_divide(points, count, unit + 1))
 		unit++;
 	return unit;
 }
@@ -115,16 +136,48 @@ static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 	return steps[taken / 2];
 }
 
-/* The least power of two above three values of five: near the best, and deaf to outliers. */
-static unsigned parameter_of(const uint64_t (*values)[3], uint32_t count, unsigned column)
+/* The middle of a few lengths, or somewhat more: below it are three of five. */
+static unsigned length_of_few(const uint64_t (*values)[3], uint32_t count, unsigned column)
 {
-	uint32_t lengths[65] = { 0 };
+	unsigned lengths[FEW];
+	for (uint32_t i = 0; i < count; i++) {
+		unsigned length = bits_length(values[i][column]);
+		uint32_t hole = i;
+		for (; hole > 0 && lengths[hole - 1] > length; hole--)
+			lengths[hole] = lengths[hole - 1];
+		lengths[hole] = length;
+	}
+	return lengths[(count * 3 + 4) / 5 - 1];
+}
+
+/* Three at once, as each count waits for the one before it. */
+static void lengths_of_many(const uint64_t (*values)[3], uint32_t count, unsigned of[3])
+{
+	uint32_t lengths[3][65] = { { 0 } };
 	for (uint32_t i = 0; i < count; i++)
-		lengths[bits_length(values[i][column])]++;
-	unsigned length = 0;
-	for (uint32_t below = lengths[0]; below * 5 < count * 3; below += lengths[length])
-		length++;
-	return length < PARAMETER_MAX ? length : PARAMETER_MAX;
+		for (unsigned column = 0; column < 3; column++)
+			lengths[column][bits_length(values[i][column])]++;
+	for (unsigned column = 0; column < 3; column++) {
+		unsigned length = 0;
+		for (uint32_t below = lengths[column][0]; below * 5 < count * 3;
+		     below += lengths[column][length])
+			length++;
+		of[column] = length;
+	}
+}
+
+/* The least power of two above three values of five: near the best, and deaf to outliers. */
+static void parameters_fit(struct columns *columns, uint32_t count)
+{
+	const uint64_t(*values)[3] = (const uint64_t(*)[3])columns->values;
+	if (count <= FEW)
+		for (unsigned column = 0; column < 3; column++)
+			columns->parameters[column] = length_of_few(values, count, column);
+	else
+		lengths_of_many(values, count, columns->parameters);
+	for (unsigned column = 0; column < 3; column++)
+		if (columns->parameters[column] > PARAMETER_MAX)
+			columns->parameters[column] = PARAMETER_MAX;
 }
 
 static int64_t in_units(int64_t value, int64_t unit)
@@ -140,18 +193,20 @@ static void columns_fit(struct columns *columns, const struct store_point *point
 	int64_t place_unit = place_units[columns->place_unit],
 		time_unit = time_units[columns->time_unit];
 	columns->usual_step = in_units(usual_step_of(points, count), time_unit);
+	memset(columns->most, 0, sizeof(columns->most));
 	for (uint32_t i = 1; i < count; i++) {
 		const struct store_point *a = &points[i - 1], *b = &points[i];
 		int64_t step = in_units(difference(b->ts_ms, a->ts_ms), time_unit);
 		int64_t north = (int64_t)b->place.lat_e7 - a->place.lat_e7;
 		int64_t east = (int64_t)b->place.lon_e7 - a->place.lon_e7;
-		columns->values[i - 1][0] = fold(difference(step, columns->usual_step));
-		columns->values[i - 1][1] = fold(in_units(north, place_unit));
-		columns->values[i - 1][2] = fold(in_units(east, place_unit));
+		uint64_t *values = columns->values[i - 1];
+		values[0] = fold(difference(step, columns->usual_step));
+		values[1] = fold(in_units(north, place_unit));
+		values[2] = fold(in_units(east, place_unit));
+		for (unsigned column = 0; column < 3; column++)
+			columns->most[column] |= values[column];
 	}
-	for (unsigned column = 0; column < 3; column++)
-		columns->parameters[column] =
-			parameter_of((const uint64_t(*)[3])columns->values, count - 1, column);
+	parameters_fit(columns, count - 1);
 }
 
 /* A run as it is to be written: its head's numbers. */
@@ -171,9 +226,20 @@ static uint32_t columns_cost(const struct columns *columns, uint32_t further)
 	       bits_number_cost(fold(columns->usual_step)) + 3 * PARAMETER_BITS;
 }
 
+/* Whether all fit even if each were as long as the longest: nearly always, and soon known. */
+static bool all_fit(const struct columns *columns, uint32_t further, uint32_t room)
+{
+	uint64_t each = 0;
+	for (unsigned column = 0; column < 3; column++)
+		each += bits_rice_cost(columns->most[column], columns->parameters[column]);
+	return columns_cost(columns, further) + further * each <= room;
+}
+
 /* How many of `further` points fit into so many bits. */
 static uint32_t further_that_fit(const struct columns *columns, uint32_t further, uint32_t room)
 {
+	if (all_fit(columns, further, room))
+		return further;
 	uint32_t cost = columns_cost(columns, further);
 	for (uint32_t i = 0; i < further; i++) {
 		for (unsigned column = 0; column < 3; column++)
@@ -204,8 +270,7 @@ static void put_further(struct bits_out *out, const struct columns *columns, uin
 	for (unsigned column = 0; column < 3; column++)
 		bits_put(out, columns->parameters[column], PARAMETER_BITS);
 	for (uint32_t i = 0; i < further; i++)
-		for (unsigned column = 0; column < 3; column++)
-			bits_put_rice(out, columns->values[i][column], columns->parameters[column]);
+		bits_put_rice_3(out, columns->values[i], columns->parameters);
 }
 
 static uint32_t run_length(const struct store_point *points, size_t count)
@@ -318,10 +383,10 @@ static bool take_further(struct bits_in *in, struct store_point *points, uint64_
 		time_unit = time_units[columns.time_unit];
 	for (uint64_t i = 0; i < further; i++) {
 		struct store_point point = points[i];
-		int64_t step =
-			sum(unfold(bits_take_rice(in, columns.parameters[0])), columns.usual_step);
-		int64_t north = unfold(bits_take_rice(in, columns.parameters[1]));
-		int64_t east = unfold(bits_take_rice(in, columns.parameters[2]));
+		uint64_t values[3];
+		bits_take_rice_3(in, columns.parameters, values);
+		int64_t step = sum(unfold(values[0]), columns.usual_step);
+		int64_t north = unfold(values[1]), east = unfold(values[2]);
 		point.ts_ms = sum(point.ts_ms, (int64_t)((uint64_t)step * (uint64_t)time_unit));
 		if (!place_step(&point.place.lat_e7, north, place_unit) ||
 		    !place_step(&point.place.lon_e7, east, place_unit) || bits_in_is_over(in) ||
