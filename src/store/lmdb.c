@@ -524,6 +524,25 @@ bool lmdb_next_value(struct lmdb_cursor *cursor)
 	return cursor_get(cursor, nothing, nothing, MDB_NEXT_DUP);
 }
 
+bool lmdb_values(struct lmdb_cursor *cursor)
+{
+	struct bytes key = cursor->key, value = cursor->value;
+	bool found = cursor_get(cursor, nothing, nothing, MDB_GET_MULTIPLE);
+	cursor->key = key;
+	/* One value alone lies in no page of values, and is then left to us. */
+	if (found && cursor->value.at == NULL)
+		cursor->value = value;
+	return found;
+}
+
+bool lmdb_more_values(struct lmdb_cursor *cursor)
+{
+	struct bytes key = cursor->key;
+	bool found = cursor_get(cursor, nothing, nothing, MDB_NEXT_MULTIPLE);
+	cursor->key = key;
+	return found;
+}
+
 uint64_t lmdb_value_count(struct lmdb_cursor *cursor)
 {
 	size_t count = 0;

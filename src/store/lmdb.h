@@ -136,6 +136,13 @@ bool lmdb_seek_value(struct lmdb_cursor *cursor, struct bytes key, struct bytes 
 bool lmdb_seek_value_from(struct lmdb_cursor *cursor, struct bytes key, struct bytes value);
 /* The next value of the same key. */
 bool lmdb_next_value(struct lmdb_cursor *cursor);
+/*
+ * Values of the key where the cursor stands, as they lie in a page, not aligned: those of the page
+ * that it stands in, with those before it; after lmdb_more_values, of the next page. The cursor then
+ * stands at the last of them.
+ */
+bool lmdb_values(struct lmdb_cursor *cursor);
+bool lmdb_more_values(struct lmdb_cursor *cursor);
 /* How many values the key has where the cursor stands. */
 uint64_t lmdb_value_count(struct lmdb_cursor *cursor);
 /* Removes the place where the cursor stands; lmdb_next then goes to the one after it. */

@@ -7,6 +7,7 @@ libstore_la_SOURCES = \
 	src/store/history_check.c \
 	src/store/lane.c src/store/lane.h \
 	src/store/lmdb.c src/store/lmdb.h \
+	src/store/name_cache.c src/store/name_cache.h \
 	src/store/point.c src/store/point.h \
 	src/store/portion.c \
 	src/store/reader_thread.c \
@@ -46,3 +47,9 @@ TESTS += tests/unit/test_store_failures
 tests_unit_test_store_failures_SOURCES = tests/unit/test_store_failures.c tests/unit/store_fixture.h
 tests_unit_test_store_failures_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_failures_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_name_cache
+TESTS += tests/unit/test_name_cache
+tests_unit_test_name_cache_SOURCES = tests/unit/test_name_cache.c
+tests_unit_test_name_cache_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_name_cache_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)

@@ -25,6 +25,7 @@ enum { STORE_MAGIC = 0x73746f72 };
 /* First size of a map: a limit, so that only a large database ever has to grow. (No larger, as
  * ThreadSanitizer leaves little address space.) */
 #define MAP_BYTES_DEFAULT ((uint64_t)1 << 36)
+#define NAMES_DEFAULT ((uint64_t)1 << 20)
 /* At most so many points go into one commit. */
 #define WINDOW_POINTS_MAX ((uint64_t)1 << 20)
 
@@ -106,8 +107,15 @@ static int databases_open(struct store *store, const char **reason)
 	if (error == 0)
 		error = directory_lock(store, config->data_dir, reason);
 	if (error == 0)
-		error = users_open(&store->users, config->data_dir, map_bytes, config->friends_max,
-				   reason);
+		error = users_open(
+			&store->users,
+			&(struct users_config){ .data_dir = config->data_dir,
+						.map_bytes = map_bytes,
+						.friends_max = config->friends_max,
+						.names_max = config->names_max == 0
+								     ? NAMES_DEFAULT
+								     : config->names_max },
+			reason);
 	if (error == 0)
 		error = history_open(&store->history, config->data_dir, map_bytes, reason);
 	return error;

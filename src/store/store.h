@@ -53,6 +53,8 @@ struct store_config {
 	uint64_t history_retention_ms; /* 0: for ever */
 	/* Locations that may wait for a commit; over it they are dropped and counted. */
 	uint64_t history_pending_max; /* at least 1; takes up to 72 bytes each */
+	/* Names of friends that are kept in memory, of 32 bytes each; 0 for a million. */
+	uint64_t names_max;
 	/* First size of the databases' maps, 0 for 64 GiB. A limit and not a reservation; at the start it
 	 * is made at least twice the file, and it doubles while running when it is full. */
 	uint64_t map_bytes;

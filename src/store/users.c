@@ -7,6 +7,7 @@
 #include "store/users.h"
 
 #include "base/check.h"
+#include "store/name_cache.h"
 #include "store/reason.h"
 
 #include <errno.h>
@@ -28,6 +29,8 @@ struct users {
 	uint32_t magic;
 	uint32_t friends_max;
 	struct lmdb *lmdb;
+	/* Filled while only reading, and told of every change. */
+	struct name_cache *names;
 };
 
 static struct bytes id_bytes(const struct user_id *id)
@@ -61,16 +64,18 @@ int users_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_b
 	return lmdb_open(lmdb, &config, reason);
 }
 
-int users_open(struct users **users, const char *data_dir, uint64_t map_bytes, uint32_t friends_max,
-	       const char **reason)
+int users_open(struct users **users, const struct users_config *config, const char **reason)
 {
 	struct users *fresh = calloc(1, sizeof(*fresh));
 	if (fresh == NULL)
 		return -ENOMEM;
 	fresh->magic = USERS_MAGIC;
-	fresh->friends_max = friends_max;
+	fresh->friends_max = config->friends_max;
 	*users = fresh;
-	int error = users_database_open(&fresh->lmdb, data_dir, map_bytes, LMDB_SERVE, reason);
+	int error = name_cache_open(&fresh->names, config->names_max);
+	if (error == 0)
+		error = users_database_open(&fresh->lmdb, config->data_dir, config->map_bytes,
+					    LMDB_SERVE, reason);
 	if (error != 0)
 		users_close(users);
 	return error;
@@ -82,6 +87,7 @@ void users_close(struct users **users)
 		return;
 	check_object(*users, USERS_MAGIC);
 	lmdb_close(&(*users)->lmdb);
+	name_cache_close(&(*users)->names);
 	(*users)->magic = 0;
 	free(*users);
 	*users = NULL;
@@ -93,6 +99,9 @@ int users_copy(struct users *users, const char *path)
 }
 
 /* ---- profiles ------------------------------------------------------------------------------- */
+
+/* Users ahead of which a name is asked of the memory. */
+enum { NAMES_AHEAD = 12 };
 
 static bool profile_decode(struct bytes value, struct store_profile *profile)
 {
@@ -173,30 +182,60 @@ static void names_trim(struct store_request *request, uint32_t length)
 		request->names = trimmed;
 }
 
-/* Copies `limit` friends at most from where the cursor stands, with their names. */
-static void friends_copy(struct lmdb_cursor *cursor, struct store_request *request, uint64_t limit)
+/* Adds the friends after `after` (all when it is NULL) from where the cursor stands. */
+static void friends_copy(struct lmdb_cursor *cursor, struct store_request *request,
+			 const struct user_id *after, uint64_t limit)
+{
+	for (bool more = lmdb_values(cursor); more; more = lmdb_more_values(cursor)) {
+		const uint8_t *at = cursor->value.at, *end = at + cursor->value.length;
+		for (; at < end; at += sizeof(uint64_t)) {
+			struct user_id id = id_of((struct bytes){ at, sizeof(uint64_t) });
+			if (after != NULL && id.value <= after->value)
+				continue;
+			if (request->friend_count == limit)
+				return;
+			request->friends[request->friend_count++].user = id;
+		}
+	}
+}
+
+/* Copies a name to memory with room for the longest; returns its length. `names`: NULL in a
+ * transaction that changes some. */
+static uint32_t name_copy(struct name_cache *names, struct lmdb_txn *txn, struct user_id user,
+			  char *to)
 {
 	struct store_profile profile;
+	uint32_t length;
+	if (names != NULL && name_cache_get(names, user, to, &length))
+		return length;
+	if (!profile_get(txn, user, &profile))
+		return 0;
+	memcpy(to, profile.name, profile.name_length);
+	if (names != NULL)
+		name_cache_put(names, user, profile.name, profile.name_length);
+	return profile.name_length;
+}
+
+/* Adds the names of all friends in the answer. */
+static void names_copy(struct name_cache *names, struct lmdb_txn *txn,
+		       struct store_request *request)
+{
 	uint32_t names_length = 0;
-	bool more = limit > 0;
-	while (more) {
-		struct store_friend *friend = &request->friends[request->friend_count++];
-		friend->user = id_of(cursor->value);
+	for (uint32_t i = 0; i < request->friend_count; i++) {
+		struct store_friend *friend = &request->friends[i];
+		if (names != NULL && i + NAMES_AHEAD < request->friend_count)
+			name_cache_prefetch(names, request->friends[i + NAMES_AHEAD].user);
 		friend->name_offset = names_length;
-		friend->name_length = 0;
-		if (profile_get(cursor->txn, friend->user, &profile)) {
-			memcpy(request->names + names_length, profile.name, profile.name_length);
-			friend->name_length = profile.name_length;
-			names_length += profile.name_length;
-		}
-		more = request->friend_count < limit && lmdb_next_value(cursor);
+		friend->name_length =
+			name_copy(names, txn, friend->user, request->names + names_length);
+		names_length += friend->name_length;
 	}
 	names_trim(request, names_length);
 }
 
 /* Fills in the friends after `after` (all when it is NULL), `limit` at most. */
-static void friends_read(struct lmdb_txn *txn, struct store_request *request,
-			 const struct user_id *after, uint64_t limit)
+static void friends_read(struct name_cache *names, struct lmdb_txn *txn,
+			 struct store_request *request, const struct user_id *after, uint64_t limit)
 {
 	struct lmdb_cursor cursor;
 	lmdb_cursor_open(&cursor, txn, USERS_TABLE_FRIENDS);
@@ -214,9 +253,10 @@ static void friends_read(struct lmdb_txn *txn, struct store_request *request,
 		if (found && !friends_reserve(request, limit))
 			lmdb_fail(txn, -ENOMEM);
 		else if (found)
-			friends_copy(&cursor, request, limit);
+			friends_copy(&cursor, request, after, limit);
 	}
 	lmdb_cursor_close(&cursor);
+	names_copy(names, txn, request);
 }
 
 static bool request_only_reads(const struct store_request *request)
@@ -241,11 +281,12 @@ static void answer_clear(struct store_request *request)
 }
 
 /* False: it is a STORE_LOAD of an unknown user, which takes a write. */
-static bool request_read(struct lmdb_txn *txn, struct store_request *request)
+static bool request_read(struct name_cache *names, struct lmdb_txn *txn,
+			 struct store_request *request)
 {
 	answer_clear(request);
 	if (request->op == STORE_FRIENDS_GET) {
-		friends_read(txn, request, request->has_after ? &request->after : NULL,
+		friends_read(names, txn, request, request->has_after ? &request->after : NULL,
 			     request->limit);
 		return true;
 	}
@@ -255,18 +296,19 @@ static bool request_read(struct lmdb_txn *txn, struct store_request *request)
 		return true;
 	}
 	if (known)
-		friends_read(txn, request, NULL, UINT64_MAX);
+		friends_read(names, txn, request, NULL, UINT64_MAX);
 	return known || txn->error != 0;
 }
 
 /* ---- changing ------------------------------------------------------------------------------- */
 
-static void user_put(struct lmdb_txn *txn, struct store_user *user)
+static void user_put(struct users *users, struct lmdb_txn *txn, struct store_user *user)
 {
 	struct store_profile profile = { .name_length = 0 };
 	check(!user->has_name || user->profile.name_length <= STORE_NAME_BYTES_MAX);
 	check(!user->has_picture || user->profile.picture_length <= STORE_PICTURE_BYTES_MAX);
 	user->created = !profile_get(txn, user->user, &profile);
+	name_cache_forget(users->names, user->user);
 	if (user->has_name) {
 		memcpy(profile.name, user->profile.name, user->profile.name_length);
 		profile.name_length = user->profile.name_length;
@@ -361,13 +403,14 @@ static void pair_remove(struct lmdb_txn *txn, struct store_pair *pair)
 	}
 }
 
-static void user_delete(struct lmdb_txn *txn, struct store_request *request)
+static void user_delete(struct users *users, struct lmdb_txn *txn, struct store_request *request)
 {
 	if (!profile_get(txn, request->user, &request->profile)) {
 		request->status = -ENOENT;
 		return;
 	}
-	friends_read(txn, request, NULL, UINT64_MAX);
+	friends_read(NULL, txn, request, NULL, UINT64_MAX);
+	name_cache_forget(users->names, request->user);
 	for (uint32_t i = 0; i < request->friend_count; i++)
 		friendship_remove(txn, request->user, request->friends[i].user);
 	lmdb_remove(txn, USERS_TABLE_FRIENDS, id_bytes(&request->user), NULL);
@@ -392,7 +435,7 @@ static void pairs_change(struct users *users, struct lmdb_txn *txn, struct store
 static void request_write(struct users *users, struct lmdb_txn *txn, struct store_request *request)
 {
 	if (request_only_reads(request)) {
-		if (!request_read(txn, request)) {
+		if (!request_read(NULL, txn, request)) {
 			user_create(txn, request->user);
 			request->created = true;
 		}
@@ -401,9 +444,9 @@ static void request_write(struct users *users, struct lmdb_txn *txn, struct stor
 	answer_clear(request);
 	if (request->op == STORE_USERS_PUT) {
 		for (uint32_t i = 0; i < request->user_count; i++)
-			user_put(txn, &request->users[i]);
+			user_put(users, txn, &request->users[i]);
 	} else if (request->op == STORE_USER_DELETE) {
-		user_delete(txn, request);
+		user_delete(users, txn, request);
 	} else {
 		pairs_change(users, txn, request);
 	}
@@ -432,7 +475,7 @@ static uint32_t group_read(struct users *users, struct store_request *const *req
 		struct store_request *request = requests[i];
 		uint64_t client = (uint64_t)1 << (request->client % 64);
 		bool reads = (changing & client) == 0 && request_only_reads(request);
-		if (!reads || !request_read(&txn, request)) {
+		if (!reads || !request_read(users->names, &txn, request)) {
 			rest[rest_count++] = request;
 			changing |= client;
 		} else if (txn.error != 0) {

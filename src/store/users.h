@@ -17,9 +17,15 @@
 
 struct users;
 
+struct users_config {
+	const char *data_dir;
+	uint64_t map_bytes;
+	uint32_t friends_max;
+	uint64_t names_max; /* that are kept in memory */
+};
+
 /* 0, or negative errno with *reason. */
-int users_open(struct users **users, const char *data_dir, uint64_t map_bytes, uint32_t friends_max,
-	       const char **reason);
+int users_open(struct users **users, const struct users_config *config, const char **reason);
 void users_close(struct users **users);
 
 /*

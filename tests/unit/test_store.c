@@ -118,6 +118,34 @@ static void friendship_holds_both_ways_and_creates_whom_it_needs(void **state)
 	fixture_check(&fixture);
 }
 
+static void assert_friend_named(uint64_t user, const char *name)
+{
+	struct store_request one = load(user);
+	assert_int_equal(one.friend_count, 1);
+	assert_int_equal(one.friends[0].name_length, strlen(name));
+	assert_memory_equal(one.names + one.friends[0].name_offset, name, strlen(name));
+	store_request_fini(&one);
+}
+
+static void a_friends_name_is_the_last_that_was_given(void **state)
+{
+	(void)state;
+	fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1, 2);
+	assert_friend_named(1, "");
+	put_name(2, "Bob");
+	assert_friend_named(1, "Bob");
+	assert_friend_named(1, "Bob");
+	put_name(2, "A name too long to be kept at hand by the store");
+	assert_friend_named(1, "A name too long to be kept at hand by the store");
+	put_name(2, "Bo");
+	assert_friend_named(1, "Bo");
+	struct store_request erase = { .op = STORE_USER_DELETE, .user = { 2 } };
+	assert_int_equal(fixture_ask(&fixture, &erase), 0);
+	store_request_fini(&erase);
+	fixture_befriend(&fixture, STORE_FRIENDS_PUT, 1, 2);
+	assert_friend_named(1, "");
+}
+
 static void a_new_friendship_gives_back_both_names(void **state)
 {
 	(void)state;
@@ -429,6 +457,7 @@ int main(void)
 		STORY(a_user_that_is_loaded_for_the_first_time_is_created_empty),
 		STORY(a_profile_changes_only_where_it_is_told),
 		STORY(friendship_holds_both_ways_and_creates_whom_it_needs),
+		STORY(a_friends_name_is_the_last_that_was_given),
 		STORY(a_new_friendship_gives_back_both_names),
 		STORY(nobody_has_more_friends_than_allowed),
 		STORY(friends_come_in_pages_in_order_of_id),
