@@ -29,8 +29,8 @@ static void measure_load(struct interval *interval, uint64_t now_us)
 
 static uint64_t wanted_us(const struct interval *interval, uint64_t most_us)
 {
-	double square = interval->load * interval->load;
-	uint64_t by_load_us = (uint64_t)((double)most_us * square * square);
+	double cube = interval->load * interval->load * interval->load;
+	uint64_t by_load_us = (uint64_t)((double)most_us * cube * cube);
 	uint64_t by_flood_us = interval->turn_us > FLOOD_TURN_US ? 8 * interval->turn_us : 0;
 	uint64_t us = by_load_us > by_flood_us ? by_load_us : by_flood_us;
 	return us < LEAST_US ? 0 : us;

@@ -5,9 +5,10 @@
  * Does not know: clocks (it is told the time), sessions, what a turn does.
  *
  * A frame of several entries costs little more than one of a single entry, so the busier a core is, the
- * longer moves are left to merge: with the fourth power of its load. That goes unnoticed up to a
- * quarter of its CPU (4 ms of 1,000), is a sixteenth of the longest interval at half, and all of it
- * at last. A longer interval lowers the load, which settles both. The load is smoothed over about
+ * longer moves are left to merge: with the sixth power of its load. Of 1,000 ms that is none up to a
+ * third of its CPU, 16 ms at half, 118 ms at seven tenths, and all at last. A longer interval lowers
+ * the load, which settles both; with a lower power a core that has time would make friends wait,
+ * with a higher one frames would stay small until it has none. The load is smoothed over about
  * as long as an interval takes to show in it, lest the two swing. Against a sudden flood stands the
  * other rule: when turns take more than 2 ms of CPU, eight turns' time.
  */
