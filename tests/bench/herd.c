@@ -9,7 +9,7 @@
  *   join FROM TO IN_FLIGHT SECONDS   workers FROM .. TO-1 open their sessions, IN_FLIGHT handshakes
  *                                    at once in each (0: all), for SECONDS at most
  *   storm FROM TO IN_FLIGHT SECONDS  the same, after they dropped all they have
- *   move FROM TO SECONDS             they say where they are
+ *   move FROM TO SECONDS PERIOD      they say where they are, each once in PERIOD seconds
  *   drop FROM TO                     they drop all
  *   wait FROM TO                     until they are done; says what they counted
  *   end
@@ -36,6 +36,7 @@ static void post(struct herd *herd, uint32_t worker, const struct herd_order *or
 	struct herd_order *to = &herd->orders[worker];
 	to->verb = order->verb;
 	to->seconds = order->seconds;
+	to->period_s = order->period_s;
 	to->in_flight = order->in_flight;
 	atomic_store_explicit(&to->turn, turn, memory_order_release);
 }
@@ -111,7 +112,9 @@ static void command_run(struct herd *herd, const char *verb, uint32_t from, uint
 		return;
 	}
 	if (strcmp(verb, "move") == 0) {
-		order = (struct herd_order){ .verb = HERD_MOVE, .seconds = arguments[0] };
+		order = (struct herd_order){ .verb = HERD_MOVE,
+					     .seconds = arguments[0],
+					     .period_s = arguments[1] };
 	} else if (strcmp(verb, "drop") == 0) {
 		order.verb = HERD_DROP;
 	} else if (strcmp(verb, "join") == 0 || strcmp(verb, "storm") == 0) {
@@ -140,6 +143,7 @@ static void obey(struct herd *herd)
 		if (strcmp(verb, "end") == 0)
 			return;
 		check(from <= to && to <= herd->options.workers);
+		check(strcmp(verb, "move") != 0 || arguments[1] > 0);
 		command_run(herd, verb, from, to, arguments);
 		fflush(stdout);
 	}
@@ -175,14 +179,13 @@ int main(int argc, char **argv)
 	check(herd != MAP_FAILED);
 	struct herd_options *options = &herd->options;
 	*options = (struct herd_options){ .server = "127.0.0.1:7600", .key_path = "", .workers = 1,
-					  .sessions = 1000, .first_user = 1, .period_s = 30, .side_m = 60000 };
+					  .sessions = 1000, .first_user = 1, .side_m = 60000 };
 	const struct option_row rows[] = {
 		{ "server", "where it listens", NULL, 0, 0, &options->server },
 		{ "token-key", "its token-key file", NULL, 0, 0, &options->key_path },
 		{ "workers", "processes", &options->workers, 1, HERD_WORKERS_MAX, NULL },
 		{ "sessions", "sessions of each", &options->sessions, 1, 19000, NULL },
 		{ "first-user", "id of the first user", &options->first_user, 0, UINT32_MAX, NULL },
-		{ "period", "seconds between two locations of a session", &options->period_s, 1, 3600, NULL },
 		{ "side", "metres of the square that all live in", &options->side_m, 1, 1000000, NULL },
 		{ 0 },
 	};

@@ -23,7 +23,7 @@
 enum herd_verb {
 	HERD_JOIN,  /* opens all sessions that are not open */
 	HERD_STORM, /* drops all, then as HERD_JOIN */
-	HERD_MOVE,  /* each session says where it is, once in `period_s`, for `seconds` */
+	HERD_MOVE,  /* each session in turn says where it is, once in `period_s`, for `seconds` */
 	HERD_DROP,  /* drops all */
 	HERD_END,
 };
@@ -32,6 +32,7 @@ struct herd_order {
 	_Atomic uint32_t turn;
 	enum herd_verb verb;
 	uint32_t seconds;   /* how long to move, or the most that a join may take */
+	uint32_t period_s;
 	uint32_t in_flight; /* handshakes at once, 0: all */
 };
 
@@ -54,7 +55,6 @@ struct herd_options {
 	const char *server, *key_path;
 	uint32_t workers, sessions; /* sessions of each worker */
 	uint32_t first_user;
-	uint32_t period_s;
 	uint32_t side_m; /* of the square that all live in */
 };
 

@@ -24,8 +24,8 @@ enum {
 	TOKEN_VALID_S = 86400,
 	/* Two rounds of sources: ports of a dropped connection rest for a minute. */
 	SOURCES_OF_ROUND = HERD_WORKERS_MAX * FLEET_CLIENTS_PER_SOURCE,
-	POLL_MS = 5,
-	IDLE_POLL_MS = 50,
+	POLL_US = 5000,
+	IDLE_POLL_US = 50000,
 	RETRY_MS = 1000,
 	/* Connections opened between two looks at what came. */
 	OPENED_AT_ONCE = 64,
@@ -55,6 +55,7 @@ struct worker {
 	struct member *members;
 	uint32_t count, joining, round;
 	uint32_t at; /* next member to be looked at */
+	uint64_t moves; /* so far: whose turn is next */
 };
 
 /* ---- what the server says --------------------------------------------------------------------- */
@@ -135,6 +136,7 @@ static void open_fleet(struct worker *worker)
 		.clients_max = worker->count,
 		.first_client = worker->round % 2 * SOURCES_OF_ROUND +
 				worker->number * FLEET_CLIENTS_PER_SOURCE,
+		.path = "/v1/ws",
 		.subprotocol = "nearby.v1.json",
 		.handler = &HANDLER,
 		.context = worker,
@@ -200,7 +202,7 @@ static void join_all(struct worker *worker)
 	uint64_t until_us = boot_us() + 1000000ull * worker->order->seconds;
 	while (worker->tally->open < worker->count && boot_us() < until_us) {
 		join_some(worker, worker->order->in_flight);
-		check(fleet_poll(worker->fleet, 1) == 0);
+		check(fleet_poll(worker->fleet, 1000) == 0);
 	}
 }
 
@@ -238,23 +240,25 @@ static void move_all(struct worker *worker)
 	/* No two workers start their rounds at once. */
 	uint64_t began_us = boot_us() + 1000000ull / options->workers * worker->number;
 	int64_t wall_offset_us = wall_ms() * 1000 - (int64_t)boot_us();
-	double step_us = 1e6 * options->period_s / worker->count;
+	double step_us = 1e6 * worker->order->period_s / worker->count;
 	uint64_t total = (uint64_t)(1e6 * worker->order->seconds / step_us);
 	for (uint64_t sent = 0; sent < total;) {
 		uint64_t now_us = boot_us();
 		uint64_t due_us = began_us + (uint64_t)((double)sent * step_us);
 		if (due_us <= now_us) {
 			latency_add(&worker->tally->lateness, now_us - due_us);
-			move_one(worker, (uint32_t)(sent % worker->count), sent / worker->count,
+			move_one(worker, (uint32_t)(worker->moves % worker->count),
+				 worker->moves / worker->count,
 				 ((int64_t)due_us + wall_offset_us) / 1000);
+			worker->moves++;
 			if (++sent % OPENED_AT_ONCE != 0)
 				continue;
 		}
-		check(fleet_poll(worker->fleet, due_us <= now_us ? 0 : POLL_MS) == 0);
+		check(fleet_poll(worker->fleet, due_us <= now_us ? 0 : POLL_US) == 0);
 	}
 	/* What was sent last is heard, too. */
 	for (uint64_t end_us = boot_us() + 1000000; boot_us() < end_us;)
-		check(fleet_poll(worker->fleet, POLL_MS) == 0);
+		check(fleet_poll(worker->fleet, POLL_US) == 0);
 }
 
 /* ---- its life --------------------------------------------------------------------------------- */
@@ -304,7 +308,7 @@ void herd_worker(struct herd *herd, uint32_t number)
 	for (uint32_t done = 0;;) {
 		uint32_t turn = atomic_load_explicit(&worker.order->turn, memory_order_acquire);
 		if (turn == done) {
-			check(fleet_poll(worker.fleet, IDLE_POLL_MS) == 0);
+			check(fleet_poll(worker.fleet, IDLE_POLL_US) == 0);
 			continue;
 		}
 		obey(&worker);

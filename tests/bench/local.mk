@@ -17,7 +17,7 @@ check_PROGRAMS += $(bench_programs) tests/bench/fill_users
 TESTS += tests/bench/check-bench tests/bench/test_report.py
 EXTRA_DIST += tests/bench/check-bench tests/bench/test_report.py tests/bench/run \
 	tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py tests/bench/plots.py \
-	tests/bench/publish.py tests/bench/raw.py tests/bench/results.py tests/bench/summary.py
+	tests/bench/publish.py tests/bench/raw.py tests/bench/results.py tests/bench/sessions.py tests/bench/summary.py
 
 bench_sources = \
 	tests/bench/meter.c tests/bench/meter.h \
@@ -46,6 +46,7 @@ tests_bench_fill_users_SOURCES = tests/bench/fill_users.c \
 	tests/bench/crowd.c tests/bench/crowd.h \
 	tests/bench/options.c tests/bench/options.h
 tests_bench_fill_users_LDADD = libstore.la libbase.la -lm
+
 # Many idle sessions, for sessions.py.
 check_PROGRAMS += tests/bench/herd
 tests_bench_herd_SOURCES = tests/bench/herd.c tests/bench/herd_worker.c tests/bench/herd.h \

@@ -1,0 +1,404 @@
+#!/usr/bin/python3 -B
+"""
+Owns: measuring what many sessions cost that mostly sit there: memory of the server and of the kernel,
+  CPU time, how late a push is, and what happens when very many come back at once.
+Invariant: both ends are on this machine, and never take its last 3 GiB; servers, clients and files are
+  gone afterwards.
+Does not know: what would be good.
+
+usage: sessions.py --out=DIR [--quick | --smoke] [--sessions=N,...] [--storm=N] [--runs=N] [--no-peers]
+
+  --sessions=N,...  steps that one server grows in (10000,50000,200000,1000000); those that memory does
+                    not suffice for are left out, with a word
+  --storm=N         sessions that vanish and come back at once (100000)
+  --runs=N          of what is measured several times (5)
+
+What is counted where: user memory is what nearbyd alone maps (anonymous and shared memory, as
+smaps_rollup tells); the database's pages in the page cache are not. Kernel memory is what its slabs
+grow by (/proc/slabinfo); a socket, its file, inode and dentry are there at both ends and halved, the
+request of io_uring with what hangs on it is the server's, epoll's entries are the client's.
+"""
+import array
+import contextlib
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import contender
+import results
+
+BUILD = results.build()
+RESERVE = 3 << 30
+# Of both ends together, to see beforehand whether a step fits: 400 friends included.
+BYTES_OF_A_SESSION = 17000
+FRIENDS, ACTIVE, POPULATION = 400, 40, 10
+PERIOD_S = 30
+JOIN_LIMIT_S = 420
+# Slabs of both ends, and those of an armed receive at the server's.
+BOTH_ENDS = ("TCP", "sock_inode_cache", "filp", "lsm_file_cache")
+PEERS_SESSIONS = 15000
+
+
+class Options:
+    out, runs, peers = "bench-results", 5, True
+    sessions, storm, worker, warm_s, window_s = [10000, 50000, 200000, 1000000], 100000, 10000, 30, 3
+    is_smoke = False
+
+    def __init__(self, arguments):
+        for argument in arguments:
+            name, _, value = argument.removeprefix("--").partition("=")
+            if argument == "--smoke":
+                self.sessions, self.storm, self.worker, self.warm_s, self.window_s = [200, 400], 200, 200, 1, 1
+                self.runs, self.peers, self.is_smoke = 1, False, True
+            elif argument == "--quick":
+                self.sessions, self.storm, self.runs = [10000, 50000], 20000, 3
+            elif argument == "--no-peers":
+                self.peers = False
+            elif name in ("runs", "storm") and value:
+                setattr(self, name, int(value))
+            elif name == "sessions" and value:
+                self.sessions = [int(number) for number in value.split(",")]
+            elif name == "out" and value:
+                self.out = value
+            else:
+                sys.exit(__doc__.partition("usage: ")[2].partition("\n")[0])
+
+
+# ---- what the kernel says ------------------------------------------------------------------------
+
+def meminfo():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return {line.split(":")[0]: int(line.split()[1]) << 10 for line in file}
+
+
+def slabs():
+    """{name: bytes}; empty for who may not read it."""
+    found = {}
+    with contextlib.suppress(OSError), open("/proc/slabinfo", encoding="ascii") as file:
+        for line in file.readlines()[2:]:
+            words = line.split()
+            found[words[0]] = int(words[1]) * int(words[3])
+    return found
+
+
+def tree(pid):
+    """The process and all that descend from it."""
+    children = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+            children.setdefault(int(file.read().rpartition(")")[2].split()[1]), []).append(int(name))
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, [])
+    return found
+
+
+def user_bytes(pid):
+    total = 0
+    for process in tree(pid):
+        with contextlib.suppress(OSError), open(f"/proc/{process}/smaps_rollup", encoding="ascii") as file:
+            for line in file:
+                words = line.split()
+                if words[0] in ("Pss_Anon:", "Pss_Shmem:"):
+                    total += int(words[1]) << 10
+    return total
+
+
+def cpu_s(pid):
+    total = 0
+    for process in tree(pid):
+        with contextlib.suppress(OSError), open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
+            words = file.read().rpartition(")")[2].split()
+            total += int(words[11]) + int(words[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+class Memory:
+    def __init__(self, pid):
+        self.user, self.slabs, self.machine = user_bytes(pid), slabs(), meminfo()
+
+
+class Growth:
+    """Bytes a session from one Memory to another."""
+
+    def __init__(self, before, after, count):
+        self.user = (after.user - before.user) / count
+        self.slabs = {name: (after.slabs[name] - before.slabs.get(name, 0)) / count for name in after.slabs}
+        self.both_ends = (after.machine["Slab"] - before.machine["Slab"]) / count
+
+    def kernel(self):
+        """The server's end."""
+        shared = sum(self.slabs.get(name, 0) for name in BOTH_ENDS) / 2
+        sockets = self.slabs.get("TCP", 0) / 2 / tcp_bytes()
+        return shared + 192 * sockets + sum(self.armed().values())
+
+    def armed(self):
+        """What a receive that waits costs: the request, its message header, its place in the poll."""
+        return {name: self.slabs.get(name, 0) for name in ("io_kiocb", "kmalloc-512", "kmalloc-96")}
+
+    def largest(self):
+        names = sorted(self.slabs, key=self.slabs.get, reverse=True)
+        return ", ".join(f"{name} {self.slabs[name]:.0f}" for name in names if self.slabs[name] >= 30)
+
+
+def tcp_bytes():
+    with contextlib.suppress(OSError), open("/proc/slabinfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("TCP "):
+                return int(line.split()[3])
+    return 2368
+
+
+# ---- clients -------------------------------------------------------------------------------------
+
+class Herd:
+    """tests/bench/herd with so many workers; its commands, each answered by what it counted."""
+
+    def __init__(self, server, options, workers, first_user=1):
+        self.workers = workers
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "tests", "bench", "herd"), f"--server=127.0.0.1:{server.port}",
+             f"--token-key={server.key_path}", f"--workers={workers}", f"--sessions={options.worker}",
+             f"--first-user={first_user}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def say(self, *words):
+        print(*words, file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline().strip()
+        assert answer, "the herd has ended"
+        return {key: int(value) for key, value in (word.split("=") for word in answer.split() if "=" in word)}
+
+    def join(self, start, end, in_flight=32, verb="join"):
+        """All of these workers, or an AssertionError; (what they counted, seconds)."""
+        began = time.monotonic()
+        self.say(verb, start, end, in_flight, JOIN_LIMIT_S)
+        said = self.say("wait", start, end)
+        return said, time.monotonic() - began
+
+    def move(self, seconds, period_s=PERIOD_S, start=0, end=None):
+        end = self.workers if end is None else end
+        self.say("move", start, end, seconds, period_s)
+        return self.say("wait", start, end)
+
+
+# ---- databases -----------------------------------------------------------------------------------
+
+def fill_users(folder, sessions):
+    """Everybody who will connect, with 400 friends of whom 40 will connect too."""
+    subprocess.run(
+        [os.path.join(BUILD, "tests", "bench", "fill_users"), f"--data-dir={folder}",
+         f"--users={POPULATION * sessions}", f"--listed={sessions}", f"--friends={FRIENDS}",
+         f"--active={ACTIVE}"], check=True, stdout=subprocess.DEVNULL)
+    os.chmod(folder, 0o700)
+
+
+def write_friends(path, users):
+    """The same kind of friendships for the peers, see nearby-bench(1)."""
+    with open(path, "wb") as file:
+        file.write(b"NBFRIEND" + array.array("I", [1, users]).tobytes())
+        for user in range(users):
+            near = [(user + step) % users for step in range(-ACTIVE // 2, ACTIVE // 2 + 1) if step]
+            far = [users + (user * 97 + i * 7919) % (9 * users) for i in range(FRIENDS - ACTIVE)]
+            file.write(array.array("I", [FRIENDS] + near + far).tobytes())
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+def nearbyd(sessions, **options):
+    # One more than needed for each core's share; the table holds who sends.
+    return contender.Contender("nearbyd", cpus=sorted(os.sched_getaffinity(0)),
+                               sessions_max=sessions + sessions // 20 + 1000, users_max=sessions + 1000, **options)
+
+
+def without_friends(options, out):
+    """Sessions of users who have no friends: what a session costs by itself."""
+    size = options.worker if options.is_smoke else 10000
+    options.worker, kept = size, options.worker
+    user, kernel, both = [], [], []
+    for _ in range(options.runs):
+        with nearbyd(6 * size) as server, Herd(server, options, 6) as herd:
+            assert herd.join(0, 1)[0]["open"] == size
+            before = Memory(server.pid)
+            assert herd.join(1, 6)[0]["open"] == 5 * size
+            growth = Growth(before, Memory(server.pid), 5 * size)
+            user.append(growth.user)
+            kernel.append(growth.kernel())
+            both.append(growth.both_ends)
+    options.worker = kept
+    out.figure("memory", "user memory a session", "bytes", user)
+    assert min(user) > 0, user
+    if slabs():
+        out.figure("memory", "kernel memory a session, the server's end", "bytes", kernel)
+        out.figure("memory", "kernel memory a session, both ends", "bytes", both)
+        out.figure("memory", "kernel memory of a receive that waits", "bytes", [sum(growth.armed().values())])
+        out.say(f"slabs, bytes a session, both ends: {growth.largest()}")
+    return statistics.median(user)
+
+
+def measure_load(server, herd, options, end):
+    """Windows of a population that moves: {(figure, unit): values}."""
+    figures = {}
+    herd.move(options.warm_s, min(options.warm_s, PERIOD_S), end=end)
+    for _ in range(options.runs):
+        before, began = cpu_s(server.pid), time.monotonic()
+        said = herd.move(options.window_s, end=end)
+        cpu, wall = cpu_s(server.pid) - before, time.monotonic() - began
+        assert said["lost"] == 0 and said["unsent"] == 0 and said["entries"] > 0, said
+        for figure, unit, value in (
+                ("locations", "1/s", said["sent"] / options.window_s),
+                ("deliveries", "1/location", said["entries"] / max(said["sent"], 1)),
+                ("CPU time", "us/location", 1e6 * cpu / max(said["sent"], 1)),
+                ("CPU time", "us/delivery", 1e6 * cpu / max(said["entries"], 1)),
+                ("CPUs in use", "CPUs", cpu / wall),
+                ("push p50", "ms", said["push_p50_us"] / 1000),
+                ("push p99", "ms", said["push_p99_us"] / 1000),
+                ("client late p99", "ms", said["late_p99_us"] / 1000),
+                ("lost sessions", "sessions", said["lost"])):
+            figures.setdefault((figure, unit), []).append(value)
+    return figures
+
+
+def storm(server, herd, options, out, end):
+    """Sessions vanish and come back at once, while as many others as there are move on."""
+    count = min(options.storm // options.worker, end)
+    others = count < end
+    before = cpu_s(server.pid)
+    if others:
+        herd.say("move", count, end, 10 if not options.is_smoke else 1, PERIOD_S)
+    said, seconds = herd.join(0, count, 0, "storm")
+    cpu = cpu_s(server.pid) - before
+    assert said["open"] == count * options.worker and said["refused"] == 0, said
+    part = f"storm of {count * options.worker}"
+    out.figure(part, "until all are back", "s", [seconds])
+    out.figure(part, "sessions back", "1/s", [said["open"] / seconds])
+    out.figure(part, "longest join", "s", [said["join_max_us"] / 1e6])
+    out.figure(part, "median join", "s", [said["join_p50_us"] / 1e6])
+    out.figure(part, "refused with 503", "answers", [said["refused"]])
+    out.figure(part, "connections that failed", "connections", [said["failed"]])
+    out.figure(part, "server CPU of a goodbye and a join", "us", [1e6 * cpu / said["open"]])
+    if others:
+        inside = herd.say("wait", count, end)
+        out.figure(part, "push p50 of those inside", "ms", [inside["push_p50_us"] / 1000])
+        out.figure(part, "push p99 of those inside", "ms", [inside["push_p99_us"] / 1000])
+        out.figure(part, "lost sessions of those inside", "sessions", [inside["lost"]])
+
+
+def step(server, herd, options, out, base, size, start, end):
+    free = meminfo()["MemAvailable"]
+    before = Memory(server.pid)
+    if free - RESERVE < (end - start) * options.worker * BYTES_OF_A_SESSION:
+        out.say(f"{size} sessions: left out, {free >> 20} MiB are free")
+        return False
+    cpu = cpu_s(server.pid)
+    said, seconds = herd.join(start, end)
+    assert said["open"] == (end - start) * options.worker, said
+    joined = (end - start) * options.worker
+    out.figure(f"{size} sessions", "joins", "1/s", [joined / seconds])
+    out.figure(f"{size} sessions", "CPU time of a join", "us", [1e6 * (cpu_s(server.pid) - cpu) / joined])
+    load = measure_load(server, herd, options, end)
+    after = Memory(server.pid)
+    growth = Growth(before, after, joined)
+    out.figure("user memory", f"{size} sessions", "bytes", [growth.user])
+    if slabs():
+        out.figure("kernel memory", f"{size} sessions", "bytes", [growth.kernel()])
+    if base is not None:
+        out.figure("memory", f"a subscription, at {size} sessions", "bytes", [(growth.user - base) / FRIENDS])
+    for (figure, unit), values in load.items():
+        out.figure(f"{size} sessions", figure, unit, values)
+    machine = after.machine["MemTotal"] - after.machine["MemAvailable"]
+    out.figure(f"{size} sessions", "memory of the machine", "MiB", [machine >> 20])
+    out.figure(f"{size} sessions", "user memory of nearbyd", "MiB", [after.user >> 20])
+    return (growth.user - base) / FRIENDS if base is not None else True
+
+
+def with_friends(options, out, base):
+    with tempfile.TemporaryDirectory(prefix="nearby-sessions-") as folder:
+        data = os.path.join(folder, "data")
+        fill_users(data, options.sessions[-1])
+        with nearbyd(options.sessions[-1], data_dir=data) as server, \
+                Herd(server, options, options.sessions[-1] // options.worker) as herd:
+            done, stormed, subscription = 0, False, None
+            for size in options.sessions:
+                end = size // options.worker
+                if end > done:
+                    found = step(server, herd, options, out, base if done else None, size, done, end)
+                    if found is False:
+                        break
+                    subscription = found if done else None
+                    done = end
+                # Before the largest population, with as many others inside.
+                if not stormed and size >= 2 * options.storm:
+                    storm(server, herd, options, out, end)
+                    stormed = True
+            if subscription is not None:
+                out.figure("memory", "a subscription", "bytes", [subscription])
+
+
+def peer(name, options, out, friends_path):
+    options.worker = PEERS_SESSIONS // 15
+    try:
+        server = contender.Contender(name, cpus=sorted(os.sched_getaffinity(0)), friends_path=friends_path)
+        with server, open(server.key_path, "w", encoding="ascii") as key:
+            key.write(contender.SECRET)
+            key.flush()
+            with Herd(server, options, 15, first_user=0) as herd:
+                assert herd.join(0, 1)[0]["open"] == options.worker
+                before = user_bytes(server.pid)
+                assert herd.join(1, 15)[0]["open"] == 14 * options.worker
+                herd.move(options.warm_s)
+                grown = (user_bytes(server.pid) - before) / (14 * options.worker)
+        out.figure(f"{PEERS_SESSIONS} sessions, 400 friends", f"{name}, user memory a session", "bytes", [grown])
+    except contender.Missing as missing:
+        out.say(f"{name}: skipped, {missing}")
+
+
+def beside_peers(options, out):
+    kept = options.worker
+    with tempfile.TemporaryDirectory(prefix="nearby-sessions-") as folder:
+        friends_path, data = os.path.join(folder, "friends"), os.path.join(folder, "data")
+        write_friends(friends_path, PEERS_SESSIONS)
+        fill_users(data, PEERS_SESSIONS)
+        options.worker = PEERS_SESSIONS // 15
+        with nearbyd(PEERS_SESSIONS, data_dir=data) as server, Herd(server, options, 15) as herd:
+            assert herd.join(0, 1)[0]["open"] == options.worker
+            before = user_bytes(server.pid)
+            assert herd.join(1, 15)[0]["open"] == 14 * options.worker
+            herd.move(options.warm_s)
+            grown = (user_bytes(server.pid) - before) / (14 * options.worker)
+        out.figure(f"{PEERS_SESSIONS} sessions, 400 friends", "nearbyd, user memory a session", "bytes", [grown])
+        for name in ("node+redis", "bun"):
+            peer(name, options, out, friends_path)
+    options.worker = kept
+
+
+def main():
+    options = Options(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    out = results.Results(options.out, "sessions", sys.argv)
+    out.say("Both ends on this machine. 400 friends, 40 of them connected, 2 in range; each moves every 30 s.")
+    base = without_friends(options, out)
+    if options.peers:
+        beside_peers(options, out)
+    with_friends(options, out, base)
+    out.close()
+
+
+if __name__ == "__main__":
+    main()
