@@ -33,6 +33,7 @@ struct load_counts {
 	uint64_t joined, join_retries;
 	uint64_t refused;   /* joins answered with 503 or 429 */
 	uint64_t timed_out; /* joins that got no answer in time */
+	uint64_t broken;    /* joins whose connection could not be made, or broke */
 	uint64_t given_up;  /* sessions that never came in */
 	uint64_t lost;	    /* sessions that ended unasked, */
 	uint64_t dropped;   /* ... and that the storm ended */

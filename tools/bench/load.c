@@ -208,8 +208,7 @@ static bool step_run(struct run_of_load *run, double rate)
 {
 	static struct load_tally sum;
 	struct load_report *report = run->report;
-	if (report->step_count == LOAD_STEPS_MAX)
-		return false;
+	check(report->step_count < LOAD_STEPS_MAX);
 	struct load_step *step = &report->steps[report->step_count];
 	pace_begin(run, rate, run->options->load.warm_up_us);
 	step->rate = pace_rate(&run->load->ledger->pace, run->load->town.count);
@@ -222,8 +221,6 @@ static bool step_run(struct run_of_load *run, double rate)
 	step->window = sum.window;
 	step->is_saturated = is_saturated(run, step);
 	report->step_count++;
-	if (run->prints_steps)
-		load_report_step(stdout, report, step);
 	return true;
 }
 
@@ -237,18 +234,38 @@ static bool limit_is_kept(const struct run_of_load *run, const struct load_step 
 	       arrived >= (1 - MISSING_MAX) * (double)window->due && step->counts.lost == 0;
 }
 
-/* Doubles or halves the rate until the limit is between two, then closes in. */
+/* One rate of a search. False: the run has to end. */
+static bool search_step(struct run_of_load *run, double rate, const struct load_step **measured)
+{
+	struct load_report *report = run->report;
+	if (!step_run(run, rate))
+		return false;
+	struct load_step *step = &report->steps[report->step_count - 1];
+	step->is_kept = limit_is_kept(run, step);
+	*measured = step;
+	if (run->prints_steps)
+		load_report_step(stdout, report, step);
+	return step->is_kept || wait_quiet(run);
+}
+
+/*
+ * Doubles or halves the rate until the limit is between two, then closes in. What fails as the client
+ * was at its end is tried once more.
+ */
 static bool search(struct run_of_load *run)
 {
 	double low = 0, high = 0, rate = run->options->load.rates[0];
-	for (unsigned i = 0; i < LOAD_STEPS_MAX && rate >= 1; i++) {
-		if (!step_run(run, rate))
+	bool is_again = false;
+	while (run->report->step_count < LOAD_STEPS_MAX && rate >= 1) {
+		const struct load_step *step;
+		if (!search_step(run, rate, &step))
 			return false;
-		struct load_step *step = &run->report->steps[run->report->step_count - 1];
-		step->is_kept = limit_is_kept(run, step);
+		is_again = !is_again && !step->is_kept && step->is_saturated;
+		if (is_again)
+			continue;
 		*(step->is_kept ? &low : &high) = step->rate;
-		if (!step->is_kept && !wait_quiet(run))
-			return false;
+		if (!step->is_kept)
+			run->report->is_client_bound = step->is_saturated;
 		if (low > 0 && high > 0 && high <= low * SEARCH_RATIO)
 			break;
 		rate = high == 0 ? low * 2 : low == 0 ? high / 2 : sqrt(low * high);

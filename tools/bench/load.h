@@ -42,6 +42,7 @@ struct load_report {
 	uint32_t step_count;
 	struct load_step steps[LOAD_STEPS_MAX];
 	double highest_rate;	   /* that a search found to keep the limit; 0: none */
+	bool is_client_bound;	   /* the next higher one failed as the client was at its end */
 	struct load_counts counts; /* of all */
 	char example[LOAD_EXAMPLE_BYTES];
 	const char *cut_off; /* why it ended early, or NULL */

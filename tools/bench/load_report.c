@@ -137,9 +137,9 @@ static void print_joining(FILE *file, const char *what, const struct load_joinin
 	const struct load_counts *counts = &joining->counts;
 	fprintf(file,
 		"%s: %" PRIu64 " sessions in %.2f s; %" PRIu64 " tried again, %" PRIu64
-		" answered 503, %" PRIu64 " timed out, %" PRIu64 " given up\n",
+		" answered 503, %" PRIu64 " timed out, %" PRIu64 " broken, %" PRIu64 " given up\n",
 		what, counts->joined, joining->seconds, counts->join_retries, counts->refused,
-		counts->timed_out, counts->given_up);
+		counts->timed_out, counts->broken, counts->given_up);
 	print_latency(file, "until welcome", &joining->latency);
 }
 
@@ -174,8 +174,9 @@ void load_report_print(FILE *file, const struct load_report *report)
 	for (uint32_t i = 0; i < report->step_count; i++)
 		print_step(file, report, &report->steps[i]);
 	if (options->search_us > 0)
-		fprintf(file, "highest rate that keeps p99 under %.3g ms: %.0f/s\n",
-			(double)options->search_us / 1000, report->highest_rate);
+		fprintf(file, "highest rate that keeps p99 under %.3g ms: %.0f/s%s\n",
+			(double)options->search_us / 1000, report->highest_rate,
+			report->is_client_bound ? ", which the client bounds" : "");
 	if (options->storm > 0)
 		print_joining(file, "storm", &report->storm);
 	print_findings(file, report);
@@ -198,9 +199,9 @@ static void json_joining(FILE *file, const char *name, const struct load_joining
 	fprintf(file,
 		"\"%s\":{\"sessions\":%" PRIu64 ",\"seconds\":%.6f,\"dropped\":%" PRIu64
 		",\"retries\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"timed_out\":%" PRIu64
-		",\"given_up\":%" PRIu64 ",",
+		",\"broken\":%" PRIu64 ",\"given_up\":%" PRIu64 ",",
 		name, counts->joined, joining->seconds, counts->dropped, counts->join_retries,
-		counts->refused, counts->timed_out, counts->given_up);
+		counts->refused, counts->timed_out, counts->broken, counts->given_up);
 	json_latency(file, "us", &joining->latency);
 	fprintf(file, "},");
 }
@@ -305,8 +306,10 @@ void load_report_print_json(FILE *file, const struct load_report *report)
 	}
 	fprintf(file, "],");
 	if (options->search_us > 0)
-		fprintf(file, "\"search_us\":%" PRIu64 ",\"highest_rate\":%.1f,",
-			options->search_us, report->highest_rate);
+		fprintf(file,
+			"\"search_us\":%" PRIu64 ",\"highest_rate\":%.1f,\"client_bound\":%s,",
+			options->search_us, report->highest_rate,
+			report->is_client_bound ? "true" : "false");
 	json_findings(file, report);
 	fprintf(file, ",\"right\":%s}\n",
 		load_report_findings(report) == 0 && report->cut_off == NULL ? "true" : "false");

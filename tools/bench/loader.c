@@ -143,6 +143,7 @@ static void join_one(struct loader *loader, uint32_t local, uint64_t now_us)
 	if (member->since_us == 0)
 		member->since_us = now_us;
 	if (fleet_connect(loader->fleet, local, token) < 0) {
+		loader->tally->counts.broken++;
 		join_later(loader, local, now_us, JOIN_RETRY_US);
 		return;
 	}
@@ -165,6 +166,9 @@ static uint32_t join_room(const struct loader *loader, uint64_t now_us)
 	const struct load *load = loader->load;
 	uint32_t most = load->joining_max / load->workers, room;
 	most = most > 0 ? most : 1;
+	/* A storm knows no manners. */
+	if (ledger_phase(loader->order) == LOAD_STORM)
+		most = loader->count;
 	room = most > loader->joining ? most - loader->joining : 0;
 	if (load->joins_per_s > 0) {
 		double begun = load->joins_per_s / load->workers *
@@ -275,6 +279,7 @@ static void on_ended(void *context, uint32_t local, const struct fleet_end *end)
 		member->state = MEMBER_GIVEN_UP;
 		return;
 	}
+	loader->tally->counts.broken += end->http_status == 0;
 	uint64_t wait_s =
 		end->retry_after_s < JOIN_RETRY_S_MAX ? end->retry_after_s : JOIN_RETRY_S_MAX;
 	if (end->http_status != 0 && end->http_status != 503 && end->http_status != 429)
