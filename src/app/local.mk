@@ -36,8 +36,8 @@ libapp_la_SOURCES = \
 	src/app/app_counters.tbl \
 	src/app/control.c \
 	src/app/counters.c src/app/counters.h \
-	src/app/demo.c \
 	src/app/exchange.c \
+	src/app/files.c \
 	src/app/import.c \
 	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
 	src/app/interval.c src/app/interval.h \
@@ -51,17 +51,22 @@ libapp_la_SOURCES = \
 	src/app/stream.c \
 	src/app/text.c
 
-nodist_libapp_la_SOURCES = src/app/demo_files.inc
+nodist_libapp_la_SOURCES = src/app/files.inc
 
-# The live map, as the program serves it.
-demo_files = tools/demo/index.html tools/demo/demo.css tools/demo/demo.js tools/client-js/nearby.js
+# The files that are part of the program.
+own_files = \
+	openapi=src/app/openapi.json asyncapi=src/app/asyncapi.json \
+	page=tools/demo/index.html style=tools/demo/demo.css script=tools/demo/demo.js \
+	client=tools/client-js/nearby.js
+dist_pkgdata_DATA = src/app/openapi.json src/app/asyncapi.json
 EXTRA_DIST += tools/demo/index.html tools/demo/demo.css tools/demo/demo.js
-BUILT_SOURCES += src/app/demo_files.inc
-CLEANFILES += src/app/demo_files.inc
-src/app/demo_files.inc: $(demo_files)
-	$(AM_V_GEN)set page style script client; for file in $(demo_files); do \
-		echo "static const unsigned char demo_$$1[] = {"; shift; \
-		od -An -v -tx1 "$(srcdir)/$$file" | $(SED) 's/ \(..\)/0x\1,/g'; echo "};"; \
+BUILT_SOURCES += src/app/files.inc
+CLEANFILES += src/app/files.inc
+src/app/files.inc: src/app/openapi.json src/app/asyncapi.json tools/demo/index.html \
+		tools/demo/demo.css tools/demo/demo.js tools/client-js/nearby.js
+	$(AM_V_GEN)for file in $(own_files); do \
+		echo "static const unsigned char file_$${file%%=*}[] = {"; \
+		od -An -v -tx1 "$(srcdir)/$${file#*=}" | $(SED) 's/ \(..\)/0x\1,/g'; echo "};"; \
 	done >$@.tmp && mv $@.tmp $@
 
 check_PROGRAMS += tests/unit/test_app

@@ -6,6 +6,7 @@ e2e_tests = \
 	tests/e2e/test_client_js.py \
 	tests/e2e/test_crash.py \
 	tests/e2e/test_demo.py \
+	tests/e2e/test_documents.py \
 	tests/e2e/test_echo.py \
 	tests/e2e/test_fill_users.py \
 	tests/e2e/test_hostile.py \
