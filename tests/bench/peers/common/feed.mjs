@@ -6,8 +6,8 @@
 // follower at its end, and what came of that for a session leaves as one frame. Paced serves any
 // other interval: nothing happens when a friend moves; when a session is due it looks at which of
 // its friends moved since it last was. Sessions are due spread over the interval.
-// When the follower itself moves, nothing is looked at again: friends who stand still enter and leave
-// when they next say where they are.
+// When the follower itself moves, nothing is looked at again: friends who stand still enter and
+// leave when they next say where they are.
 
 import { CHORD2_MAX, entryEnd } from './places.mjs'
 

@@ -11,8 +11,8 @@ export const CHORD2_MAX = (2 * Math.sin(RADIUS_M / EARTH_M / 2)) ** 2
 const TENTHS = Array.from({ length: Math.round(RADIUS_M * 10) + 1 },
 	(_, tenths) => `${Math.floor(tenths / 10)}.${tenths % 10}}`)
 
-// The end of an entry: "1234.5}". Two terms of the arc's series are exact to a micrometre within the
-// radius.
+// The end of an entry: "1234.5}". Two terms of the arc's series are exact to a micrometre within
+// the radius.
 export function entryEnd(chord2) {
 	return TENTHS[Math.round(EARTH_M * 10 * Math.sqrt(chord2) * (1 + chord2 / 24))]
 }

@@ -8,8 +8,21 @@
 
 import { connect } from 'node:net'
 
-const encode = (...words) => words.reduce((text, word) => `${text}$${word.length}\r\n${word}\r\n`,
-	`*${words.length}\r\n`)
+const [MINUS, ZERO, COLON] = [...'-0:'].map((character) => character.charCodeAt(0))
+
+const bulk = (word) => `$${word.length}\r\n${word}\r\n`
+const bulks = [] // of users' keys, which are their channels, too: made once
+
+function bulkOf(user) {
+	return bulks[user] ??= bulk(`u:${user}`)
+}
+
+// A verb about users.
+function encode(verb, users) {
+	let text = `*${1 + users.length}\r\n${bulk(verb)}`
+	for (let i = 0; i < users.length; i++) text += bulkOf(users[i])
+	return text
+}
 
 class Connection {
 	constructor(path, onChunk) {
@@ -31,17 +44,17 @@ class Connection {
 }
 
 export class Writer {
-	constructor(path) {
+	constructor(path, ttlS) {
 		this.connection = new Connection(path, () => {})
-		this.connection.command(encode('CLIENT', 'REPLY', 'OFF'))
+		this.connection.command(`*3\r\n${bulk('CLIENT')}${bulk('REPLY')}${bulk('OFF')}`)
+		this.set = `*5\r\n${bulk('SET')}`
+		this.expiry = bulk('EX') + bulk(`${ttlS}`)
+		this.publish = `*3\r\n${bulk('PUBLISH')}`
 	}
 
-	setAndPublish(user, value, ttlS) {
-		const key = `u:${user}`
-		const bulk = `$${key.length}\r\n${key}\r\n$${value.length}\r\n${value}\r\n`
-		const ttl = `${ttlS}`
-		this.connection.command(`*5\r\n$3\r\nSET\r\n${bulk}$2\r\nEX\r\n$${ttl.length}\r\n${ttl}\r\n` +
-			`*3\r\n$7\r\nPUBLISH\r\n${bulk}`)
+	setAndPublish(user, value) {
+		const what = bulkOf(user) + bulk(value)
+		this.connection.command(this.set + what + this.expiry + this.publish + what)
 	}
 }
 
@@ -57,12 +70,16 @@ class Replies {
 		this.at = 0
 	}
 
-	// The number on the line at `at`, with the end of the line in `after`; undefined: not all here.
+	// The number behind the first character of the line at `at`, -1 if it is below 0, with the end of
+	// the line in `after`; undefined: not all here.
 	number(at) {
 		const end = this.text.indexOf('\r\n', at)
 		if (end === -1) return undefined
 		this.after = end + 2
-		return Number(this.text.slice(at + 1, end))
+		if (this.text.charCodeAt(at + 1) === MINUS) return -1
+		let number = 0
+		for (let i = at + 1; i < end; i++) number = 10 * number + this.text.charCodeAt(i) - ZERO
+		return number
 	}
 
 	// An array of bulks (null for one that is not there), or undefined and nothing taken.
@@ -74,7 +91,7 @@ class Replies {
 			const from = this.after
 			const length = this.number(from)
 			if (length === undefined) return undefined
-			if (this.text[from] === ':' || length === -1) {
+			if (length === -1 || this.text.charCodeAt(from) === COLON) {
 				bulks[i] = null
 				continue
 			}
@@ -104,15 +121,15 @@ export class Reader {
 	get(users, answer) {
 		if (users.length === 0) return answer([])
 		this.waiting.push(answer)
-		this.connection.command(encode('MGET', ...Array.from(users, (user) => `u:${user}`)))
+		this.connection.command(encode('MGET', users))
 	}
 }
 
 export class Subscriber {
 	// message(user, value) for each; turn() when all that arrived together was given.
-	constructor(path, message, turn) {
+	constructor(path, users, message, turn) {
 		this.replies = new Replies()
-		this.counts = new Map()
+		this.counts = new Uint32Array(users)
 		this.connection = new Connection(path, (chunk) => {
 			this.replies.feed(chunk)
 			for (let bulks; (bulks = this.replies.array()) !== undefined;)
@@ -121,23 +138,14 @@ export class Subscriber {
 		})
 	}
 
+	// Redis hears of a channel when the first of our sessions comes to it, and when the last leaves.
 	add(users) {
-		this.change('SUBSCRIBE', users, 1, 1)
+		const first = users.filter((user) => this.counts[user]++ === 0)
+		if (first.length !== 0) this.connection.command(encode('SUBSCRIBE', first))
 	}
 
 	remove(users) {
-		this.change('UNSUBSCRIBE', users, -1, 0)
-	}
-
-	// Redis hears of a channel when the first of our sessions comes to it and when the last leaves.
-	change(verb, users, by, edge) {
-		const channels = []
-		for (const user of users) {
-			const count = (this.counts.get(user) ?? 0) + by
-			if (count === 0) this.counts.delete(user)
-			else this.counts.set(user, count)
-			if (count === edge) channels.push(`u:${user}`)
-		}
-		if (channels.length !== 0) this.connection.command(encode(verb, ...channels))
+		const last = users.filter((user) => --this.counts[user] === 0)
+		if (last.length !== 0) this.connection.command(encode('UNSUBSCRIBE', last))
 	}
 }

@@ -47,9 +47,9 @@ for (let tries = 0; !existsSync(socketPath); tries++) {
 	await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
-const writer = new Writer(socketPath)
+const writer = new Writer(socketPath, TTL_S)
 const reader = new Reader(socketPath)
-const subscriber = new Subscriber(socketPath, (user, value) => {
+const subscriber = new Subscriber(socketPath, graph.users, (user, value) => {
 	put(user, value)
 	feed.moved(user)
 }, () => feed.flush())
@@ -117,7 +117,7 @@ function receive(session, data) {
 	const { user } = session
 	const ts = message.ts ?? Date.now()
 	places.put(user, message.lat, message.lon, ts)
-	writer.setAndPublish(user, `${message.lat},${message.lon},${ts}`, TTL_S)
+	writer.setAndPublish(user, `${message.lat},${message.lon},${ts}`)
 	if (session.friends === null) begin(session)
 }
 
