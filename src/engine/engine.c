@@ -16,6 +16,7 @@
 #include "engine/pace.h"
 #include "engine/peer.h"
 #include "engine/session.h"
+#include "engine/sighting.h"
 #include "engine/subscription.h"
 #include "engine/sweep.h"
 
@@ -259,6 +260,10 @@ int engine_step(struct engine *engine, const struct event *event, struct engine_
 	check_object(engine, ENGINE_MAGIC);
 	out->has_answer = false;
 	out->has_record = false;
+	/* Neither looks at a list of friends that a sighting may still have to be noted in, save to judge
+	 * all of it anew. */
+	if (event->type != EVENT_LOCATION && event->type != EVENT_PEER)
+		sighting_note_all(engine);
 	return step_any(engine, event, out);
 }
 
@@ -272,7 +277,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t engine_next_us(const struct engine *engine, uint64_t interval_us)
 {
 	check_object(engine, ENGINE_MAGIC);
-	if (peer_is_rescanning(engine))
+	if (peer_is_rescanning(engine) || engine->sighting_count > 0)
 		return 0;
 	uint64_t next_us = earlier(sweep_next_us(engine), evaluate_next_us(engine));
 	if (engine->pace_count > 0)

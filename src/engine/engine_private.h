@@ -98,8 +98,9 @@ struct session {
 	bool is_timed : 1;
 	/* The rest. */
 	uint64_t last_frame_us;
-	uint64_t evaluate_us;	       /* when is_timed: evaluate the list then */
-	uint64_t evaluated_us;	       /* when the list was last evaluated, as far as was needed */
+	uint64_t evaluate_us;  /* when is_timed: evaluate the list then */
+	uint64_t evaluated_us; /* when the list was last evaluated, as far as was needed */
+	uint64_t dirty_groups; /* where in friends there may be dirty ones, see subscription.h */
 	struct nearby_place evaluated; /* ... and from where */
 	uint32_t removed_count;	       /* friends with TAG_REMOVED */
 	uint32_t flush_from; /* where in friends the next flush begins, so that all get a turn */
@@ -136,6 +137,16 @@ struct sweep {
 
 /* Sessions that are expected, see expect.c; a power of two. */
 #define EXPECTED 32
+
+/* A follower that a user came near to, or who believes it in range: to be noted, see sighting.h. */
+struct sighting {
+	uint32_t slot, channel;
+	bool is_marked; /* to be judged at the next flush */
+	bool is_edged;	/* about as far as the radius */
+};
+
+/* Sightings that wait; a power of two. */
+#define SIGHTINGS 64
 
 struct engine {
 	uint32_t magic;
@@ -179,6 +190,10 @@ struct engine {
 	uint64_t rescan_until; /* the largest rescan_end */
 
 	struct sweep sweep;
+
+	struct sighting sightings[SIGHTINGS]; /* a ring */
+	uint32_t sighting_first, sighting_count,
+		sighting_asked; /* asked: whose lists are under way */
 
 	uint32_t expected[EXPECTED]; /* slots, a ring */
 	uint32_t expected_count;     /* ever */

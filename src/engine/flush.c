@@ -8,6 +8,7 @@
 #include "engine/channel.h"
 #include "engine/pace.h"
 #include "engine/session.h"
+#include "engine/sighting.h"
 #include "engine/subscription.h"
 
 /* What one pass over the dirty friends of a session found. */
@@ -53,19 +54,32 @@ static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uin
 		subscription_clear(engine, slot, item);
 }
 
+/* 0 when there may be dirty friends here, else how far it is to the next group or the end. */
+static uint32_t to_next_group(uint64_t groups, uint32_t at, uint32_t count)
+{
+	uint32_t group = subscription_group(at);
+	if (groups >> group & 1)
+		return 0;
+	uint32_t end = (group + 1) * GROUP_FRIENDS;
+	return (group + 1 < GROUPS && end < count ? end : count) - at;
+}
+
 /* Once around the list from where the last pass ended, until all is judged or a frame is full. */
 static void judge_all(struct engine *engine, uint64_t now_us, struct pass *pass, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	uint32_t count = session->friends.count, left = session->dirty_count;
+	uint64_t groups = session->dirty_groups;
 	uint32_t at = session->flush_from < count ? session->flush_from : 0;
-	for (uint32_t seen = 0; seen < count && left > 0 && !is_full(pass); seen++) {
-		if (items[at] & TAG_DIRTY) {
+	for (uint32_t seen = 0, step; seen < count && left > 0 && !is_full(pass); seen += step) {
+		step = to_next_group(groups, at, count);
+		if (step == 0 && (items[at] & TAG_DIRTY)) {
 			judge(engine, now_us, pass, slot, &items[at]);
 			left--;
 		}
-		at = at + 1 < count ? at + 1 : 0;
+		step = step == 0 ? 1 : step;
+		at = at + step < count ? at + step : 0;
 	}
 	session->flush_from = at;
 }
@@ -126,6 +140,7 @@ bool engine_flush(struct engine *engine, uint64_t now_us, uint64_t interval_us,
 {
 	uint64_t before_us = now_us > interval_us ? now_us - interval_us : 0;
 	uint32_t slot;
+	sighting_note_all(engine);
 	while ((slot = pace_first(engine, before_us)) != NONE) {
 		if (flush_session(engine, now_us, slot, msg)) {
 			*session = session_id(engine, slot);

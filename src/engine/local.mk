@@ -17,6 +17,7 @@ libengine_la_SOURCES = \
 	src/engine/peer.c src/engine/peer.h \
 	src/engine/privacy.c src/engine/privacy.h \
 	src/engine/session.c src/engine/session.h \
+	src/engine/sighting.c src/engine/sighting.h \
 	src/engine/subscription.c src/engine/subscription.h \
 	src/engine/sweep.c src/engine/sweep.h \
 	src/engine/taglist.c src/engine/taglist.h

@@ -10,30 +10,23 @@
 #include "engine/channel.h"
 #include "engine/peer.h"
 #include "engine/privacy.h"
-#include "engine/session.h"
-#include "engine/subscription.h"
+#include "engine/sighting.h"
 
 /* Followers whose spots are asked for ahead of the test: about one memory latency of work. */
 #define AHEAD 12
 
 /* A follower that believes the user in range, or is not far from having it there. */
-static void meet(struct engine *engine, uint64_t now_us, uint32_t slot, uint32_t channel,
-		 uint32_t follower, float chord2)
+static void meet(struct engine *engine, uint32_t channel, uint32_t item, float chord2)
 {
-	bool is_seen = session_sees(engine, now_us, slot);
-	bool is_near = is_seen && chord2 <= engine->near_spot2;
-	bool is_at_edge =
-		is_seen && chord2 >= engine->edge_least_spot2 && chord2 <= engine->edge_most_spot2;
-	bool is_marked = is_near || (follower & TAG_KNOWN);
-	bool is_edged = is_at_edge && !(follower & TAG_EDGE);
-	if (!is_marked && !is_edged)
-		return;
-	uint32_t *item = taglist_find(&engine->arena, &engine->sessions[slot].friends, channel);
-	check(item != NULL);
-	if (is_marked)
-		subscription_mark(engine, slot, item);
-	if (is_edged)
-		subscription_set_edge(engine, slot, item, true);
+	struct sighting sighting = {
+		.slot = tag_key(item),
+		.channel = channel,
+		.is_marked = chord2 <= engine->near_spot2 || (item & TAG_KNOWN),
+		.is_edged = chord2 >= engine->edge_least_spot2 &&
+			    chord2 <= engine->edge_most_spot2 && !(item & TAG_EDGE),
+	};
+	if (sighting.is_marked || sighting.is_edged)
+		sighting_put(engine, &sighting);
 }
 
 /* The hot loop of the engine: a quarter of a line of memory a follower, as long as nobody is near. */
@@ -56,7 +49,7 @@ void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
 			__builtin_prefetch(&spots[tag_key(items[i + AHEAD])]);
 		float chord2 = geo_spot_chord2(&spots[slot], &spot);
 		if ((items[i] & TAG_KNOWN) || chord2 <= most)
-			meet(engine, now_us, slot, channel, items[i], chord2);
+			meet(engine, channel, items[i], chord2);
 	}
 	engine_count(engine, ENGINE_COUNTER_CHECKS, count);
 }

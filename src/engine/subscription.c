@@ -63,6 +63,13 @@ int subscription_add_all(struct engine *engine, uint32_t slot, const struct frie
 	return 0;
 }
 
+/* Friends have moved within the list. */
+static void note_shift(struct session *session)
+{
+	if (session->dirty_count > 0)
+		session->dirty_groups = UINT64_MAX;
+}
+
 int subscription_add(struct engine *engine, uint32_t slot, const struct friend_info *with)
 {
 	if (engine->subscription_count == engine->config.subscriptions_max)
@@ -73,6 +80,7 @@ int subscription_add(struct engine *engine, uint32_t slot, const struct friend_i
 	int status = taglist_insert(&engine->arena, &engine->sessions[slot].friends, channel);
 	if (status < 0)
 		unfollow(engine, slot, channel);
+	note_shift(&engine->sessions[slot]);
 	return status;
 }
 
@@ -86,6 +94,7 @@ void subscription_drop(struct engine *engine, uint32_t slot, uint32_t channel)
 	if (*item & TAG_REMOVED)
 		session->removed_count--;
 	taglist_remove(&engine->arena, &session->friends, channel);
+	note_shift(session);
 	unfollow(engine, slot, channel);
 }
 
@@ -97,6 +106,7 @@ void subscription_drop_all(struct engine *engine, uint32_t slot)
 		unfollow(engine, slot, tag_key(items[i]));
 	taglist_clear(&engine->arena, &session->friends);
 	session->dirty_count = 0;
+	session->dirty_groups = 0;
 	session->removed_count = 0;
 	session->edge_count = 0;
 }
@@ -140,6 +150,8 @@ void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item)
 		return;
 	*item |= TAG_DIRTY;
 	session->dirty_count++;
+	uint32_t idx = (uint32_t)(item - taglist_items(&engine->arena, &session->friends));
+	session->dirty_groups |= UINT64_C(1) << subscription_group(idx);
 	if (!session->is_paused && session->pace_idx == NONE)
 		pace_put(engine, slot);
 }
@@ -149,7 +161,8 @@ void subscription_clear(struct engine *engine, uint32_t slot, uint32_t *item)
 	if (!(*item & TAG_DIRTY))
 		return;
 	*item &= ~(uint32_t)TAG_DIRTY;
-	engine->sessions[slot].dirty_count--;
+	if (--engine->sessions[slot].dirty_count == 0)
+		engine->sessions[slot].dirty_groups = 0;
 }
 
 void subscription_remove(struct engine *engine, uint32_t slot, uint32_t *item)
@@ -215,6 +228,8 @@ static void check_session(const struct engine *engine, uint32_t slot)
 	for (uint32_t i = 0; i < session->friends.count; i++) {
 		check_item(engine, slot, items[i]);
 		dirty += (items[i] & TAG_DIRTY) != 0;
+		check(!(items[i] & TAG_DIRTY) ||
+		      (session->dirty_groups >> subscription_group(i) & 1));
 		removed += (items[i] & TAG_REMOVED) != 0;
 		edges += (items[i] & TAG_EDGE) != 0;
 	}

@@ -25,6 +25,18 @@ uint32_t *subscription_find(const struct engine *engine, uint32_t slot, uint64_t
 void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item, bool is_known);
 /* ... and where TAG_EDGE does. */
 void subscription_set_edge(struct engine *engine, uint32_t slot, uint32_t *item, bool is_edge);
+/*
+ * Where a session's list may have dirty friends: a bit for each group of so many, the last for all
+ * that follow. So a flush goes to the few that there are, and does not walk the list.
+ */
+#define GROUP_FRIENDS 32u
+#define GROUPS 64u
+static inline uint32_t subscription_group(uint32_t idx)
+{
+	uint32_t group = idx / GROUP_FRIENDS;
+	return group < GROUPS ? group : GROUPS - 1;
+}
+
 /* To be judged at the next flush; muted ones stay as they are. */
 void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item);
 /* Nothing to be judged any more. */

@@ -34,7 +34,7 @@
 
 static uint32_t users = 10000000, sessions = 1000000, friends = 400, active = 40, engines = 1;
 static uint32_t runs = 5, batch = 256, seed = 1, is_checked = 0;
-static const char *out = "bench-results";
+static const char *out = "bench-results", *placement = "both";
 
 static const struct option_row rows[] = {
 	{ "users", "locations in the table", &users, 64, 400000000, NULL },
@@ -46,6 +46,7 @@ static const struct option_row rows[] = {
 	{ "engines", "cores simulated on the one thread", &engines, 1, HOST_ENGINES_MAX, NULL },
 	{ "runs", "rounds measured for each placement", &runs, 1, RUNS_MAX, NULL },
 	{ "batch", "moves between two flushes", &batch, 1, 1000000, NULL },
+	{ "placement", "uniform, city or both", NULL, 0, 0, &placement },
 	{ "seed", "of friendships and places", &seed, 0, UINT32_MAX, NULL },
 	{ "check", "1: compare every delivery with brute force", &is_checked, 0, 1, NULL },
 	{ "out", "directory of the report", NULL, 0, 0, &out },
@@ -155,10 +156,10 @@ static const struct {
 	[ALL_UPDATES] = { "path and evaluation", "updates/CPU-s" },
 };
 
-static void place_all(struct bench *bench, enum placement placement)
+static void place_all(struct bench *bench, enum placement how)
 {
 	for (uint32_t user = 0; user < bench->crowd.count; user++) {
-		bench->places[user] = crowd_place(&bench->crowd, placement, user, bench->round);
+		bench->places[user] = crowd_place(&bench->crowd, how, user, bench->round);
 		bench->bare.vectors[user] = vector_of(bench->places[user]);
 	}
 }
@@ -210,9 +211,9 @@ static void check_path(struct bench *bench, const struct deliveries *before)
 }
 
 /* Everybody is somewhere else, or somewhere at all, and it is not counted. */
-static void settle(struct bench *bench, enum placement placement)
+static void settle(struct bench *bench, enum placement how)
 {
-	place_all(bench, placement);
+	place_all(bench, how);
 	move_all(bench);
 	host_pass(&bench->host, PASS_US);
 	if (is_checked) {
@@ -250,10 +251,10 @@ static void add_path(struct bench *bench, struct figure *figures, const struct c
 	add(&figures[BARE_MISSES], (double)bare->misses, of_bare);
 }
 
-static void run_round(struct bench *bench, enum placement placement, struct figure *figures)
+static void run_round(struct bench *bench, enum placement how, struct figure *figures)
 {
 	struct host *host = &bench->host;
-	place_all(bench, placement);
+	place_all(bench, how);
 	struct cost bare = run_bare(bench);
 	struct deliveries before = host->deliveries;
 	uint64_t checks = host_count(host, ENGINE_COUNTER_CHECKS);
@@ -284,12 +285,14 @@ static bool is_counted(const struct bench *bench, int figure)
 	return true;
 }
 
-static void run_placement(struct bench *bench, enum placement placement, const char *name)
+static void run_placement(struct bench *bench, enum placement how, const char *name)
 {
 	struct figure figures[FIGURES] = { 0 };
-	settle(bench, placement);
+	if (strcmp(placement, name) != 0 && strcmp(placement, "both") != 0)
+		return;
+	settle(bench, how);
 	for (uint32_t run = 0; run < runs; run++)
-		run_round(bench, placement, figures);
+		run_round(bench, how, figures);
 	report_part(&bench->report, name);
 	for (int i = 0; i < FIGURES; i++)
 		if (is_counted(bench, i))
