@@ -391,12 +391,15 @@ static void what_a_load_is_not_told_follows_from_what_it_is(void **state)
 	assert_int_equal(options.load.active, 40);
 	assert_true(options.load.near == 10);
 	assert_true(options.load.rate_count == 1 && options.load.rates[0] == 100);
-	assert_int_equal(options.load.warm_up_us, 33000000);
+	assert_int_equal(options.load.warm_up_us, 2000000);
 	assert_int_equal(options.load.linger_us, 2000000);
 	assert_int_equal(PARSE(&options, "--step-rates=10,20.5,30000", "--interval-ms=10000"), 0);
 	assert_int_equal(options.load.rate_count, 3);
 	assert_true(options.load.rates[1] == 20.5);
 	assert_int_equal(options.load.linger_us, 12000000);
+	assert_int_equal(options.load.runs, 1);
+	assert_int_equal(PARSE(&options, "--rate=100", "--runs=5"), 0);
+	assert_int_equal(options.load.runs, 5);
 }
 
 static void what_makes_no_load_is_refused(void **state)
@@ -404,6 +407,7 @@ static void what_makes_no_load_is_refused(void **state)
 	(void)state;
 	struct options options;
 	assert_true(PARSE(&options, "--active=41") < 0);
+	assert_true(PARSE(&options, "--runs=0") < 0 && PARSE(&options, "--runs=33") < 0);
 	assert_true(PARSE(&options, "--friends=20", "--active=40") < 0);
 	assert_true(PARSE(&options, "--friends=20.5") < 0);
 	assert_true(PARSE(&options, "--sessions=42", "--active=40") < 0);

@@ -87,16 +87,22 @@ struct load_counts load_counts_between(const struct load_counts *from, const str
 	return between;
 }
 
+static void window_add(struct load_window *to, const struct load_window *from)
+{
+	to->due += from->due;
+	to->covered += from->covered;
+	latency_merge(&to->latency, &from->latency);
+	latency_merge(&to->lateness, &from->lateness);
+}
+
 void ledger_sum(const struct ledger *ledger, struct load_tally *sum)
 {
 	memset(sum, 0, sizeof(*sum));
 	for (uint32_t i = 0; i < ledger->worker_count; i++) {
 		const struct load_tally *tally = &ledger->tallies[i];
 		counts_add(&sum->counts, &tally->counts);
-		sum->window.due += tally->window.due;
-		sum->window.covered += tally->window.covered;
-		latency_merge(&sum->window.latency, &tally->window.latency);
-		latency_merge(&sum->window.lateness, &tally->window.lateness);
+		for (uint32_t k = 0; k < ledger->window_count; k++)
+			window_add(&sum->windows[k], &tally->windows[k]);
 		latency_merge(&sum->join_latency, &tally->join_latency);
 		if (sum->example[0] == 0)
 			memcpy(sum->example, tally->example, sizeof(sum->example));

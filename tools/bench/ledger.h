@@ -51,7 +51,10 @@ struct load_counts {
 	uint64_t not_friend, never_sent, backwards, bad_messages, errors;
 };
 
-/* What a worker has counted of the locations that were due within the window. */
+/* Windows that follow each other at one rate. */
+#define LOAD_WINDOWS_MAX 32
+
+/* What a worker has counted of the locations that were due within a window. */
 struct load_window {
 	uint64_t due;		 /* pairs of a location and a friend in range when it was sent */
 	uint64_t covered;	 /* ... of which the friend got it, or a newer one */
@@ -64,7 +67,7 @@ struct load_window {
 struct load_tally {
 	_Atomic uint32_t done; /* the order that has been carried out */
 	struct load_counts counts;
-	struct load_window window;
+	struct load_window windows[LOAD_WINDOWS_MAX];
 	struct latency join_latency;	  /* from the first try to being in, of the last joining */
 	char example[LOAD_EXAMPLE_BYTES]; /* of what went wrong first */
 };
@@ -76,7 +79,8 @@ struct ledger {
 	uint64_t epoch_us;
 	int64_t epoch_ms;
 	struct pace pace;
-	uint64_t window_from_us, window_to_us;
+	uint64_t windows_from_us, window_us; /* the first, and how long each is */
+	uint32_t window_count;
 	uint32_t storm; /* sessions */
 	size_t mapped_bytes;
 	struct load_tally tallies[TROOP_MAX];

@@ -24,6 +24,10 @@
 /* Nothing heard for this long is quiet, and how long to hope for it. */
 #define QUIET_US 300000u
 #define QUIET_MAX_US 30000000u
+/* ... and of a server that spends no more of a processor than this. */
+#define QUIET_SHARE 0.15
+/* After joining so many in a second say where they are. */
+#define SETTLE_PER_S 10000.0
 /* A worker that does not take up an order for this long is stuck. */
 #define ORDER_US 30000000u
 /* The client is at its end when it used so much of its processors, or sent so late. */
@@ -31,6 +35,7 @@
 #define SATURATED_LATE_US 5000u
 /* Of a search: how close the limit is looked for, and how much may be missing. */
 #define SEARCH_RATIO 1.06
+#define SEARCH_STEPS_MAX OPTION_RATES_MAX
 #define MISSING_MAX 0.01
 
 struct run_of_load {
@@ -96,16 +101,25 @@ static struct load_counts counts_now(const struct run_of_load *run)
 	return sum.counts;
 }
 
-/* A server that was driven beyond its limit has much to say yet. */
+static double server_cpu_s(const struct run_of_load *run)
+{
+	pid_t pid = run->options->load.server_pid;
+	return pid > 0 ? usage_of_tree(pid).cpu_s : 0;
+}
+
+/* A server that was driven beyond its limit has much to say yet, or much to do. */
 static bool wait_quiet(struct run_of_load *run)
 {
 	uint64_t until_us = boot_us() + QUIET_MAX_US, messages = 0;
+	double cpu_s = server_cpu_s(run);
 	bool goes = true;
 	for (bool is_quiet = false; !is_quiet && goes && boot_us() < until_us;) {
-		uint64_t heard = counts_now(run).messages;
-		is_quiet = heard == messages;
-		messages = heard;
 		goes = wait_until(run, boot_us() + QUIET_US);
+		uint64_t heard = counts_now(run).messages;
+		double used_s = server_cpu_s(run);
+		is_quiet = heard == messages && used_s - cpu_s < QUIET_SHARE * QUIET_US / 1e6;
+		messages = heard;
+		cpu_s = used_s;
 	}
 	return goes;
 }
@@ -156,8 +170,9 @@ static void pace_begin(struct run_of_load *run, double rate, uint64_t warm_up_us
 	uint64_t start_us = ledger->epoch_us + ahead_ms * 1000;
 	ledger->pace = pace_make(run->load->town.seed, run->load->town.count, rate, start_us,
 				 run->next_step);
-	ledger->window_from_us = start_us + warm_up_us;
-	ledger->window_to_us = ledger->window_from_us + run->options->for_us;
+	ledger->windows_from_us = start_us + warm_up_us;
+	ledger->window_us = run->options->for_us;
+	ledger->window_count = run->options->load.runs;
 	ledger_order(ledger, LOAD_RUN);
 }
 
@@ -182,17 +197,18 @@ static void usage_take(const struct run_of_load *run, struct usage *server,
 		client_cpu_s[i] = usage_of(run->troop.pids[i]).cpu_s;
 }
 
-/* Between the two moments of the window. */
-static bool window_measure(struct run_of_load *run, struct load_step *step)
+/* Between the two moments of one window. */
+static bool window_measure(struct run_of_load *run, uint32_t number, struct load_step *step)
 {
 	const struct ledger *ledger = run->load->ledger;
+	uint64_t start_us = ledger->windows_from_us + number * ledger->window_us;
 	double cpu_s[TROOP_MAX];
-	if (!wait_until(run, ledger->window_from_us))
+	if (!wait_until(run, start_us))
 		return false;
 	uint64_t from_us = boot_us();
 	struct load_counts before = counts_now(run);
 	usage_take(run, &step->server_from, cpu_s);
-	if (!wait_until(run, ledger->window_to_us))
+	if (!wait_until(run, start_us + ledger->window_us))
 		return false;
 	step->seconds = (double)(boot_us() - from_us) / 1e6;
 	struct load_counts after = counts_now(run);
@@ -203,25 +219,45 @@ static bool window_measure(struct run_of_load *run, struct load_step *step)
 	return true;
 }
 
-/* Measures one rate as the next step of the report. */
-static bool step_run(struct run_of_load *run, double rate)
+/* What was due at the end of the last window has a while to arrive, and sending goes on meanwhile. */
+static bool windows_end(struct run_of_load *run, struct load_step *steps)
 {
 	static struct load_tally sum;
-	struct load_report *report = run->report;
-	check(report->step_count < LOAD_STEPS_MAX);
-	struct load_step *step = &report->steps[report->step_count];
-	pace_begin(run, rate, run->options->load.warm_up_us);
-	step->rate = pace_rate(&run->load->ledger->pace, run->load->town.count);
-	if (!window_measure(run, step))
-		return false;
-	/* What was due at the end of the window has this long to arrive, while sending goes on. */
 	if (!wait_until(run, boot_us() + run->options->load.linger_us) || !pace_end(run))
 		return false;
 	ledger_sum(run->load->ledger, &sum);
-	step->window = sum.window;
-	step->is_saturated = is_saturated(run, step);
-	report->step_count++;
+	for (uint32_t i = 0; i < run->options->load.runs; i++) {
+		steps[i].window = sum.windows[i];
+		steps[i].is_saturated = is_saturated(run, &steps[i]);
+		run->report->step_count++;
+	}
 	return true;
+}
+
+/* Measures one rate as the next steps of the report, one for each run. */
+static bool step_run(struct run_of_load *run, double rate)
+{
+	struct load_report *report = run->report;
+	uint32_t runs = run->options->load.runs;
+	check(report->step_count + runs <= LOAD_STEPS_MAX);
+	struct load_step *steps = &report->steps[report->step_count];
+	pace_begin(run, rate, run->options->load.warm_up_us);
+	for (uint32_t i = 0; i < runs; i++) {
+		steps[i].rate = pace_rate(&run->load->ledger->pace, run->load->town.count);
+		if (!window_measure(run, i, &steps[i]))
+			return false;
+	}
+	return windows_end(run, steps);
+}
+
+/* Everybody says where it is, and the server takes that in. */
+static bool settle(struct run_of_load *run)
+{
+	if (run->options->load.rates[0] == 0)
+		return true;
+	pace_begin(run, SETTLE_PER_S, 0);
+	const struct pace *pace = &run->load->ledger->pace;
+	return wait_until(run, pace->start_us + pace->period_us) && pace_end(run) && wait_quiet(run);
 }
 
 /* ---- several rates -------------------------------------------------------------------------- */
@@ -256,7 +292,7 @@ static bool search(struct run_of_load *run)
 {
 	double low = 0, high = 0, rate = run->options->load.rates[0];
 	bool is_again = false;
-	while (run->report->step_count < LOAD_STEPS_MAX && rate >= 1) {
+	for (unsigned i = 0; i < SEARCH_STEPS_MAX && rate >= 1; i++) {
 		const struct load_step *step;
 		if (!search_step(run, rate, &step))
 			return false;
@@ -341,7 +377,7 @@ enum run_exit load_run(struct load *load, const struct options *options, uint64_
 	signal(SIGTERM, on_signal);
 	if (troop_start(&run.troop, load->workers, live, load) < 0)
 		report->cut_off = "processes could not be started";
-	else if (join(&run, LOAD_JOIN, &report->join) && steps(&run))
+	else if (join(&run, LOAD_JOIN, &report->join) && settle(&run) && steps(&run))
 		storm(&run);
 	ledger_order(load->ledger, LOAD_END);
 	troop_end(&run.troop);

@@ -13,7 +13,7 @@
 #include "bench/run.h"
 #include "bench/usage.h"
 
-#define LOAD_STEPS_MAX 40
+#define LOAD_STEPS_MAX (OPTION_RATES_MAX * LOAD_WINDOWS_MAX)
 
 /* What was measured at one rate. */
 struct load_step {

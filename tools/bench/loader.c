@@ -55,7 +55,8 @@ struct loader {
 	uint32_t order;
 	/* Of the ledger, as it was when the order to run came. */
 	struct pace pace;
-	uint64_t window_from_us, window_to_us;
+	uint64_t windows_from_us, window_us;
+	uint32_t window_count;
 	uint32_t join_at; /* next session to look at */
 	uint32_t joining;
 	uint32_t out;	/* neither in nor given up */
@@ -316,6 +317,15 @@ static uint32_t heard_at(const struct loader *loader, int64_t ts_ms)
 	return since_ms < 0 ? 1 : since_ms < UINT32_MAX ? (uint32_t)since_ms + 1 : UINT32_MAX;
 }
 
+/* The window in which that was due; NULL: none. */
+static struct load_window *window_of(struct loader *loader, uint64_t due_us)
+{
+	if (due_us < loader->windows_from_us)
+		return NULL;
+	uint64_t number = (due_us - loader->windows_from_us) / loader->window_us;
+	return number < loader->window_count ? &loader->tally->windows[number] : NULL;
+}
+
 /*
  * The friend's locations behind `from` up to `to` (as `heard` has them) have arrived, the last in
  * person, those before as they were overtaken: each took from when it was due until now.
@@ -324,7 +334,6 @@ static void cover(struct loader *loader, uint32_t local, uint32_t friend, uint32
 		  uint32_t to, uint64_t now_us)
 {
 	const struct pace *pace = &loader->pace;
-	struct load_window *window = &loader->tally->window;
 	/* What was due before the pace began counts for no window any more. */
 	uint64_t epoch_us = loader->ledger->epoch_us;
 	uint64_t start = (pace->start_us - epoch_us) / 1000 + 1;
@@ -340,7 +349,8 @@ static void cover(struct loader *loader, uint32_t local, uint32_t friend, uint32
 	}
 	for (uint64_t round = first; round <= last; round++) {
 		uint64_t due_us = pace_due_us(pace, friend, round);
-		if (due_us < loader->window_from_us || due_us >= loader->window_to_us)
+		struct load_window *window = window_of(loader, due_us);
+		if (window == NULL)
 			continue;
 		window->covered++;
 		latency_add(&window->latency, elapsed_us(due_us, now_us));
@@ -413,13 +423,13 @@ void loader_bad(struct loader *loader, uint32_t local, const char *text, size_t 
 
 /* ---- what is sent --------------------------------------------------------------------------- */
 
-static void count_due(struct loader *loader, uint32_t user, struct spot own)
+static uint64_t due_of(const struct loader *loader, uint32_t user, struct spot own)
 {
 	const struct town *town = &loader->load->town;
 	uint64_t due = 0;
 	for (uint32_t idx = 0; idx < town->active; idx++)
 		due += spots_are_near(loader->ledger->spots[town_friend(town, user, idx)], own);
-	loader->tally->window.due += due;
+	return due;
 }
 
 static void send_one(struct loader *loader, const struct timetable_entry *entry, uint64_t now_us)
@@ -445,10 +455,11 @@ static void send_one(struct loader *loader, const struct timetable_entry *entry,
 		return;
 	}
 	counts->sent++;
-	if (entry->due_us < loader->window_from_us || entry->due_us >= loader->window_to_us)
+	struct load_window *window = window_of(loader, entry->due_us);
+	if (window == NULL)
 		return;
-	latency_add(&loader->tally->window.lateness, elapsed_us(entry->due_us, now_us));
-	count_due(loader, user, spot);
+	latency_add(&window->lateness, elapsed_us(entry->due_us, now_us));
+	window->due += due_of(loader, user, spot);
 }
 
 /* Sends what is due. Returns how long there is nothing to do, in µs. */
@@ -479,10 +490,12 @@ static void turn_to(struct loader *loader, uint32_t order, uint64_t now_us)
 		loader->joins_since_us = now_us;
 		break;
 	case LOAD_RUN:
-		memset(&loader->tally->window, 0, sizeof(loader->tally->window));
 		loader->pace = loader->ledger->pace;
-		loader->window_from_us = loader->ledger->window_from_us;
-		loader->window_to_us = loader->ledger->window_to_us;
+		loader->windows_from_us = loader->ledger->windows_from_us;
+		loader->window_us = loader->ledger->window_us;
+		loader->window_count = loader->ledger->window_count;
+		memset(loader->tally->windows, 0,
+		       loader->window_count * sizeof(loader->tally->windows[0]));
 		timetable_turn(loader->timetable, &loader->pace);
 		break;
 	case LOAD_STORM:

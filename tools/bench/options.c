@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/id.h"
 #include "bench/dialect.h"
+#include "bench/ledger.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -169,6 +170,8 @@ static int load_option_take(struct load_options *load, enum option_name name, co
 		return parse_number(text, 0, 1e7, &load->rates[0]);
 	case OPTION_STEP_RATES:
 		return parse_rates(text, load);
+	case OPTION_RUNS:
+		return parse_count(text, 1, LOAD_WINDOWS_MAX, &load->runs);
 	case OPTION_SEARCH:
 		return duration_parse(text, &load->search_us);
 	case OPTION_WARM_UP:
@@ -301,6 +304,7 @@ static void options_defaults(struct options *options, enum command command)
 		.load = { .dialect = "nearby",
 			  .sessions = 1000,
 			  .near = -1,
+			  .runs = 1,
 			  .warm_up_us = UINT64_MAX,
 			  .linger_us = UINT64_MAX },
 	};
@@ -316,16 +320,7 @@ static int refuse(const char *what, const char *detail)
 	return -EINVAL;
 }
 
-/* A period of the slowest rate, and somewhat more, so that everybody has sent once. */
-static uint64_t warm_up_us(const struct load_options *load)
-{
-	double longest_s = 2;
-	for (uint32_t i = 0; i < load->rate_count; i++) {
-		if (load->rates[i] > 0)
-			longest_s = fmax(longest_s, 1.1 * load->sessions / load->rates[i]);
-	}
-	return (uint64_t)(longest_s * 1e6);
-}
+#define WARM_UP_US 2000000u
 
 /* What was not said of a load, and what does not go together in it. */
 static int load_options_judge(struct load_options *load, double friends)
@@ -340,7 +335,7 @@ static int load_options_judge(struct load_options *load, double friends)
 		load->rates[0] = load->sessions / 30.0;
 	}
 	if (load->warm_up_us == UINT64_MAX)
-		load->warm_up_us = warm_up_us(load);
+		load->warm_up_us = WARM_UP_US;
 	if (load->linger_us == UINT64_MAX)
 		load->linger_us = 2000000 + load->interval_ms * 1000ull;
 	if (load->friends != friends || load->active % 2 != 0 || load->active > load->friends ||

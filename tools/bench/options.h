@@ -26,7 +26,7 @@ struct load_options {
 	uint32_t sessions, idle, friends, active;
 	double near;
 	double rates[OPTION_RATES_MAX]; /* one at least */
-	uint32_t rate_count;
+	uint32_t rate_count, runs;
 	uint64_t warm_up_us, linger_us, search_us;
 	uint32_t interval_ms, storm;
 	double joins_per_s;
