@@ -14,6 +14,7 @@ from raw import spread
 COLOURS = {
     "nearbyd": "#0072B2", "node+redis": "#D55E00", "bun": "#E69F00", "centrifuge": "#009E73",
     "nats": "#CC79A7", "Redis": "#D55E00", "node": "#D55E00", "SQLite": "#999999",
+    "LMDB": "#E69F00",
     "engine": "#56B4E9", "bare": "#999999",
 }
 OTHERS = ("#0072B2", "#56B4E9", "#999999", "#E69F00", "#009E73", "#CC79A7")

@@ -4,7 +4,7 @@ Invariant: whatever happens, its processes, its segment and its folder are gone 
   threads run on the CPUs that were given to it.
 Does not know: what it is asked to do.
 
-    with Contender("nearbyd", cpus=[0], interval_ms=0) as server:
+    with Contender("nearbyd", town, cpus=[0], interval_ms=0) as server:
         server.port
 """
 import contextlib
@@ -35,15 +35,18 @@ class Missing(Exception):
 
 
 class Contender:
-    def __init__(self, name, cpus, interval_ms=0, friends_path=None, **options):
-        """`options`: parameters of nearbyd, with _ for -."""
-        self.name, self.cpus, self.interval_ms = name, cpus, interval_ms
-        self.friends_path, self.options = friends_path, options
+    def __init__(self, name, town, cpus, interval_ms=0, **options):
+        """It knows the friendships of the town. `options`: parameters of nearbyd, with _ for -."""
+        self.name, self.town, self.cpus, self.interval_ms = name, town, cpus, interval_ms
+        self.options = options
         self.process = self.folder = None
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="nearby-bench-")
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
+        with open(self.key_path, "w", encoding="ascii") as file:
+            file.write(SECRET)
+        os.chmod(self.key_path, 0o600)
         try:
             if self.name == "nearbyd":
                 self.start_nearbyd()
@@ -92,13 +95,13 @@ class Contender:
             env={**environment, **more.pop("environment", {})}, **more)
 
     def start_nearbyd(self):
-        with open(self.key_path, "w", encoding="ascii") as file:
-            file.write(SECRET)
-        os.chmod(self.key_path, 0o600)
+        data_path = os.path.join(self.folder, "data")
+        self.town.write_database(data_path)
         notify_path = os.path.join(self.folder, "notify")
         options = {"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "cores": len(self.cpus),
-                   "data-dir": os.path.join(self.folder, "data"), "instance": self.instance,
+                   "data-dir": data_path, "instance": self.instance,
                    "token-key": self.key_path, "messages-per-s": 0, "drain-time-s": 0,
+                   "sessions-max": max(20000, 2 * self.town.sessions),
                    "push-interval-ms": self.interval_ms,
                    "push-interval-max-ms": max(1000, self.interval_ms)}
         options.update({name.replace("_", "-"): value for name, value in self.options.items()})
@@ -128,9 +131,11 @@ class Contender:
         serve = os.path.join(HERE, "peers", FOLDERS[self.name], "serve")
         if not os.path.exists(serve):
             raise Missing(f"no {serve}")
+        friends_path = os.path.join(self.folder, "friends")
+        self.town.write_friends(friends_path)
         self.port = free_port()
         self.spawn([serve, f"--port={self.port}", f"--interval-ms={self.interval_ms}",
-                    f"--friends={self.friends_path}"], stdout=subprocess.PIPE, text=True)
+                    f"--friends={friends_path}"], stdout=subprocess.PIPE, text=True)
         said = self.first_line()
         if said != "ready":
             status = self.process.poll()

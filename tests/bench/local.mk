@@ -16,8 +16,10 @@ bench: all $(filter tests/bench/%, $(check_PROGRAMS))
 check_PROGRAMS += $(bench_programs) tests/bench/fill_users
 TESTS += tests/bench/check-bench tests/bench/test_report.py
 EXTRA_DIST += tests/bench/check-bench tests/bench/test_report.py tests/bench/run \
-	tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py tests/bench/plots.py \
-	tests/bench/publish.py tests/bench/raw.py tests/bench/results.py tests/bench/sessions.py tests/bench/summary.py
+	tests/bench/arguments.py tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
+	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
+	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
+	tests/bench/summary.py
 
 bench_sources = \
 	tests/bench/meter.c tests/bench/meter.h \

@@ -105,7 +105,7 @@ def table(raw, path):
 def growth(raw, path):
     chart = Chart(path, "Growth: CPU time of a delivery", 2, 2)
     for what, across in (("sessions", "sessions"), ("active friends", "active friends of each"),
-                         ("cores", "cores"), ("friends of one", "friends of one user")):
+                         ("cores", "cores"), ("friends of each", "friends of each")):
         series = [(label, raw.series("growth", f"{bench}, {what}", "CPU-us/delivery"))
                   for bench, label in (("server", "nearbyd"), ("engine", "engine alone"))]
         series = [(label, points) for label, points in series if points]
@@ -125,7 +125,17 @@ def sessions(raw, path):
 
 
 def history(raw, path):
-    return Chart(path, "History")
+    chart = Chart(path, "History, beside one put for each location in LMDB, and SQLite", 2, 1)
+    for unit, title, is_log in (("locations/CPU-s", "locations kept per CPU-second", True),
+                                ("bytes/location", "bytes on disk of a location", False)):
+        nowhere = ("", "", "")
+        bars_of(raw, chart, title, unit.replace("/", " / "), "history",
+                ["all beside", "peak hour", "whole days"],
+                [("nearbyd", [("beside", "ours, kept", unit), ("peak", "all, merged, kept", unit),
+                              ("day", "all, merged, kept", unit)]),
+                 ("LMDB", [("beside", "LMDB, a put each, kept", unit), nowhere, nowhere]),
+                 ("SQLite", [("beside", "SQLite, kept", unit), nowhere, nowhere])], is_log)
+    return chart
 
 
 CHARTS = {

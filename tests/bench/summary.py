@@ -121,7 +121,8 @@ def ratios_section(raw):
             rows.append(row)
     lines += table(("nearbyd to",) + INTERVALS, rows) or ["Not measured.", ""]
     other = [(bench, part, name, values) for bench in BENCHES
-             for (part, name, unit), values in raw.figures.get(bench, {}).items() if unit == "ratio"]
+             for (part, name, unit), values in raw.figures.get(bench, {}).items()
+             if unit.startswith("ratio")]
     return lines + table(("others", "ratio"), [
         (f"{bench}, {part}: {name}", median_and_range(values)) for bench, part, name, values in other])
 

@@ -1,0 +1,254 @@
+#!/usr/bin/python3 -B
+"""
+The whole server beside what people use today: nearbyd, and each peer that is here, under the same
+load from nearby-bench on another CPU.
+
+For each push interval the highest rate of locations is looked for at which 99 of 100 reach their
+friends within a second (and the interval), then each server is measured at half of its own highest
+rate, and all at one same rate. nearbyd is measured at the highest rate of the best peer, too.
+
+usage: server.py [--out=DIR] [--runs=N] [--quick | --smoke] [--only=NAME,...]
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import arguments
+from contender import COALESCING, NAMES, Contender, Missing
+from load import (PERCENTILES, Load, Town, cpu_us_per, is_kept, read_histograms, server_share,
+                  write_histogram)
+from results import Results
+
+MIB = 1024 * 1024
+# Where the search begins: locations/s.
+FIRST_RATE = 2000
+SMOKE_RATE = 400
+WITHIN_S = 1
+
+
+class Plan:
+    """How much is measured. Times in seconds: of each run, before the first, after the last."""
+
+    def __init__(self, size, runs):
+        self.town = {"full": Town(5000), "quick": Town(1000), "smoke": Town(200, 40, 20, 5)}[size]
+        self.intervals_ms = {"full": (0, 1000, 10000), "quick": (0, 1000), "smoke": (0,)}[size]
+        self.runs = runs or {"full": 5, "quick": 2, "smoke": 1}[size]
+        self.has_search = size != "smoke"
+        self.judged, self.judged_s = Town(1000), {"full": 10, "quick": 4, "smoke": 1}[size]
+        self.small = {"full": 1, "quick": 0.5, "smoke": 0.3}[size]
+
+    def times(self, interval_ms):
+        interval_s = interval_ms / 1000
+        return {"for_s": max(3, interval_s) * self.small, "warm_up_s": (0.7 + interval_s) * self.small,
+                "linger_s": (1 + interval_s) * (self.small if interval_s == 0 else 1)}
+
+
+class Bench:
+    def __init__(self, options):
+        self.plan = Plan(options.size, options.runs)
+        self.only = options.only or NAMES
+        self.results = Results(options.out, "server", sys.argv)
+        self.out = options.out
+        self.folder = tempfile.TemporaryDirectory(prefix="nearby-bench-server-")
+        cpus = sorted(os.sched_getaffinity(0))
+        self.server_cpus, self.load_cpus = cpus[:1], cpus[1:] or cpus
+        self.missing, self.failed = set(), []
+
+    # ---- one server ----
+
+    def contender(self, name, interval_ms):
+        return Contender(name, self.plan.town, self.server_cpus, interval_ms)
+
+    def load(self, server, interval_ms):
+        return Load(server, self.plan.town, self.load_cpus, interval_ms)
+
+    def highest(self, name, interval_ms, first_rate):
+        """(locations/s that it keeps at most, whether the client set the limit)"""
+        within_s = WITHIN_S + interval_ms / 1000
+        if not self.plan.has_search:
+            return SMOKE_RATE, False
+        with self.contender(name, interval_ms) as server:
+            load = self.load(server, interval_ms)
+            if interval_ms == 0:
+                return self.search(load, within_s, first_rate)
+            return self.approach(load, within_s, first_rate, interval_ms)
+
+    def attempt(self, name, work, *more):
+        """What work(name, ...) gives, or None: it cannot run here, or failed, which is told and does
+        not keep the others from running."""
+        try:
+            return work(name, *more)
+        except Missing as missing:
+            self.results.say(f"{name}: skipped, {missing}")
+        except (RuntimeError, subprocess.SubprocessError) as failure:
+            self.results.say(f"{name}: failed, {failure}")
+            self.failed.append(name)
+        self.missing.add(name)
+        return None
+
+    def search(self, load, within_s, rate):
+        found = load.search(rate, within_s, for_s=2, warm_up_s=0.5, linger_s=1.5)
+        steps = found["steps"]
+        kept = [step for step in steps if step["kept"]]
+        if not kept:
+            raise RuntimeError(f"{load.server.name} keeps no rate")
+        above = [step for step in steps if not step["kept"] and step["rate"] > found["highest_rate"]]
+        return found["highest_rate"], any(step["client_saturated"] and server_share(step) < 0.9
+                                          for step in above + kept[-1:])
+
+    def approach(self, load, within_s, rate, interval_ms):
+        """With an interval each try takes long, so the next rate is taken from the CPU time that the
+        last one took, until the server is busy and the rate kept."""
+        times = self.plan.times(interval_ms)
+        best, is_clients = 0, False
+        for _ in range(5):
+            ((step,),), _ = load.measure([rate], 1, min(times["for_s"], 5), times["warm_up_s"],
+                                         times["linger_s"])
+            if not is_kept(step, within_s):
+                is_clients = step["client_saturated"] and server_share(step) < 0.9
+                if best > 0 or is_clients:
+                    break
+                rate /= 1.5
+                continue
+            best = step["rate"]
+            if server_share(step) >= 0.85 or step["client_saturated"]:
+                is_clients = step["client_saturated"]
+                break
+            rate *= min(4, 0.95 / server_share(step))
+        if best == 0:
+            raise RuntimeError(f"{load.server.name} keeps no rate")
+        return best, is_clients
+
+    def measured(self, name, interval_ms, rates):
+        """{key: steps} at the rates {key: locations/s}, in the order in which they are given."""
+        histogram = os.path.join(self.folder.name, "histogram")
+        with self.contender(name, interval_ms) as server:
+            by_rate, found = self.load(server, interval_ms).measure(
+                list(rates.values()), self.plan.runs, histogram=histogram,
+                **self.plan.times(interval_ms))
+        wrong = {what: count for what, count in found["findings"].items() if count}
+        if wrong:
+            self.results.say(f"{name}, interval {interval_ms} ms: findings {wrong}; {found['example']}")
+        histograms = read_histograms(histogram)
+        steps = dict(zip(rates, by_rate))
+        for key, of in steps.items():
+            write_histogram(os.path.join(self.out, f"latency-{name}-{key}.hist"),
+                            histograms.get(of[0]["rate"], {}))
+        return steps
+
+    def say_steps(self, part, name, steps):
+        figure = lambda what, unit, of: self.results.figure(
+            part, f"{name}, {what}", unit, [of(step) for step in steps])
+        figure("locations", "1/s", lambda step: step["sent_per_s"])
+        figure("deliveries", "1/CPU-s", lambda step: step["entries_per_cpu_s"])
+        figure("pairs", "1/CPU-s", lambda step: step["covered_per_cpu_s"])
+        figure("a location", "CPU-us", lambda step: cpu_us_per(step, "sent"))
+        for percentile in PERCENTILES:
+            figure(percentile, "ms", lambda step: step["latency_us"][percentile] / 1000)
+        figure("CPU", "of one", server_share)
+        figure("memory", "MiB", lambda step: step["server_resident_bytes"][1] / MIB)
+        figure("client CPU", "of one", lambda step: step["client_cpu_s"] / step["seconds"])
+        if any(step["client_saturated"] for step in steps):
+            self.results.say(f"{name}, {part}: the client was saturated")
+        missing = sum(step["missing"] for step in steps)
+        if missing > 0:
+            due = sum(step["due"] for step in steps)
+            self.results.say(f"{name}, {part}: {missing} of {due} pairs did not arrive in time")
+
+    # ---- all of them ----
+
+    def contenders(self, interval_ms):
+        return [name for name in NAMES if name in self.only and name not in self.missing
+                and (interval_ms == 0 or name in COALESCING)]
+
+    def find_all(self, interval_ms, before):
+        """{name: locations/s} that each keeps at most."""
+        part, found = f"interval {interval_ms}" + (" ms" if interval_ms else ""), {}
+        for name in self.contenders(interval_ms):
+            highest = self.attempt(name, self.highest, interval_ms, before.get(name, FIRST_RATE))
+            if highest is not None:
+                found[name] = highest
+                self.results.figure(part, f"{name}, highest rate", "locations/s", [highest[0]])
+                if highest[1]:
+                    self.results.say(f"{name}, {part}: the client set the limit, not the server")
+        return {name: rate for name, (rate, _) in found.items()}
+
+    def run_interval(self, interval_ms, before):
+        part = f"interval {interval_ms}" + (" ms" if interval_ms else "")
+        highest = self.find_all(interval_ms, before)
+        peers = {name: rate for name, rate in highest.items() if name != "nearbyd"}
+        best = max(peers, key=peers.get) if peers else None
+        same = min(highest.values()) / 2 if highest else 0
+        p50 = None
+        for name, rate in sorted(highest.items(), key=lambda item: item[0] == "nearbyd"):
+            rates = {f"{interval_ms}": rate / 2}
+            if interval_ms == 0:
+                rates["same"] = same
+                if best is not None and name in ("nearbyd", best):
+                    rates["best"] = peers[best]
+            steps = self.attempt(name, self.measured, interval_ms, rates)
+            if steps is None:
+                continue
+            self.say_steps(part, name, steps[f"{interval_ms}"])
+            if "same" in steps:
+                self.say_steps("same rate, interval 0", name, steps["same"])
+            if "best" in steps:
+                self.say_best(name, steps["best"], best)
+        return highest
+
+    def say_best(self, name, steps, best):
+        """The rate at which the best peer is at its end, of both."""
+        part = "best peer's highest load"
+        who = "nearbyd" if name == "nearbyd" else "best peer"
+        self.results.say(f"{part}: of {best}")
+        for percentile in ("p50", "p99"):
+            self.results.figure(part, f"{who}, {percentile}", "ms",
+                                [step["latency_us"][percentile] / 1000 for step in steps])
+
+    def judge(self, rate):
+        """Everything that comes is compared with brute force while the load goes on."""
+        with Contender("nearbyd", self.plan.judged, self.server_cpus) as server:
+            load = Load(server, self.plan.judged, self.load_cpus)
+            found = load.run("--judge", f"--rate={rate:.0f}", f"--for={self.plan.judged_s}s")
+        wrong = sum(found["findings"].values())
+        entries = sum(found["pushed"].values())
+        self.results.figure("with the oracle", "checked", "entries", [entries])
+        self.results.figure("with the oracle", "wrong or missing", "entries", [wrong])
+        if not found["right"] or entries == 0:
+            raise RuntimeError(f"the oracle found {found['findings']} among {entries} entries")
+
+    def run(self):
+        town = self.plan.town
+        self.results.say(
+            f"{town.sessions} sessions, {town.friends} friends each, of whom {town.active} are "
+            f"connected and about {town.near} in range; open loop, latency counted from the due time")
+        self.results.say(f"server with all its processes on CPU {self.server_cpus[0]}, load on CPU "
+                         f"{','.join(map(str, self.load_cpus))}")
+        for line in NOTES:
+            self.results.say(line)
+        highest = {}
+        for interval_ms in self.plan.intervals_ms:
+            highest = {**highest, **self.run_interval(interval_ms, highest)}
+        # nearby-bench's own test has the oracle on, too.
+        if "nearbyd" in highest and self.plan.has_search:
+            self.judge(min(highest["nearbyd"] / 2, 20 * self.plan.judged.sessions))
+        self.results.close()
+        return 1 if self.failed else 0
+
+
+NOTES = (
+    "nearbyd verifies tokens, writes every location to the history and syncs it each second; no peer "
+    "does",
+    "node+redis and bun: no history; tokens are read but not verified",
+    "centrifuge and nats: no TTL, no filter at the server; the client filters and only what is in range "
+    "counts",
+)
+
+
+def main():
+    options = arguments.Options(__doc__.partition("usage: ")[2], sys.argv)
+    sys.exit(Bench(options).run())
+
+
+main()
