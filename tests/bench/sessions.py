@@ -38,7 +38,7 @@ RESERVE = 3 << 30
 BYTES_OF_A_SESSION = 17000
 FRIENDS, ACTIVE, POPULATION = 400, 40, 10
 PERIOD_S = 30
-JOIN_LIMIT_S = 420
+JOIN_LIMIT_S = 600
 # Slabs of both ends, and those of an armed receive at the server's.
 BOTH_ENDS = ("TCP", "sock_inode_cache", "filp", "lsm_file_cache")
 PEERS_SESSIONS = 15000
