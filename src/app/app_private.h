@@ -20,9 +20,9 @@
 
 /* Between two ticks of the engine. */
 #define TICK_US 10000u
-/* What a client may do wrong in ERROR_WINDOW_US before its session is closed with 1008. */
+/* What a client may do wrong in ERROR_WINDOW_S before its session is closed with 1008. */
 #define ERRORS_MAX	20u
-#define ERROR_WINDOW_US (60u * 1000000u)
+#define ERROR_WINDOW_S	60u
 /* What a silent client may catch up with at once, in time at its allowed rate: a session that begins
  * by muting some hundred friends is no flood. */
 #define MESSAGES_BURST_US (30u * 1000000u)
@@ -51,10 +51,10 @@ struct session {
 	struct conn_id conn;
 	bool is_open;
 	bool is_paused; /* the engine was told that it can take no frame */
-	uint8_t errors; /* since error_window_us */
+	uint8_t errors; /* since error_window_s */
+	uint32_t error_window_s; /* of the boot clock */
 	struct user_id user;
 	int64_t expires_s; /* of the token, seconds since 1970 */
-	uint64_t error_window_us;
 	uint64_t messages_until_us; /* what was heard fills the allowed rate up to here */
 };
 

@@ -163,10 +163,10 @@ void session_flush(struct app *app)
 static void answer_error(struct app *app, struct session *session, enum error_code code, const char *text)
 {
 	counter_add(&app->counters.app[APP_COUNTER_CLIENT_ERRORS], 1);
-	uint64_t now_us = boot_us();
-	if (session->errors == 0 || now_us - session->error_window_us > ERROR_WINDOW_US) {
+	uint32_t now_s = (uint32_t)(boot_us() / 1000000);
+	if (session->errors == 0 || now_s - session->error_window_s > ERROR_WINDOW_S) {
 		session->errors = 0;
-		session->error_window_us = now_us;
+		session->error_window_s = now_s;
 	}
 	struct server_msg msg = { .type = SERVER_ERROR, .error = { code, text } };
 	if (!session_send(app, session, &msg))

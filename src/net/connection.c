@@ -9,11 +9,11 @@
 #include "base/check.h"
 #include "net/state.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
@@ -73,7 +73,7 @@ void connection_forget_id(struct connection *c)
 
 static struct connection *take_slot(struct net *net)
 {
-	struct connection *c = net->free_connections;
+	struct connection *c = connection_at(net, net->free_connections);
 	if (c != NULL) {
 		net->free_connections = c->next_ready;
 		return c;
@@ -98,8 +98,8 @@ struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file
 		.state = CONN_HEAD,
 		.ring = (uint8_t)ring,
 		.file = file,
-		.since_ms = net->now_ms,
-		.heard_ms = net->now_ms,
+		.since_ms = (uint32_t)net->now_ms,
+		.heard_ms = (uint32_t)net->now_ms,
 	};
 	net->connection_count++;
 	counter_set(&net->config.counters[NET_COUNTER_CONNECTIONS], net->connection_count);
@@ -114,7 +114,7 @@ static void let_go(struct net *net, struct connection *c)
 	connection_forget_id(c);
 	c->state = CONN_FREE;
 	c->next_ready = net->free_connections;
-	net->free_connections = c;
+	net->free_connections = c->slot + 1;
 	net->connection_count--;
 	counter_set(&net->config.counters[NET_COUNTER_CONNECTIONS], net->connection_count);
 	rings_release(net, c->ring);
@@ -153,7 +153,7 @@ bool connection_keep(struct net *net, struct connection *c, const void *bytes, s
 static void received_bytes(struct net *net, struct connection *c, const void *bytes, size_t length)
 {
 	net_count(net, NET_COUNTER_BYTES_IN, length);
-	c->heard_ms = net->now_ms;
+	c->heard_ms = (uint32_t)net->now_ms;
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
 	case CONN_REQUEST:
@@ -241,7 +241,7 @@ void connection_commit(struct net *net, struct connection *c, size_t bytes)
 		return;
 	c->is_dirty = true;
 	c->next_dirty = net->dirty;
-	net->dirty = c;
+	net->dirty = c->slot + 1;
 }
 
 bool connection_put(struct net *net, struct connection *c, const void *bytes, size_t length)
@@ -257,7 +257,7 @@ bool connection_put(struct net *net, struct connection *c, const void *bytes, si
 static void send_more(struct net *net, struct connection *c)
 {
 	c->is_sending = true;
-	c->taken_ms = net->now_ms;
+	c->taken_ms = (uint32_t)net->now_ms;
 	uring_send(net_uring(net, c), c->file, c->sending->bytes + c->sending->start,
 		   buffer_length(c->sending), uring_tag_make(EVENT_SEND, c->slot));
 }
@@ -335,7 +335,7 @@ void connection_ready(struct net *net, struct connection *c)
 		return;
 	c->is_ready = true;
 	c->next_ready = net->ready;
-	net->ready = c;
+	net->ready = c->slot + 1;
 }
 
 static void report(struct net *net, struct connection *c)
@@ -352,7 +352,7 @@ static void report(struct net *net, struct connection *c)
 static void start_lingering(struct net *net, struct connection *c)
 {
 	c->state = CONN_LINGERING;
-	c->since_ms = net->now_ms;
+	c->since_ms = (uint32_t)net->now_ms;
 	report(net, c);
 	connection_forget_id(c);
 	if (c->peer_ended) {
@@ -470,21 +470,21 @@ static uint64_t state_due_ms(const struct net *net, const struct connection *c)
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
 		if (c->is_reused && (c->http == NULL || !http_is_within(c->http)))
-			return c->since_ms + config->request_timeout_ms;
-		return c->since_ms + config->handshake_timeout_ms;
+			return connection_ms(net, c->since_ms) + config->request_timeout_ms;
+		return connection_ms(net, c->since_ms) + config->handshake_timeout_ms;
 	case CONN_REQUEST:
 		if (c->is_receiving && !c->is_paused)
-			return c->heard_ms + config->request_timeout_ms;
+			return connection_ms(net, c->heard_ms) + config->request_timeout_ms;
 		return UINT64_MAX;
 	case CONN_PASSING:
-		return c->is_sending ? UINT64_MAX : c->since_ms;
+		return c->is_sending ? UINT64_MAX : connection_ms(net, c->since_ms) + NET_PASS_RETRY_MS;
 	case CONN_WEBSOCKET:
 		if (c->is_pinged)
-			return c->since_ms + config->pong_timeout_ms;
-		return c->heard_ms + config->ping_interval_ms;
+			return connection_ms(net, c->since_ms) + config->pong_timeout_ms;
+		return connection_ms(net, c->heard_ms) + config->ping_interval_ms;
 	case CONN_CLOSING:
 	case CONN_LINGERING:
-		return c->since_ms + config->close_timeout_ms;
+		return connection_ms(net, c->since_ms) + config->close_timeout_ms;
 	case CONN_FINISHING:
 	case CONN_DYING:
 	case CONN_FREE:
@@ -497,7 +497,7 @@ static uint64_t send_due_ms(const struct net *net, const struct connection *c)
 {
 	if (!c->is_sending || c->state == CONN_PASSING)
 		return UINT64_MAX;
-	return c->taken_ms + net->config.send_timeout_ms;
+	return connection_ms(net, c->taken_ms) + net->config.send_timeout_ms;
 }
 
 void connection_rearm(struct net *net, struct connection *c)
@@ -573,18 +573,6 @@ uint64_t net_cookie(const struct net *net, struct conn_id conn)
 {
 	const struct connection *c = connection_find(net, conn);
 	return c == NULL ? 0 : c->cookie;
-}
-
-void net_peer_address(const struct net *net, struct conn_id conn, char text[64])
-{
-	const struct connection *c = connection_find(net, conn);
-	text[0] = '\0';
-	if (c == NULL)
-		return;
-	if (c->address.family == AF_INET || c->address.family == AF_INET6)
-		inet_ntop(c->address.family, c->address.bytes, text, 64);
-	else
-		strcpy(text, "unix");
 }
 
 uint32_t net_connection_count(const struct net *net)

@@ -16,7 +16,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 enum conn_state {
 	CONN_FREE,
@@ -28,11 +27,6 @@ enum conn_state {
 	CONN_FINISHING, /* what waits is still sent, what comes is thrown away */
 	CONN_LINGERING, /* all is sent and our side shut; the peer's end is awaited */
 	CONN_DYING,	/* over; the kernel still holds an operation */
-};
-
-struct peer_address {
-	uint8_t bytes[16];
-	uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
 };
 
 struct passage;
@@ -47,7 +41,6 @@ struct connection {
 	uint32_t generation;
 	uint32_t slot;
 	uint32_t file;
-	uint32_t listener;
 	uint8_t ring;
 	uint8_t state;	/* enum conn_state */
 	uint8_t reason; /* enum close_reason, once it is ending */
@@ -76,22 +69,25 @@ struct connection {
 
 	bool is_pinged : 1; /* WebSocket: an answer to our ping is awaited */
 
+	uint8_t listener; /* the number that net_listen was given */
+	/* Low bits of net.now_ms, see connection_ms. */
+	uint32_t since_ms; /* when the present wait began */
+	uint32_t heard_ms; /* last bytes of the peer */
+	uint32_t taken_ms; /* when the peer last took something, or began to owe it */
+
 	struct http *http;
 	struct buffer *rest; /* received, but its time has not come */
 	struct passage *passage;
 	struct websocket websocket;
 	struct buffer *sending, *gathering;
-	struct connection *next_dirty, *next_ready;
+	uint32_t next_dirty, next_ready; /* slot + 1; 0 ends the list */
 	uint64_t cookie;
-	uint64_t since_ms; /* when the present wait began */
-	uint64_t heard_ms; /* last bytes of the peer */
-	uint64_t taken_ms; /* when the peer last took something, or began to owe it */
 	struct timer timer;
-	struct peer_address address;
 };
 
-/* The goal for an idle connection is 512 bytes of user memory; this is all of it. */
-_Static_assert(sizeof(struct connection) <= 256, "an idle connection outgrew its budget");
+/* All of an idle connection in user memory, of the 512 bytes that a session may take in all: two lines
+ * of the cache. */
+_Static_assert(sizeof(struct connection) <= 128, "an idle connection outgrew its budget");
 
 static inline struct conn_id connection_id(const struct connection *c)
 {

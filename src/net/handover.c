@@ -23,7 +23,6 @@ enum {
 	PASSAGE_MAGIC = 0x70617373,
 	/* A full table at the other core, with time between for it to open a further ring. */
 	TRIES_MAX = 8,
-	RETRY_MS = 32,
 };
 
 enum passage_progress {
@@ -40,8 +39,7 @@ struct passage {
 	struct passage *next; /* of this core */
 	uint32_t from, to;    /* cores */
 	void *baggage;
-	uint32_t listener;
-	struct peer_address address;
+	uint8_t listener;
 	char accept[UPGRADE_ACCEPT_BYTES + 1];
 	uint32_t rest_bytes; /* received after the request */
 	uint8_t rest[];
@@ -119,7 +117,6 @@ static struct passage *passage_make(struct net *net, const struct connection *c,
 		.to = to,
 		.baggage = baggage,
 		.listener = c->listener,
-		.address = c->address,
 		.rest_bytes = (uint32_t)rest_bytes,
 	};
 	memcpy(passage->accept, http_request_manner(c->http)->accept, sizeof(passage->accept));
@@ -197,7 +194,7 @@ void handover_passed(struct net *net, struct connection *c, int32_t result)
 	uring_post(net->rings[0].uring,
 		   uring_descriptor(net->peers[c->passage->to].net->rings[0].uring),
 		   uring_tag_make(EVENT_CROWDED, 0), 0);
-	c->since_ms = net->now_ms + RETRY_MS;
+	c->since_ms = (uint32_t)net->now_ms;
 	connection_rearm(net, c);
 }
 
@@ -250,7 +247,6 @@ void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, i
 	c->is_upgrade = true;
 	c->body_done = true;
 	c->listener = passage->listener;
-	c->address = passage->address;
 	c->passage = passage;
 	if (!connection_keep(net, c, passage->rest, passage->rest_bytes))
 		c->closes = true;

@@ -299,7 +299,7 @@ void http_session_received(struct net *net, struct connection *c, const void *by
 	}
 	/* The second request's time to be complete runs from its first byte. */
 	if (c->state == CONN_HEAD && c->is_reused && !http_is_within(c->http)) {
-		c->since_ms = net->now_ms;
+		c->since_ms = (uint32_t)net->now_ms;
 		connection_rearm(net, c);
 	}
 	const uint8_t *at = bytes;
@@ -331,7 +331,7 @@ static void next_request(struct net *net, struct connection *c)
 	}
 	c->state = CONN_HEAD;
 	c->is_reused = true;
-	c->since_ms = net->now_ms;
+	c->since_ms = (uint32_t)net->now_ms;
 	if (c->rest == NULL)
 		http_close(&c->http);
 }
@@ -356,7 +356,7 @@ void http_session_proceed(struct net *net, struct connection *c)
 		}
 		/* The wait for a body begins when it is asked for. */
 		if (!c->is_receiving && c->state == CONN_REQUEST)
-			c->heard_ms = net->now_ms;
+			c->heard_ms = (uint32_t)net->now_ms;
 		connection_receive(net, c);
 	}
 	connection_rearm(net, c);

@@ -5,8 +5,8 @@
  * Thread: the core's.
  * Does not know: what is spoken on a connection.
  *
- * Accepts are single ones, several at a time. A multishot accept reports no address, and once the
- * table is full it drops connections that it has already taken.
+ * Accepts are single ones, several at a time: once the table is full, a multishot accept drops
+ * connections that it has already taken.
  */
 #include "net/state.h"
 
@@ -54,8 +54,7 @@ static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
 	}
 	accept->is_armed = true;
 	accept->ring = (uint8_t)ring;
-	uring_accept(net->rings[ring].uring, listener->descriptor, &accept->address,
-		     &accept->length,
+	uring_accept(net->rings[ring].uring, listener->descriptor,
 		     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + number));
 }
 
@@ -67,16 +66,6 @@ void listeners_arm(struct net *net)
 			if (net->listeners[i].descriptor >= 0 &&
 			    !net->listeners[i].accepts[n].is_armed)
 				arm(net, i, n);
-}
-
-static struct peer_address peer_address_of(const struct sockaddr_storage *address)
-{
-	struct peer_address peer = { .family = address->ss_family };
-	if (address->ss_family == AF_INET)
-		memcpy(peer.bytes, &((const struct sockaddr_in *)address)->sin_addr, 4);
-	else if (address->ss_family == AF_INET6)
-		memcpy(peer.bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
-	return peer;
 }
 
 static void welcome(struct net *net, const struct net_listener *listener,
@@ -91,8 +80,7 @@ static void welcome(struct net *net, const struct net_listener *listener,
 		return;
 	}
 	net_count(net, NET_COUNTER_ACCEPTED, 1);
-	c->listener = listener->number;
-	c->address = peer_address_of(&accept->address);
+	c->listener = (uint8_t)listener->number;
 	if (net->connection_count > net->config.connections_max) {
 		net_count(net, NET_COUNTER_REFUSED, 1);
 		http_session_refuse(net, c, 503, "This server holds as many connections as it may.",
@@ -335,6 +323,7 @@ static int listen_unix(struct net *net, const char *path, uint32_t number, const
 int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason)
 {
 	check_object(net, NET_MAGIC);
+	check(listener <= UINT8_MAX);
 	static const char prefix[] = "unix:";
 	int error = 0;
 	if (strncmp(address, prefix, sizeof(prefix) - 1) != 0)

@@ -281,8 +281,8 @@ static int handle_rings(struct net *net)
 
 static void send_dirty(struct net *net)
 {
-	while (net->dirty != NULL) {
-		struct connection *c = net->dirty;
+	struct connection *c;
+	while ((c = connection_at(net, net->dirty)) != NULL) {
 		net->dirty = c->next_dirty;
 		c->is_dirty = false;
 		if (c->state == CONN_DYING)
@@ -296,10 +296,10 @@ static void send_dirty(struct net *net)
  * does not hold up the turn. */
 static void proceed_ready(struct net *net)
 {
-	struct connection *list = net->ready;
-	net->ready = NULL;
-	while (list != NULL) {
-		struct connection *c = list;
+	struct connection *c;
+	uint32_t list = net->ready;
+	net->ready = 0;
+	while ((c = connection_at(net, list)) != NULL) {
 		list = c->next_ready;
 		c->is_ready = false;
 		if (c->state == CONN_DYING)
@@ -328,7 +328,7 @@ static uint64_t wait_us(const struct net *net, uint64_t until_us)
 		if (net->rings[i].is_signalled)
 			return 0;
 	uint64_t now_us = boot_us();
-	if (net->ready != NULL || until_us <= now_us)
+	if (net->ready != 0 || until_us <= now_us)
 		return 0;
 	return until_us - now_us;
 }

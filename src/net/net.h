@@ -135,7 +135,7 @@ void net_close(struct net **net);
  * Listens on `address`: "127.0.0.1:7600", "[::1]:7600", "localhost:7600", "*:7600" or
  * "unix:/path/to/socket". Each core calls it with the same addresses (SO_REUSEPORT), core 0 first:
  * it fails where anybody listens already, the others share with it. A Unix socket is made by core 0
- * alone. `listener` is given back in requests. Port 0 picks a free one, see
+ * alone. `listener`, 255 at most, is given back in requests. Port 0 picks a free one, see
  * net_listen_port. 0, or negative errno with *reason.
  */
 int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason);
@@ -172,8 +172,6 @@ void net_ring_doorbell(struct net *net, uint32_t peer);
 /* A word of the layer above for each connection. */
 void net_set_cookie(struct net *net, struct conn_id conn, uint64_t cookie);
 uint64_t net_cookie(const struct net *net, struct conn_id conn);
-/* "127.0.0.1" or "unix", NUL-terminated. */
-void net_peer_address(const struct net *net, struct conn_id conn, char text[64]);
 /* Connections open now. */
 uint32_t net_connection_count(const struct net *net);
 

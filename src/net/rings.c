@@ -42,7 +42,9 @@ static int ring_open(struct net *net, const char **reason)
 			return -errno;
 		}
 	}
-	struct uring_config config = { .files = ring->files, .signal_eventfd = ring->eventfd };
+	struct uring_config config = { .files = ring->files,
+				       .buffers = number == 0 ? NET_BUFFERS : NET_BUFFERS_FURTHER,
+				       .signal_eventfd = ring->eventfd };
 	int error = uring_open(&ring->uring, &config, reason);
 	if (error != 0) {
 		if (ring->eventfd >= 0)

@@ -22,7 +22,11 @@ enum { NET_MAGIC = 0x6e657477 };
 /* 64 rings of 20,000 descriptors hold 1.28 million connections on one core. */
 #define NET_RINGS_MAX 64
 /* Events that a turn does not wait beyond: half of a ring's receive buffers. */
-#define NET_GATHER_EVENTS (URING_BUFFERS / 2)
+#define NET_GATHER_EVENTS (NET_BUFFERS / 2)
+/* Receive buffers of the first ring, and of each further one: that opens only beyond so many connections
+ * that each can say little, and the 256 KiB cost each of them 15 bytes. */
+#define NET_BUFFERS	    URING_BUFFERS_MAX
+#define NET_BUFFERS_FURTHER (URING_BUFFERS_MAX / 4)
 /* Addresses that one core listens on. */
 #define NET_LISTENERS_MAX 16
 /* Accepts under way on one listener: what a burst brings within one turn. */
@@ -31,6 +35,8 @@ enum { NET_MAGIC = 0x6e657477 };
 #define NET_REFUSALS_MAX 64
 /* What may wait for one peer: four of the largest frames (64 KiB) that the layer above makes. */
 #define NET_SEND_BYTES_MAX (256 * 1024)
+/* Before a connection is offered again to a core that had no room. */
+#define NET_PASS_RETRY_MS 32
 /* Beyond this, more in the same turn has no room: it is what one send takes at once. */
 #define NET_ROOM_BYTES (16 * 1024)
 
@@ -63,8 +69,6 @@ struct net_ring {
 struct net_accept {
 	bool is_armed;
 	uint8_t ring;
-	socklen_t length;
-	struct sockaddr_storage address;
 };
 
 struct net_listener {
@@ -98,8 +102,8 @@ struct net {
 
 	struct connection *connections;
 	uint32_t connection_slots, connection_count, connection_fresh;
-	struct connection *free_connections; /* linked by next_ready */
-	struct connection *dirty, *ready;
+	uint32_t free_connections; /* linked by next_ready, as slot + 1 */
+	uint32_t dirty, ready; /* lists, as slot + 1 */
 	struct passage *passages; /* that this core made */
 
 	struct timer_wheel wheel;
@@ -133,6 +137,18 @@ struct net {
 static inline void net_count(struct net *net, enum net_counter counter, uint64_t amount)
 {
 	counter_add(&net->config.counters[counter], amount);
+}
+
+/* Of a list of connections: the one that `link` names, or NULL at its end. */
+static inline struct connection *connection_at(const struct net *net, uint32_t link)
+{
+	return link == 0 ? NULL : &net->connections[link - 1];
+}
+
+/* The whole of a time of which a connection keeps the low 32 bits; it lies at most 49 days back. */
+static inline uint64_t connection_ms(const struct net *net, uint32_t ms)
+{
+	return net->now_ms - (uint32_t)((uint32_t)net->now_ms - ms);
 }
 
 static inline struct uring *net_uring(struct net *net, const struct connection *c)

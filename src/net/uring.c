@@ -39,10 +39,11 @@ struct uring {
 	bool has_ring;
 	struct io_uring_buf_ring *buffer_ring;
 	uint8_t *buffers;
+	uint32_t buffer_count;
 };
 
-#define BUFFER_RING_BYTES (URING_BUFFERS * sizeof(struct io_uring_buf))
-#define BUFFERS_BYTES ((size_t)URING_BUFFERS * URING_BUFFER_BYTES)
+/* The list of free buffers has whole pages, so that the buffers begin with one. */
+#define BUFFER_RING_BYTES (URING_BUFFERS_MAX * sizeof(struct io_uring_buf))
 
 static int enter_result(int result)
 {
@@ -94,9 +95,14 @@ static int ring_init(struct io_uring *ring)
 
 /* ---- buffers -------------------------------------------------------------------------------- */
 
+static size_t buffers_bytes(const struct uring *uring)
+{
+	return BUFFER_RING_BYTES + (size_t)uring->buffer_count * URING_BUFFER_BYTES;
+}
+
 static int buffers_open(struct uring *uring)
 {
-	void *memory = mmap(NULL, BUFFER_RING_BYTES + BUFFERS_BYTES, PROT_READ | PROT_WRITE,
+	void *memory = mmap(NULL, buffers_bytes(uring), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
@@ -104,30 +110,30 @@ static int buffers_open(struct uring *uring)
 	uring->buffers = (uint8_t *)memory + BUFFER_RING_BYTES;
 	struct io_uring_buf_reg registration = {
 		.ring_addr = (uint64_t)(uintptr_t)memory,
-		.ring_entries = URING_BUFFERS,
+		.ring_entries = uring->buffer_count,
 		.bgid = BUFFER_GROUP,
 	};
 	int error = io_uring_register_buf_ring(&uring->ring, &registration, 0);
 	if (error != 0)
 		return error;
-	for (uint16_t buffer = 0; buffer < URING_BUFFERS; buffer++)
+	for (uint16_t buffer = 0; buffer < uring->buffer_count; buffer++)
 		uring_buffer_give(uring, buffer);
 	return 0;
 }
 
 const uint8_t *uring_buffer_bytes(const struct uring *uring, uint16_t buffer)
 {
-	check(buffer < URING_BUFFERS);
+	check(buffer < uring->buffer_count);
 	return uring->buffers + (size_t)buffer * URING_BUFFER_BYTES;
 }
 
 /* The kernel reads the tail with acquire: the entry before it is then whole. */
 void uring_buffer_give(struct uring *uring, uint16_t buffer)
 {
-	check(buffer < URING_BUFFERS);
+	check(buffer < uring->buffer_count);
 	uint16_t tail = uring->buffer_ring->tail;
 	struct io_uring_buf *slot =
-		(struct io_uring_buf *)uring->buffer_ring + (tail & (URING_BUFFERS - 1));
+		(struct io_uring_buf *)uring->buffer_ring + (tail & (uring->buffer_count - 1));
 	slot->addr = (uint64_t)(uintptr_t)uring_buffer_bytes(uring, buffer);
 	slot->len = URING_BUFFER_BYTES;
 	slot->bid = buffer;
@@ -162,6 +168,7 @@ int uring_open(struct uring **uring, const struct uring_config *config, const ch
 	if (fresh == NULL)
 		return -ENOMEM;
 	fresh->magic = URING_MAGIC;
+	fresh->buffer_count = config->buffers;
 	int error = open_steps(fresh, config, reason);
 	if (error != 0)
 		uring_close(&fresh);
@@ -194,7 +201,7 @@ void uring_close(struct uring **uring)
 		io_uring_queue_exit(&it->ring);
 	}
 	if (it->buffer_ring != NULL)
-		munmap(it->buffer_ring, BUFFER_RING_BYTES + BUFFERS_BYTES);
+		munmap(it->buffer_ring, buffers_bytes(it));
 	it->magic = 0;
 	free(it);
 	*uring = NULL;
@@ -270,7 +277,7 @@ const char *uring_probe(void)
 		return lacking;
 	struct uring *uring = NULL;
 	const char *reason;
-	if (uring_open(&uring, &(struct uring_config){ .files = 1, .signal_eventfd = -1 },
+	if (uring_open(&uring, &(struct uring_config){ .files = 1, .buffers = 1, .signal_eventfd = -1 },
 		       &reason) != 0)
 		return reason;
 	uring_close(&uring);
@@ -327,12 +334,10 @@ uint32_t uring_take(struct uring *uring, struct uring_event *events, uint32_t ma
 
 /* ---- operations ----------------------------------------------------------------------------- */
 
-void uring_accept(struct uring *uring, int descriptor, struct sockaddr_storage *address,
-		  socklen_t *length, uring_tag tag)
+void uring_accept(struct uring *uring, int descriptor, uring_tag tag)
 {
 	struct io_uring_sqe *sqe = entry(uring, tag);
-	*length = sizeof(*address);
-	io_uring_prep_accept(sqe, descriptor, (struct sockaddr *)address, length, 0);
+	io_uring_prep_accept(sqe, descriptor, NULL, NULL, 0);
 	/* liburing 2.3's prep function for this adds 1 to the index, and so asks for a descriptor of
 	 * the process instead of a direct one. */
 	sqe->file_index = IORING_FILE_INDEX_ALLOC;

@@ -15,12 +15,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 /* Bytes of one receive buffer: several location messages fit, so one receive is seldom cut. */
 #define URING_BUFFER_BYTES 4096
-/* Receive buffers of a ring (a power of two): 1 MiB. They are held only while events are handled. */
-#define URING_BUFFERS 256
+/* Receive buffers of a ring at most: 1 MiB. They are held only while events are handled. */
+#define URING_BUFFERS_MAX 256
 
 struct uring;
 
@@ -51,6 +50,7 @@ struct uring_event {
 
 struct uring_config {
 	uint32_t files;	    /* size of the table of direct descriptors */
+	uint32_t buffers;   /* for what is received, a power of two, URING_BUFFERS_MAX at most */
 	int signal_eventfd; /* is written when events came, for a ring that nobody waits on; or -1 */
 };
 
@@ -79,10 +79,8 @@ uint32_t uring_take(struct uring *uring, struct uring_event *events, uint32_t ma
 const uint8_t *uring_buffer_bytes(const struct uring *uring, uint16_t buffer);
 void uring_buffer_give(struct uring *uring, uint16_t buffer);
 
-/* Accepts one connection on `descriptor`; the result is its file. *address is filled, and both it
- * and *length stay the ring's until the event. */
-void uring_accept(struct uring *uring, int descriptor, struct sockaddr_storage *address,
-		  socklen_t *length, uring_tag tag);
+/* Accepts one connection on `descriptor`; the result is its file. */
+void uring_accept(struct uring *uring, int descriptor, uring_tag tag);
 /* Receives once into a buffer of the ring, which is taken only when bytes are there. */
 void uring_receive(struct uring *uring, uint32_t file, uring_tag tag);
 /* The same, again and again, until an event without `more`. */

@@ -43,7 +43,7 @@ void net_upgrade(struct net *net, struct conn_id conn, const char *subprotocol)
 	http_session_release(net, c);
 	passage_done(&c->passage);
 	c->state = CONN_WEBSOCKET;
-	c->heard_ms = net->now_ms;
+	c->heard_ms = (uint32_t)net->now_ms;
 	net_count(net, NET_COUNTER_UPGRADES, 1);
 	net->websocket_count++;
 	counter_set(&net->config.counters[NET_COUNTER_WEBSOCKETS], net->websocket_count);
@@ -143,7 +143,7 @@ void websocket_session_ping(struct net *net, struct connection *c)
 	static const uint8_t ping[2] = { 0x80 | WEBSOCKET_PING, 0 };
 	net_count(net, NET_COUNTER_PINGS, 1);
 	c->is_pinged = true;
-	c->since_ms = net->now_ms;
+	c->since_ms = (uint32_t)net->now_ms;
 	if (!connection_put(net, c, ping, sizeof(ping)))
 		connection_abort(net, c, CLOSE_INTERNAL);
 }
@@ -216,6 +216,6 @@ void net_shut(struct net *net, struct conn_id conn, unsigned code, const char *t
 	}
 	c->state = CONN_CLOSING;
 	c->reason = (uint8_t)reason;
-	c->since_ms = net->now_ms;
+	c->since_ms = (uint32_t)net->now_ms;
 	connection_rearm(net, c);
 }
