@@ -13,14 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Frames sent in one turn at most; the rest follows in the next. */
-#define FLUSH_FRAMES_MAX 4096u
+/* Frames sent in one turn at most; the rest follows in the next, at once. So few buffers are in use that
+ * they stay in the cache. */
+#define FLUSH_FRAMES_MAX 64u
 /* Sessions whose token is looked at in one tick: a million in ten seconds. */
 #define EXPIRY_SLOTS 1024u
 /* Sessions told to reconnect in one tick at most: a million in ten seconds. */
 #define DRAIN_SLOTS 1024u
-/* Bytes of one entry in JSON at most, see ENCODED_BYTES_MAX. */
-#define ENTRY_BYTES_MAX (6 * NAME_BYTES_MAX + 160)
+/* Bytes of one entry in JSON at most, but for the name, and of a byte of that; see ENCODED_BYTES_MAX. */
+#define ENTRY_BYTES	160
+#define NAME_BYTE_BYTES 6
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 
@@ -86,13 +88,22 @@ void session_gone(struct app *app, struct session *session)
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
+/* By the names that there are: the longest possible would take four times the memory. */
+static size_t entries_bytes_max(const struct entry *entries, uint32_t count)
+{
+	size_t bytes = 256 + (size_t)count * ENTRY_BYTES;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += (size_t)entries[i].name_length * NAME_BYTE_BYTES;
+	return bytes;
+}
+
 static size_t msg_bytes_max(const struct server_msg *msg)
 {
 	switch (msg->type) {
 	case SERVER_NEARBY:
-		return 256 + (size_t)msg->nearby.count * ENTRY_BYTES_MAX;
+		return entries_bytes_max(msg->nearby.entries, msg->nearby.count);
 	case SERVER_UPDATE:
-		return 256 + (size_t)msg->update.count * ENTRY_BYTES_MAX;
+		return entries_bytes_max(msg->update.entries, msg->update.count);
 	case SERVER_GONE:
 		return 256 + (size_t)msg->gone.count * 64;
 	default:
