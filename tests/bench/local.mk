@@ -13,13 +13,13 @@ bench: all $(filter tests/bench/%, $(check_PROGRAMS))
 	TEST_BUILD='$(abs_top_builddir)' $(top_srcdir)/tests/bench/run --out='$(BENCH_OUT)' $(BENCH_RUN)
 .PHONY: bench
 
-check_PROGRAMS += $(bench_programs) tests/bench/fill_users
+check_PROGRAMS += $(bench_programs) tests/bench/fill_segment tests/bench/fill_users
 TESTS += tests/bench/check-bench tests/bench/test_report.py
 EXTRA_DIST += tests/bench/check-bench tests/bench/test_report.py tests/bench/run \
 	tests/bench/arguments.py tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
 	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
-	tests/bench/summary.py
+	tests/bench/start.py tests/bench/summary.py
 
 bench_sources = \
 	tests/bench/meter.c tests/bench/meter.h \
@@ -43,6 +43,10 @@ tests_bench_bench_history_SOURCES = tests/bench/bench_history.c $(bench_sources)
 	tools/bench/dataset.c tools/bench/dataset.h
 tests_bench_bench_history_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_bench_bench_history_LDADD = libstore.la libbase.la $(SQLITE_LIBS) -lm
+
+tests_bench_fill_segment_SOURCES = tests/bench/fill_segment.c \
+	tests/bench/options.c tests/bench/options.h
+tests_bench_fill_segment_LDADD = libnearbyshm.la libbase.la
 
 tests_bench_fill_users_SOURCES = tests/bench/fill_users.c \
 	tests/bench/crowd.c tests/bench/crowd.h \
