@@ -53,7 +53,7 @@ function receive(session, text) {
 	receivedAt[user] = now
 	if (session.friends === null) begin(session)
 	feed.moved(user)
-	flushSoon()
+	if (options.intervalMs === 0) flushSoon()
 }
 
 let flushes = false

@@ -1,6 +1,7 @@
 // Owns: what this server needs of Redis: SET and PUBLISH, MGET, SUBSCRIBE, each on a connection of
 //   its own, so that nothing waits behind anything.
-// Invariant: whatever a turn of the event loop asks of a connection leaves in one write.
+// Invariant: whatever a turn of the event loop asks of a connection leaves in one write; of what is
+//   not urgent, whatever some milliseconds ask.
 // Does not know: what the values mean. Keys, channels and values are ASCII.
 //
 // A client of our own: in the profile the general clients spent more on a promise for each command
@@ -24,37 +25,54 @@ function encode(verb, users) {
 	return text
 }
 
+// Whether somebody listens there.
+export function answers(path) {
+	return new Promise((resolve) => {
+		const socket = connect(path, () => {
+			socket.destroy()
+			resolve(true)
+		})
+		socket.on('error', () => resolve(false))
+	})
+}
+
 class Connection {
-	constructor(path, onChunk) {
+	constructor(path, onChunk, delayMs = 0) {
+		this.delayMs = delayMs
 		this.socket = connect(path)
 		this.socket.setEncoding('latin1')
 		this.socket.on('data', onChunk)
 		this.socket.on('error', (error) => { throw error })
 		this.unsent = ''
 		this.send = () => {
-			this.socket.write(this.unsent, 'latin1')
+			if (this.unsent !== '') this.socket.write(this.unsent, 'latin1')
 			this.unsent = ''
 		}
 	}
 
 	command(text) {
-		if (this.unsent === '') setImmediate(this.send)
+		if (this.unsent === '') {
+			if (this.delayMs === 0) setImmediate(this.send)
+			else setTimeout(this.send, this.delayMs)
+		}
 		this.unsent += text
 	}
 }
 
 export class Writer {
-	constructor(path, ttlS) {
-		this.connection = new Connection(path, () => {})
+	constructor(path, ttlS, delayMs) {
+		this.connection = new Connection(path, () => {}, delayMs)
 		this.connection.command(`*3\r\n${bulk('CLIENT')}${bulk('REPLY')}${bulk('OFF')}`)
 		this.set = `*5\r\n${bulk('SET')}`
 		this.expiry = bulk('EX') + bulk(`${ttlS}`)
 		this.publish = `*3\r\n${bulk('PUBLISH')}`
 	}
 
-	setAndPublish(user, value) {
+	// What is urgent takes along all that waits.
+	setAndPublish(user, value, isUrgent) {
 		const what = bulkOf(user) + bulk(value)
 		this.connection.command(this.set + what + this.expiry + this.publish + what)
+		if (isUrgent) this.connection.send()
 	}
 }
 
@@ -130,18 +148,25 @@ export class Subscriber {
 	constructor(path, users, message, turn) {
 		this.replies = new Replies()
 		this.counts = new Uint32Array(users)
+		this.waiting = []
 		this.connection = new Connection(path, (chunk) => {
 			this.replies.feed(chunk)
-			for (let bulks; (bulks = this.replies.array()) !== undefined;)
+			for (let bulks; (bulks = this.replies.array()) !== undefined;) {
 				if (bulks[0] === 'message') message(Number(bulks[1].slice(2)), bulks[2])
+				else if (bulks[0] === 'pong') this.waiting.shift()()
+			}
 			turn()
 		})
 	}
 
 	// Redis hears of a channel when the first of our sessions comes to it, and when the last leaves.
-	add(users) {
+	// done() when no message of the channels can be missed any more.
+	add(users, done) {
+		if (users.length === 0) return done()
 		const first = users.filter((user) => this.counts[user]++ === 0)
 		if (first.length !== 0) this.connection.command(encode('SUBSCRIBE', first))
+		this.waiting.push(done)
+		this.connection.command(`*1\r\n${bulk('PING')}`)
 	}
 
 	remove(users) {

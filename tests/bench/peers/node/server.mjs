@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module'
 import { createServer } from 'node:http'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AtOnce, Paced } from '../common/feed.mjs'
@@ -14,7 +14,7 @@ import { readOptions } from '../common/options.mjs'
 import { Places } from '../common/places.mjs'
 import { SUBPROTOCOL, TTL_S, UNSENT_BYTES_MAX, isLocation, isPageRequest, userOf, welcome }
 	from '../common/session.mjs'
-import { Reader, Subscriber, Writer } from './redis.mjs'
+import { Reader, Subscriber, Writer, answers } from './redis.mjs'
 
 const { WebSocketServer } = createRequire(join(process.env.PEERS_MODULES, 'here.js'))('ws')
 
@@ -42,12 +42,13 @@ redis.on('exit', (status) => {
 })
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0))
 
-for (let tries = 0; !existsSync(socketPath); tries++) {
+for (let tries = 0; !await answers(socketPath); tries++) {
 	if (tries === 1000) throw new Error('redis-server does not start')
 	await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
-const writer = new Writer(socketPath, TTL_S)
+// Where followers wait for an interval anyway, a part of it saves most of the wake-ups of Redis.
+const writer = new Writer(socketPath, TTL_S, Math.min(20, options.intervalMs / 50))
 const reader = new Reader(socketPath)
 const subscriber = new Subscriber(socketPath, graph.users, (user, value) => {
 	put(user, value)
@@ -89,23 +90,29 @@ const sessions = new Map()
 
 // Follows the friends first and asks for their places then, so that no move falls between.
 function begin(session) {
-	const { user } = session
-	session.friends = graph.friendsOf(user)
-	subscriber.add(session.friends)
-	reader.get(session.friends, (values) => {
-		if (sessions.get(user) !== session) return
-		values.forEach((value, at) => {
-			if (value === null) places.drop(session.friends[at])
-			else put(session.friends[at], value)
-		})
-		feed.join(session)
-		feed.nearby(session)
-		session.joined = true
+	session.friends = graph.friendsOf(session.user)
+	subscriber.add(session.friends, () => {
+		if (isHere(session)) reader.get(session.friends, (values) => enter(session, values))
 	})
 }
 
+function enter(session, values) {
+	if (!isHere(session)) return
+	values.forEach((value, at) => {
+		if (value === null) places.drop(session.friends[at])
+		else put(session.friends[at], value)
+	})
+	feed.join(session)
+	feed.nearby(session)
+	session.joined = true
+}
+
+function isHere(session) {
+	return sessions.get(session.user) === session
+}
+
 function end(session) {
-	if (sessions.get(session.user) === session) sessions.delete(session.user)
+	if (isHere(session)) sessions.delete(session.user)
 	if (session.joined) feed.leave(session)
 	if (session.friends !== null) subscriber.remove(session.friends)
 }
@@ -117,8 +124,9 @@ function receive(session, data) {
 	const { user } = session
 	const ts = message.ts ?? Date.now()
 	places.put(user, message.lat, message.lon, ts)
-	writer.setAndPublish(user, `${message.lat},${message.lon},${ts}`)
-	if (session.friends === null) begin(session)
+	const isFirst = session.friends === null
+	writer.setAndPublish(user, `${message.lat},${message.lon},${ts}`, isFirst)
+	if (isFirst) begin(session)
 }
 
 function accept(user, ws, socket) {
