@@ -21,12 +21,10 @@ request of io_uring with what hangs on it is the server's, epoll's entries are t
 import array
 import contextlib
 import os
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 import contender
@@ -200,31 +198,48 @@ class Herd:
 
 # ---- databases -----------------------------------------------------------------------------------
 
-def fill_users(folder, sessions):
+class Loners:
+    """So many sessions of users without friends: the server makes them as they come."""
+
+    def __init__(self, sessions):
+        self.sessions = sessions
+
+    def write_database(self, folder):
+        pass
+
+
+class Circle:
     """Everybody who will connect, with 400 friends of whom 40 will connect too."""
-    subprocess.run(
-        [os.path.join(BUILD, "tests", "bench", "fill_users"), f"--data-dir={folder}",
-         f"--users={POPULATION * sessions}", f"--listed={sessions}", f"--friends={FRIENDS}",
-         f"--active={ACTIVE}"], check=True, stdout=subprocess.DEVNULL)
-    os.chmod(folder, 0o700)
 
+    def __init__(self, sessions):
+        self.sessions = sessions
 
-def write_friends(path, users):
-    """The same kind of friendships for the peers, see nearby-bench(1)."""
-    with open(path, "wb") as file:
-        file.write(b"NBFRIEND" + array.array("I", [1, users]).tobytes())
-        for user in range(users):
-            near = [(user + step) % users for step in range(-ACTIVE // 2, ACTIVE // 2 + 1) if step]
-            far = [users + (user * 97 + i * 7919) % (9 * users) for i in range(FRIENDS - ACTIVE)]
-            file.write(array.array("I", [FRIENDS] + near + far).tobytes())
+    def write_database(self, folder):
+        subprocess.run(
+            [os.path.join(BUILD, "tests", "bench", "fill_users"), f"--data-dir={folder}",
+             f"--users={POPULATION * self.sessions}", f"--listed={self.sessions}", f"--friends={FRIENDS}",
+             f"--active={ACTIVE}"], check=True, stdout=subprocess.DEVNULL)
+
+    def write_friends(self, path):
+        """The same kind of friendships for the peers, see nearby-bench(1)."""
+        users, half = self.sessions, ACTIVE // 2
+        with open(path, "wb") as file:
+            file.write(b"NBFRIEND" + array.array("I", [1, users]).tobytes())
+            for user in range(users):
+                near = [(user + step) % users for step in range(-half, half + 1) if step]
+                far = [users + (user * 97 + i * 7919) % (9 * users) for i in range(FRIENDS - ACTIVE)]
+                file.write(array.array("I", [FRIENDS] + near + far).tobytes())
 
 
 # ---- parts ---------------------------------------------------------------------------------------
 
-def nearbyd(sessions, **options):
-    # One more than needed for each core's share; the table holds who sends.
-    return contender.Contender("nearbyd", cpus=sorted(os.sched_getaffinity(0)),
-                               sessions_max=sessions + sessions // 20 + 1000, users_max=sessions + 1000, **options)
+def start(name, crowd):
+    cpus, options = sorted(os.sched_getaffinity(0)), {}
+    if name == "nearbyd":
+        # A little more than there are, for each core's share; the table holds who sends.
+        options = {"sessions_max": crowd.sessions + crowd.sessions // 20 + 1000,
+                   "users_max": crowd.sessions + 1000}
+    return contender.Contender(name, crowd, cpus, **options)
 
 
 def without_friends(options, out):
@@ -233,7 +248,7 @@ def without_friends(options, out):
     options.worker, kept = size, options.worker
     user, kernel, both = [], [], []
     for _ in range(options.runs):
-        with nearbyd(6 * size) as server, Herd(server, options, 6) as herd:
+        with start("nearbyd", Loners(6 * size)) as server, Herd(server, options, 6) as herd:
             assert herd.join(0, 1)[0]["open"] == size
             before = Memory(server.pid)
             assert herd.join(1, 6)[0]["open"] == 5 * size
@@ -329,62 +344,39 @@ def step(server, herd, options, out, base, size, start, end):
 
 
 def with_friends(options, out, base):
-    with tempfile.TemporaryDirectory(prefix="nearby-sessions-") as folder:
-        data = os.path.join(folder, "data")
-        fill_users(data, options.sessions[-1])
-        with nearbyd(options.sessions[-1], data_dir=data) as server, \
-                Herd(server, options, options.sessions[-1] // options.worker) as herd:
-            done, stormed, subscription = 0, False, None
-            for size in options.sessions:
-                end = size // options.worker
-                if end > done:
-                    found = step(server, herd, options, out, base if done else None, size, done, end)
-                    if found is False:
-                        break
-                    subscription = found if done else None
-                    done = end
-                # Before the largest population, with as many others inside.
-                if not stormed and size >= 2 * options.storm:
-                    storm(server, herd, options, out, end)
-                    stormed = True
-            if subscription is not None:
-                out.figure("memory", "a subscription", "bytes", [subscription])
+    last = options.sessions[-1]
+    with start("nearbyd", Circle(last)) as server, Herd(server, options, last // options.worker) as herd:
+        done, stormed, subscription = 0, False, None
+        for size in options.sessions:
+            end = size // options.worker
+            found = step(server, herd, options, out, base if done else None, size, done, end)
+            if found is False:
+                break
+            subscription = found if done else None
+            done = end
+            # Before the largest population, with as many others inside.
+            if not stormed and size >= 2 * options.storm:
+                storm(server, herd, options, out, end)
+                stormed = True
+        if subscription is not None:
+            out.figure("memory", "a subscription", "bytes", [subscription])
 
 
-def peer(name, options, out, friends_path):
-    options.worker = PEERS_SESSIONS // 15
-    try:
-        server = contender.Contender(name, cpus=sorted(os.sched_getaffinity(0)), friends_path=friends_path)
-        with server, open(server.key_path, "w", encoding="ascii") as key:
-            key.write(contender.SECRET)
-            key.flush()
-            with Herd(server, options, 15, first_user=0) as herd:
+def beside_peers(options, out):
+    kept, options.worker = options.worker, PEERS_SESSIONS // 15
+    for name in ("nearbyd", "node+redis", "bun"):
+        try:
+            with start(name, Circle(PEERS_SESSIONS)) as server, \
+                    Herd(server, options, 15, first_user=int(name == "nearbyd")) as herd:
                 assert herd.join(0, 1)[0]["open"] == options.worker
                 before = user_bytes(server.pid)
                 assert herd.join(1, 15)[0]["open"] == 14 * options.worker
                 herd.move(options.warm_s)
                 grown = (user_bytes(server.pid) - before) / (14 * options.worker)
-        out.figure(f"{PEERS_SESSIONS} sessions, 400 friends", f"{name}, user memory a session", "bytes", [grown])
-    except contender.Missing as missing:
-        out.say(f"{name}: skipped, {missing}")
-
-
-def beside_peers(options, out):
-    kept = options.worker
-    with tempfile.TemporaryDirectory(prefix="nearby-sessions-") as folder:
-        friends_path, data = os.path.join(folder, "friends"), os.path.join(folder, "data")
-        write_friends(friends_path, PEERS_SESSIONS)
-        fill_users(data, PEERS_SESSIONS)
-        options.worker = PEERS_SESSIONS // 15
-        with nearbyd(PEERS_SESSIONS, data_dir=data) as server, Herd(server, options, 15) as herd:
-            assert herd.join(0, 1)[0]["open"] == options.worker
-            before = user_bytes(server.pid)
-            assert herd.join(1, 15)[0]["open"] == 14 * options.worker
-            herd.move(options.warm_s)
-            grown = (user_bytes(server.pid) - before) / (14 * options.worker)
-        out.figure(f"{PEERS_SESSIONS} sessions, 400 friends", "nearbyd, user memory a session", "bytes", [grown])
-        for name in ("node+redis", "bun"):
-            peer(name, options, out, friends_path)
+            out.figure(f"{PEERS_SESSIONS} sessions, 400 friends", f"{name}, user memory a session", "bytes",
+                       [grown])
+        except contender.Missing as missing:
+            out.say(f"{name}: skipped, {missing}")
     options.worker = kept
 
 
