@@ -164,6 +164,16 @@ def a_load_finds_who_is_told_of_strangers_and_who_is_not_let_in():
         assert found["findings"]["given_up"] == 5 and "401" in found["example"], found
 
 
+def a_load_counts_those_for_whom_there_is_no_room():
+    with Daemon(sessions_max=40) as daemon:
+        found = report(daemon, "load", *LOAD, "--for", "1s", "--timeout", "2s", status=1)
+        assert found["join"]["sessions"] == 40 and found["join"]["given_up"] == 20, found
+        assert found["join"]["refused"] >= 20 and found["join"]["timed_out"] == 0, found
+        # What those who are out would have sent is not lost silently.
+        step = found["steps"][0]
+        assert step["not_sent"] > 0 and step["sent"] > 0, step
+
+
 def several_rates_are_measured_one_after_the_other():
     with Daemon() as daemon:
         found = report(daemon, "load", *LOAD, "--for", "0.2s", "--warm-up", "0.1s", "--linger", "0.1s",
@@ -194,5 +204,6 @@ if __name__ == "__main__":
         a_load_is_sent_as_planned_and_all_of_it_arrives,
         a_load_with_the_oracle_finds_nothing_wrong_and_nothing_missing,
         a_load_finds_who_is_told_of_strangers_and_who_is_not_let_in,
+        a_load_counts_those_for_whom_there_is_no_room,
         several_rates_are_measured_one_after_the_other,
         the_friendships_of_a_load_can_be_had_as_a_file)

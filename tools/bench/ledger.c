@@ -95,6 +95,14 @@ static void window_add(struct load_window *to, const struct load_window *from)
 	latency_merge(&to->lateness, &from->lateness);
 }
 
+struct load_counts ledger_counts(const struct ledger *ledger)
+{
+	struct load_counts sum = { .joined = 0 };
+	for (uint32_t i = 0; i < ledger->worker_count; i++)
+		counts_add(&sum, &ledger->tallies[i].counts);
+	return sum;
+}
+
 void ledger_sum(const struct ledger *ledger, struct load_tally *sum)
 {
 	memset(sum, 0, sizeof(*sum));

@@ -101,6 +101,8 @@ static inline enum load_phase ledger_phase(uint32_t order)
 /* Whether all workers have carried out the last order. */
 bool ledger_is_done(const struct ledger *ledger);
 
+/* What all workers have counted; at little cost. */
+struct load_counts ledger_counts(const struct ledger *ledger);
 /* Adds all workers' tallies up; the example is the first there is. */
 void ledger_sum(const struct ledger *ledger, struct load_tally *sum);
 /* What came to be from the one sum to the other. */

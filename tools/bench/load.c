@@ -78,27 +78,28 @@ static bool wait_until(struct run_of_load *run, uint64_t until_us)
 	return goes_on(run);
 }
 
-/* Waits until all workers have carried out the last order. */
+/*
+ * Waits until all workers have carried out the last order. A million sessions take their time to
+ * join, so that is no reason to give up while any do.
+ */
 static bool wait_done(struct run_of_load *run, uint64_t longest_us)
 {
-	uint64_t until_us = boot_us() + longest_us;
+	uint64_t until_us = boot_us() + longest_us, progress = 0;
 	while (!ledger_is_done(run->load->ledger)) {
+		struct load_counts counts = ledger_counts(run->load->ledger);
+		uint64_t now_us = boot_us();
 		if (!goes_on(run))
 			return false;
-		if (boot_us() > until_us) {
+		if (counts.joined + counts.given_up != progress)
+			until_us = now_us + longest_us;
+		progress = counts.joined + counts.given_up;
+		if (now_us > until_us) {
 			run->report->cut_off = "a worker got stuck";
 			return false;
 		}
 		usleep(TICK_US);
 	}
 	return goes_on(run);
-}
-
-static struct load_counts counts_now(const struct run_of_load *run)
-{
-	static struct load_tally sum; /* large */
-	ledger_sum(run->load->ledger, &sum);
-	return sum.counts;
 }
 
 static double server_cpu_s(const struct run_of_load *run)
@@ -115,7 +116,7 @@ static bool wait_quiet(struct run_of_load *run)
 	bool goes = true;
 	for (bool is_quiet = false; !is_quiet && goes && boot_us() < until_us;) {
 		goes = wait_until(run, boot_us() + QUIET_US);
-		uint64_t heard = counts_now(run).messages;
+		uint64_t heard = ledger_counts(run->load->ledger).messages;
 		double used_s = server_cpu_s(run);
 		is_quiet = heard == messages && used_s - cpu_s < QUIET_SHARE * QUIET_US / 1e6;
 		messages = heard;
@@ -128,11 +129,11 @@ static bool wait_quiet(struct run_of_load *run)
 
 static bool join(struct run_of_load *run, enum load_phase phase, struct load_joining *joining)
 {
-	static struct load_tally sum;
-	struct load_counts before = counts_now(run);
+	static struct load_tally sum; /* large */
+	struct load_counts before = ledger_counts(run->load->ledger);
 	uint64_t start_us = boot_us();
 	ledger_order(run->load->ledger, phase);
-	bool is_done = wait_done(run, run->load->timeout_us * 2 + ORDER_US);
+	bool is_done = wait_done(run, run->load->timeout_us + ORDER_US);
 	joining->seconds = (double)(boot_us() - start_us) / 1e6;
 	ledger_sum(run->load->ledger, &sum);
 	joining->counts = load_counts_between(&before, &sum.counts);
@@ -206,12 +207,12 @@ static bool window_measure(struct run_of_load *run, uint32_t number, struct load
 	if (!wait_until(run, start_us))
 		return false;
 	uint64_t from_us = boot_us();
-	struct load_counts before = counts_now(run);
+	struct load_counts before = ledger_counts(run->load->ledger);
 	usage_take(run, &step->server_from, cpu_s);
 	if (!wait_until(run, start_us + ledger->window_us))
 		return false;
 	step->seconds = (double)(boot_us() - from_us) / 1e6;
-	struct load_counts after = counts_now(run);
+	struct load_counts after = ledger_counts(run->load->ledger);
 	usage_take(run, &step->server_to, step->client_cpu_s);
 	step->counts = load_counts_between(&before, &after);
 	for (uint32_t i = 0; i < run->load->workers; i++)
