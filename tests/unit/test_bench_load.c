@@ -407,6 +407,7 @@ static void what_makes_no_load_is_refused(void **state)
 	(void)state;
 	struct options options;
 	assert_true(PARSE(&options, "--active=41") < 0);
+	assert_true(PARSE(&options, "--for=0") < 0);
 	assert_true(PARSE(&options, "--runs=0") < 0 && PARSE(&options, "--runs=33") < 0);
 	assert_true(PARSE(&options, "--friends=20", "--active=40") < 0);
 	assert_true(PARSE(&options, "--friends=20.5") < 0);

@@ -364,6 +364,8 @@ static int options_judge(struct options *options)
 		return refuse("--first-user is too large", "");
 	if (options->token_key == NULL && needs_key)
 		return refuse("--token-key (or NEARBY_TOKEN_KEY) is needed: the file that nearbyd's token-key names", "");
+	if (options->command == COMMAND_LOAD && options->for_us == 0)
+		return refuse("--for of a load is more than nothing", "");
 	if (options->command == COMMAND_LOAD)
 		return load_options_judge(&options->load, options->city.friends_mean);
 	if (options->command == COMMAND_WALK) {
