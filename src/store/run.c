@@ -239,30 +239,37 @@ uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_po
 	return taken;
 }
 
+/* Whether the block after this one is of the run, and begins below `user`; stays at this one. */
+static bool next_begins_below(struct lmdb_cursor *cursor, const struct run *run, uint64_t user)
+{
+	bool is_below = lmdb_next(cursor);
+	if (!is_below)
+		return false;
+	is_below = run_block_key_window(cursor->key) == run->first_window &&
+		   run_block_key_user(cursor->key) < user;
+	return lmdb_prev(cursor) && is_below;
+}
+
 uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint32_t blocks_max)
 {
 	struct run_block_key start = run_block_key(run->first_window, 0, 0);
 	struct lmdb_cursor cursor;
 	uint32_t consumed = 0;
 	lmdb_cursor_open(&cursor, txn, table_of(run));
-	bool more = lmdb_seek_from(&cursor, key_bytes(&start));
-	while (more && consumed < blocks_max &&
-	       run_block_key_window(cursor.key) == run->first_window) {
-		/* The users of a block are known to be below those of the next. */
-		bool has_next =
-			lmdb_next(&cursor) && run_block_key_window(cursor.key) == run->first_window;
-		uint64_t users_end = has_next ? run_block_key_user(cursor.key) : RUN_USER_END;
-		if (users_end > user || (users_end == user && user != RUN_USER_END))
-			break;
-		more = lmdb_seek_from(&cursor, key_bytes(&start));
+	bool more = lmdb_seek_from(&cursor, key_bytes(&start)) &&
+		    run_block_key_window(cursor.key) == run->first_window;
+	while (more && consumed < blocks_max) {
 		uint64_t length = cursor.value.length;
-		if (more) {
-			lmdb_cursor_remove(&cursor);
-			run->record.blocks--;
-			run->record.bytes -= length;
-			consumed++;
-			more = lmdb_seek_from(&cursor, key_bytes(&start));
-		}
+		/* The users of a block are known to be below those of the next. */
+		more = user == RUN_USER_END || next_begins_below(&cursor, run, user);
+		if (!more)
+			break;
+		lmdb_cursor_remove(&cursor);
+		run->record.blocks--;
+		run->record.bytes -= length;
+		consumed++;
+		/* It then stands before the next. */
+		more = lmdb_next(&cursor) && run_block_key_window(cursor.key) == run->first_window;
 	}
 	lmdb_cursor_close(&cursor);
 	return consumed;

@@ -94,7 +94,7 @@ void scan_close(struct scan *scan)
 	for (uint32_t i = 0; i < scan->input_count; i++)
 		run_reader_close(&scan->inputs[i].reader);
 	free(scan->inputs);
-	free(scan->points);
+	free(scan->memory);
 	free(scan->scratch);
 	*scan = (struct scan){ .txn = scan->txn };
 }
@@ -106,13 +106,16 @@ static bool reserve(struct scan *scan, size_t count)
 	if (count <= scan->capacity)
 		return true;
 	size_t capacity = count * 2;
-	struct store_point *larger = realloc(scan->points, capacity * sizeof(*larger));
-	if (larger != NULL)
-		scan->points = larger;
+	struct store_point *memory =
+		realloc(scan->memory, (SCAN_ROOM_BEFORE + capacity) * sizeof(*memory));
+	if (memory != NULL) {
+		scan->memory = memory;
+		scan->points = memory + SCAN_ROOM_BEFORE;
+	}
 	struct store_point *scratch = realloc(scan->scratch, capacity * sizeof(*scratch));
 	if (scratch != NULL)
 		scan->scratch = scratch;
-	if (larger == NULL || scratch == NULL) {
+	if (memory == NULL || scratch == NULL) {
 		lmdb_fail(scan->txn, -ENOMEM);
 		return false;
 	}

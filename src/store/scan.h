@@ -16,6 +16,10 @@
 
 struct scan_input;
 
+/* Points for which there is room before those of a batch, for what the caller has left of the one
+ * before. */
+enum { SCAN_ROOM_BEFORE = BLOCK_POINTS_MAX };
+
 struct scan {
 	struct lmdb_txn *txn;
 	struct scan_input *inputs; /* in the order of the runs, which is nearly that of time */
@@ -24,8 +28,9 @@ struct scan {
 	uint64_t next_user;	    /* those before are done */
 	struct store_point *points; /* the batch */
 	size_t count;
+	struct store_point *memory; /* of the batch, with the room before it */
 	struct store_point *scratch;
-	size_t capacity; /* of each of the two */
+	size_t capacity; /* of the batch, and of the scratch */
 };
 
 /*

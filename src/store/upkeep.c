@@ -15,42 +15,38 @@
 
 /* Blocks dropped in one upkeep for their age. */
 enum { RETIRE_BLOCKS_MAX = 4096 };
-/* Points gathered before a block is made of the first. */
-enum { BUFFER_POINTS = 16 * BLOCK_POINTS_MAX };
+/* Points of a batch that is merged: it stays in the processor's cache while it is sorted. */
+enum { BATCH_POINTS = 8 * BLOCK_POINTS_MAX };
 
-/* Collects points and makes full blocks of them. */
+/* Makes full blocks of points as they come. */
 struct run_writer {
 	struct lmdb_txn *txn;
 	struct run *run;
-	size_t at; /* the points before it are written */
-	size_t count;
-	struct store_point points[BUFFER_POINTS];
+	size_t count; /* that are left, and may be too few for a block */
+	struct store_point points[BLOCK_POINTS_MAX];
 };
 
-/* Writes blocks until at most `left_max` points wait. */
-static void writer_write(struct run_writer *writer, size_t left_max)
+_Static_assert(SCAN_ROOM_BEFORE >= BLOCK_POINTS_MAX, "what is left fits before a batch");
+
+/* Writes those that were left and these, before which there is room for the former. */
+static void writer_add(struct run_writer *writer, struct store_point *points, size_t count)
 {
-	while (writer->count - writer->at > left_max && writer->txn->error == 0)
-		writer->at += run_append(writer->txn, writer->run, writer->points + writer->at,
-					 writer->count - writer->at);
-	memmove(writer->points, writer->points + writer->at,
-		(writer->count - writer->at) * sizeof(*writer->points));
-	writer->count -= writer->at;
-	writer->at = 0;
+	points -= writer->count;
+	count += writer->count;
+	memcpy(points, writer->points, writer->count * sizeof(*points));
+	size_t at = 0;
+	while (count - at > BLOCK_POINTS_MAX && writer->txn->error == 0)
+		at += run_append(writer->txn, writer->run, points + at, count - at);
+	if (writer->txn->error != 0)
+		return;
+	writer->count = count - at;
+	memcpy(writer->points, points + at, writer->count * sizeof(*points));
 }
 
-static void writer_add(struct run_writer *writer, const struct store_point *points, size_t count)
+static void writer_end(struct run_writer *writer)
 {
-	while (count > 0 && writer->txn->error == 0) {
-		size_t room = BUFFER_POINTS - writer->count;
-		size_t taken = count < room ? count : room;
-		memcpy(writer->points + writer->count, points, taken * sizeof(*points));
-		writer->count += taken;
-		points += taken;
-		count -= taken;
-		if (writer->count == BUFFER_POINTS)
-			writer_write(writer, BLOCK_POINTS_MAX);
-	}
+	for (size_t at = 0; at < writer->count && writer->txn->error == 0;)
+		at += run_append(writer->txn, writer->run, writer->points + at, writer->count - at);
 }
 
 /* ---- merging -------------------------------------------------------------------------------- */
@@ -66,10 +62,10 @@ static uint64_t merge_users(struct lmdb_txn *txn, struct run *building,
 	}
 	writer->txn = txn;
 	writer->run = building;
-	writer->at = writer->count = 0;
+	writer->count = 0;
 	struct scan scan;
 	uint64_t moved = 0, next_user = RUN_USER_END;
-	scan_open(&scan, txn, inputs, count, building->record.next_user, BUFFER_POINTS);
+	scan_open(&scan, txn, inputs, count, building->record.next_user, BATCH_POINTS);
 	while (next_user == RUN_USER_END && scan_next(&scan)) {
 		size_t taken = scan_whole_users(scan.points, scan.count, points_max - moved);
 		writer_add(writer, scan.points, taken);
@@ -78,7 +74,7 @@ static uint64_t merge_users(struct lmdb_txn *txn, struct run *building,
 			next_user = scan.points[taken - 1].user.value + 1;
 	}
 	scan_close(&scan);
-	writer_write(writer, 0);
+	writer_end(writer);
 	free(writer);
 	return next_user;
 }
