@@ -38,9 +38,9 @@ static struct {
 	const char *out, *scratch, *file;
 } options = { .locations = 1000000,
 	      .users = 100000,
-	      .peak = 20000000,
+	      .peak = 103400000, /* 3,102 windows: as many as are merged for good */
 	      .peak_users = 1000000,
-	      .day = 10000000,
+	      .day = 100000000,
 	      .day_hours = 24,
 	      .runs = 5,
 	      .seed = 1,
