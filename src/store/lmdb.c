@@ -315,16 +315,30 @@ uint64_t lmdb_file_bytes(struct lmdb *lmdb)
 
 /* ---- transaction ---------------------------------------------------------------------------- */
 
-static void txn_begin(struct lmdb *lmdb, struct lmdb_txn *txn, unsigned flags)
+/* Inside the gate. */
+static void txn_open(struct lmdb_txn *txn, unsigned flags)
 {
-	check_object(lmdb, LMDB_MAGIC);
-	*txn = (struct lmdb_txn){ .lmdb = lmdb };
-	pthread_rwlock_rdlock(&lmdb->gate);
+	struct lmdb *lmdb = txn->lmdb;
 	MDB_txn *handle = NULL;
 	int rc = lmdb->env == NULL ? MDB_PANIC : mdb_txn_begin(lmdb->env, NULL, flags, &handle);
 	txn->handle = handle;
 	if (rc != 0)
 		keep_error(txn, rc);
+}
+
+static void txn_begin(struct lmdb *lmdb, struct lmdb_txn *txn, unsigned flags)
+{
+	check_object(lmdb, LMDB_MAGIC);
+	*txn = (struct lmdb_txn){ .lmdb = lmdb };
+	pthread_rwlock_rdlock(&lmdb->gate);
+	txn_open(txn, flags);
+}
+
+void lmdb_begin_beside(const struct lmdb_txn *holder, struct lmdb_txn *txn)
+{
+	/* Not through the gate: who waits to grow would keep it out, and waits for the holder. */
+	*txn = (struct lmdb_txn){ .lmdb = holder->lmdb, .is_beside = true };
+	txn_open(txn, MDB_RDONLY);
 }
 
 void lmdb_begin_read(struct lmdb *lmdb, struct lmdb_txn *txn)
@@ -384,6 +398,8 @@ void lmdb_abort(struct lmdb_txn *txn)
 {
 	if (txn->handle != NULL)
 		mdb_txn_abort(txn->handle);
+	if (txn->is_beside)
+		return;
 	pthread_rwlock_unlock(&txn->lmdb->gate);
 	txn_repair(txn);
 }

@@ -79,11 +79,14 @@ struct lmdb_txn {
 	int error; /* 0, or negative errno: the first thing that failed */
 	bool must_grow;
 	bool must_reopen;
+	bool is_beside; /* another holds the gate for it */
 };
 
 /* Each begin is followed by one commit or abort, also when it failed. */
 void lmdb_begin_read(struct lmdb *lmdb, struct lmdb_txn *txn);
 void lmdb_begin_write(struct lmdb *lmdb, struct lmdb_txn *txn);
+/* To read on another thread while `holder`, whose thread waits for it, stays open. */
+void lmdb_begin_beside(const struct lmdb_txn *holder, struct lmdb_txn *txn);
 /*
  * 0: it is on disk. -EAGAIN: the map was full and has been doubled, nothing was changed, do all of
  * it again. -ENOSPC: no room on disk. Else the transaction's error; nothing was changed.

@@ -20,6 +20,7 @@ libstore_la_SOURCES = \
 	src/store/upkeep.c \
 	src/store/users.c src/store/users.h \
 	src/store/users_thread.c \
+	src/store/warm.c src/store/warm.h \
 	src/store/writer_thread.c
 libstore_la_CFLAGS = $(AM_CFLAGS) $(LMDB_CFLAGS)
 libstore_la_LIBADD = $(LMDB_LIBS) -lpthread

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGIT_BITS_MAX = 11, DIGIT_VALUES_MAX = 1 << DIGIT_BITS_MAX };
-/* 6 digits of 11 bits hold the 63 bits of a user. */
+enum { DIGIT_BITS_MAX = 12, DIGIT_VALUES_MAX = 1 << DIGIT_BITS_MAX };
+/* 6 digits of 12 bits hold the 63 bits of a user. */
 enum { DIGITS_MAX = 6 };
 /* Below this, clearing the counts of the digits costs more than comparing. */
 enum { COMPARE_COUNT_MAX = 512 };

@@ -10,6 +10,7 @@
 #include "store/point.h"
 #include "store/run.h"
 #include "store/scan.h"
+#include "store/warm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,9 @@
 
 /* A scan for an export reads about so far ahead: what it has when a portion is full is for nothing. */
 enum { EXPORT_BATCH_POINTS = STORE_PORTION_MAX / 4 };
+
+/* When so many of so many first runs had to wait for the disk, the rest most likely would, too. */
+enum { WARM_AFTER_RUNS = 2, WARM_AFTER_WAITS = 2 };
 
 /* The points of one user that come first in time, gathered from many runs with bounded memory. */
 struct earliest {
@@ -132,6 +136,34 @@ static int span_answer(struct store_request *request, struct span *span,
 	return points_answer(request, points, given);
 }
 
+/* The runs that may hold points of the span. */
+static uint32_t span_runs(const struct span *span, struct lmdb_txn *txn,
+			  const struct run_list *list, const struct run **runs)
+{
+	uint64_t hidden_before = run_hidden_before(txn, span->user);
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct run *run = &list->runs[i];
+		if (run_answers(run, span->user) && run->record.last_window >= hidden_before &&
+		    run_overlaps(run, span->from_ms, span->to_ms))
+			runs[count++] = run;
+	}
+	return count;
+}
+
+/* Reads them in turn. When the first had to come from disk the others are fetched all at once. */
+static void span_read_runs(const struct span *span, struct lmdb_txn *txn,
+			   const struct run *const *runs, uint32_t count, struct earliest *earliest)
+{
+	uint64_t waits = warm_waits();
+	for (uint32_t i = 0; i < count; i++) {
+		if (i == WARM_AFTER_RUNS && warm_waits() - waits >= WARM_AFTER_WAITS)
+			warm_user(txn, runs + i, count - i, span->user);
+		if (runs[i]->record.ts_min_ms <= earliest->end_ms)
+			span_read_run(span, txn, runs[i], earliest);
+	}
+}
+
 /* One portion of one user. */
 static int span_read(struct span *span, struct lmdb_txn *txn, const struct run_list *list,
 		     struct store_request *request)
@@ -139,18 +171,15 @@ static int span_read(struct span *span, struct lmdb_txn *txn, const struct run_l
 	struct earliest earliest = { .wanted = STORE_PORTION_MAX + 1 + (size_t)span->skip,
 				     .end_ms = INT64_MAX };
 	earliest.points = malloc(2 * earliest.wanted * sizeof(*earliest.points));
-	if (earliest.points == NULL)
-		return -ENOMEM;
-	uint64_t hidden_before = run_hidden_before(txn, span->user);
-	for (uint32_t i = 0; i < list->count; i++) {
-		const struct run *run = &list->runs[i];
-		if (run_answers(run, span->user) && run->record.last_window >= hidden_before &&
-		    run_overlaps(run, span->from_ms, span->to_ms) &&
-		    run->record.ts_min_ms <= earliest.end_ms)
-			span_read_run(span, txn, run, &earliest);
+	const struct run **runs = malloc((list->count + 1) * sizeof(struct run *));
+	int error = earliest.points == NULL || runs == NULL ? -ENOMEM : 0;
+	if (error == 0) {
+		uint32_t count = span_runs(span, txn, list, runs);
+		span_read_runs(span, txn, runs, count, &earliest);
+		earliest_cut(&earliest);
+		error = txn->error != 0 ? txn->error : span_answer(request, span, &earliest);
 	}
-	earliest_cut(&earliest);
-	int error = txn->error != 0 ? txn->error : span_answer(request, span, &earliest);
+	free(runs);
 	free(earliest.points);
 	return error;
 }

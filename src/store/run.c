@@ -301,6 +301,12 @@ void run_reader_close(struct run_reader *reader)
 	lmdb_cursor_close(&reader->cursor);
 }
 
+void run_reader_pass(struct run_reader *reader)
+{
+	check(reader->has_block);
+	reader->has_block = lmdb_next(&reader->cursor) && is_inside(reader);
+}
+
 uint32_t run_reader_take(struct run_reader *reader, struct store_point points[BLOCK_POINTS_MAX])
 {
 	struct lmdb_cursor *cursor = &reader->cursor;
@@ -309,6 +315,6 @@ uint32_t run_reader_take(struct run_reader *reader, struct store_point points[BL
 	int error = block_decode(cursor->value.at, cursor->value.length, points, &count);
 	if (error != 0)
 		lmdb_fail(cursor->txn, error);
-	reader->has_block = lmdb_next(cursor) && is_inside(reader);
+	run_reader_pass(reader);
 	return error == 0 ? count : 0;
 }

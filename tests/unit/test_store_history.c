@@ -19,6 +19,7 @@
 #include "store/lmdb.h"
 #include "store/point.h"
 #include "store/run.h"
+#include "store/warm.h"
 
 #include "store_fixture.h"
 
@@ -236,6 +237,33 @@ static void merging_keeps_the_number_of_runs_small(void **state)
 	/* All in two runs of a block each. */
 	assert_int_equal(upkeep(1000).blocks, 2);
 	assert_everything(7);
+}
+
+static void fetching_ahead_changes_nothing(void **state)
+{
+	(void)state;
+	const struct run *runs[2 * RUN_FAN_IN];
+	struct run_list list;
+	struct lmdb_txn txn;
+	commit_windows(RUN_FAN_IN, 3000, 40);
+	commit_windows(RUN_FAN_IN - 1, 300, 40);
+	upkeep(20000); /* in the middle of a merge */
+	lmdb_begin_read(history_lmdb(world.history), &txn);
+	assert_true(run_list_load(&list, &txn));
+	assert_in_range(list.count, RUN_FAN_IN, 2 * RUN_FAN_IN);
+	for (uint32_t i = 0; i < list.count; i++)
+		runs[i] = &list.runs[i];
+	for (uint64_t user = 0; user < 50; user += 7)
+		warm_user(&txn, runs, list.count, (struct user_id){ user });
+	warm_user(&txn, runs, 1, (struct user_id){ USER_ID_MAX });
+	warm_user(&txn, runs, 0, (struct user_id){ 0 });
+	assert_int_equal(txn.error, 0);
+	run_list_free(&list);
+	lmdb_abort(&txn);
+	assert_everything(40);
+	/* Nothing of it is left that would keep a writer out. */
+	upkeep_to_the_end();
+	assert_everything(40);
 }
 
 static void an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once(void **state)
@@ -514,6 +542,7 @@ int main(void)
 		STORY(every_step_of_a_merge_leaves_each_point_once),
 		STORY(so_it_does_when_a_user_fills_many_blocks),
 		STORY(merging_keeps_the_number_of_runs_small),
+		STORY(fetching_ahead_changes_nothing),
 		STORY(an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once),
 		STORY(a_user_with_more_than_a_portion_is_exported_whole_among_others),
 		STORY(a_clock_that_steps_back_changes_no_order_and_loses_nothing),

@@ -1,0 +1,22 @@
+/*
+ * Owns: having pages of history read from disk many at a time.
+ * Invariant: changes nothing; whoever reads afterwards finds more in memory, and no less is right.
+ * Thread: that of the transaction, which waits; helpers that end before it returns.
+ * Does not know: what is done with what is read.
+ *
+ * A user's day lies in some dozens of runs, a page or two in each, and one after the other each would
+ * wait for the disk. A disk serves many at once in the same time.
+ */
+#ifndef NEARBY_STORE_WARM_H
+#define NEARBY_STORE_WARM_H
+
+#include "store/run.h"
+
+/* Times that this thread waited for a page from disk. */
+uint64_t warm_waits(void);
+
+/* Touches the blocks of these runs that hold the user. */
+void warm_user(const struct lmdb_txn *txn, const struct run *const *runs, uint32_t count,
+	       struct user_id user);
+
+#endif
