@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGIT_BITS_MAX = 12, DIGIT_VALUES_MAX = 1 << DIGIT_BITS_MAX };
-/* 6 digits of 12 bits hold the 63 bits of a user. */
-enum { DIGITS_MAX = 6 };
+enum { DIGIT_BITS_MIN = 6, DIGIT_BITS_MAX = 12, DIGIT_VALUES_MAX = 1 << DIGIT_BITS_MAX };
+/* 11 digits of 6 bits hold the 63 bits of a user. */
+enum { DIGITS_MAX = 11 };
 /* Below this, clearing the counts of the digits costs more than comparing. */
-enum { COMPARE_COUNT_MAX = 512 };
+enum { COMPARE_COUNT_MAX = 32 };
 /* Moves that insertion may make for each point before a general sort takes over. */
 enum { MOVES_A_POINT_MAX = 8 };
 
@@ -70,7 +70,12 @@ static struct digits digits_fit(const struct store_point *points, size_t count)
 		most = user > most ? user : most;
 	}
 	unsigned bits = most == least ? 0 : 64 - (unsigned)__builtin_clzll(most - least);
-	unsigned digits = (bits + DIGIT_BITS_MAX - 1) / DIGIT_BITS_MAX;
+	/* No more values than points: they are counted and summed, too. */
+	unsigned most_bits = 64 - (unsigned)__builtin_clzll(count);
+	most_bits = most_bits < DIGIT_BITS_MIN	 ? DIGIT_BITS_MIN
+		    : most_bits > DIGIT_BITS_MAX ? DIGIT_BITS_MAX
+						 : most_bits;
+	unsigned digits = (bits + most_bits - 1) / most_bits;
 	return (struct digits){ least, digits, digits == 0 ? 0 : (bits + digits - 1) / digits };
 }
 

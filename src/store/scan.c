@@ -18,7 +18,8 @@ enum { AHEAD_MAX = 1024, INPUT_POINTS = AHEAD_MAX + BLOCK_POINTS_MAX };
 
 struct scan_input {
 	struct run_reader reader;
-	uint32_t at; /* the next point */
+	uint32_t ahead; /* points to be decoded before a batch is made */
+	uint32_t at;	/* the next point */
 	uint32_t count;
 	struct store_point points[INPUT_POINTS];
 };
@@ -43,15 +44,15 @@ static void input_load(struct scan_input *input)
 }
 
 /* Decodes blocks until enough points are ahead, or there are no more. */
-static void input_fill(struct scan_input *input, uint32_t ahead)
+static void input_fill(struct scan_input *input)
 {
 	uint32_t left = input_left(input);
-	if (!input->reader.has_block || left >= ahead)
+	if (!input->reader.has_block || left >= input->ahead)
 		return;
 	memmove(input->points, input->points + input->at, left * sizeof(*input->points));
 	input->at = 0;
 	input->count = left;
-	while (input->reader.has_block && input->count < ahead)
+	while (input->reader.has_block && input->count < input->ahead)
 		input_load(input);
 }
 
@@ -83,10 +84,16 @@ void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const 
 		lmdb_fail(txn, -ENOMEM);
 		return;
 	}
-	size_t ahead = batch_points / count;
-	scan->ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead < 1 ? 1 : (uint32_t)ahead;
+	uint64_t points = 1;
 	for (uint32_t i = 0; i < count; i++)
-		input_open(&scan->inputs[scan->input_count++], txn, runs[i], user_from);
+		points += runs[i]->record.points;
+	for (uint32_t i = 0; i < count; i++) {
+		struct scan_input *input = &scan->inputs[scan->input_count++];
+		/* Dense runs reach as far ahead among the users as sparse ones. */
+		uint64_t ahead = batch_points * runs[i]->record.points / points;
+		input->ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead < 1 ? 1 : (uint32_t)ahead;
+		input_open(input, txn, runs[i], user_from);
+	}
 }
 
 void scan_close(struct scan *scan)
@@ -182,7 +189,7 @@ static uint64_t batch_end(struct scan *scan)
 	uint64_t end = RUN_USER_END;
 	for (uint32_t i = 0; i < scan->input_count; i++) {
 		struct scan_input *input = &scan->inputs[i];
-		input_fill(input, scan->ahead);
+		input_fill(input);
 		if (!input->reader.has_block)
 			continue;
 		uint64_t last = input->points[input->count - 1].user.value;

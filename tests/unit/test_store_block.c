@@ -209,7 +209,7 @@ static void hostile_bytes_with_a_right_checksum_do_no_harm(void **state)
 static void sorting_is_by_user_then_time_whatever_the_order_was(void **state)
 {
 	(void)state;
-	static const size_t counts[] = { 0, 1, 2, 100, 512, 513, COUNT };
+	static const size_t counts[] = { 0, 1, 2, 32, 33, 64, 100, 513, COUNT };
 	static const uint64_t users[] = { 1, 3, 1000, (uint64_t)1 << 33, USER_ID_MAX };
 	for (size_t c = 0; c < ARRAY_COUNT(counts); c++) {
 		for (size_t u = 0; u < ARRAY_COUNT(users); u++) {
