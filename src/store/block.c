@@ -15,6 +15,8 @@
 enum { BLOCK_FORM = 1, SUM_BYTES = 4, COUNT_AT = SUM_BYTES + 1, HEAD_BYTES = COUNT_AT + 2 };
 enum { UNIT_BITS = 3, PARAMETER_BITS = 5, PARAMETER_MAX = (1 << PARAMETER_BITS) - 1 };
 enum { STEP_SAMPLES_MAX = 15 };
+/* A block of a walker holds fewer points; more are only looked at when these fit. */
+enum { FIT_FIRST = 512 };
 /* So many lengths are sorted sooner than counted. */
 enum { FEW = 8 };
 
@@ -290,6 +292,13 @@ struct encoder {
 	struct columns columns;
 };
 
+/* Fits columns to points of one user; returns how many after the first fit the block. */
+static uint32_t run_fit(struct encoder *encoder, const struct store_point *points, uint32_t count)
+{
+	columns_fit(&encoder->columns, points, count);
+	return further_that_fit(&encoder->columns, count - 1, encoder->room);
+}
+
 /* Writes as many points of one user as fit, and returns how many. */
 static uint32_t run_encode(struct encoder *encoder, const struct store_point *points,
 			   uint32_t count)
@@ -302,8 +311,10 @@ static uint32_t run_encode(struct encoder *encoder, const struct store_point *po
 	encoder->room -= cost;
 	uint32_t further = 0;
 	if (count > 1) {
-		columns_fit(&encoder->columns, points, count);
-		further = further_that_fit(&encoder->columns, count - 1, encoder->room);
+		uint32_t tried = count < FIT_FIRST ? count : FIT_FIRST;
+		further = run_fit(encoder, points, tried);
+		if (further == tried - 1 && tried < count)
+			further = run_fit(encoder, points, count);
 	}
 	put_head(&encoder->out, &head, &points[0], further > 0);
 	if (further > 0) {
