@@ -22,7 +22,7 @@ from results import Results
 
 MIB = 1024 * 1024
 # Where the search begins: locations/s.
-FIRST_RATE = 2000
+FIRST_RATE = 8000
 SMOKE_RATE = 400
 WITHIN_S = 1
 
@@ -88,7 +88,7 @@ class Bench:
         return None
 
     def search(self, load, within_s, rate):
-        found = load.search(rate, within_s, for_s=2, warm_up_s=0.5, linger_s=1.5)
+        found = load.search(rate, within_s, for_s=1.5, warm_up_s=0.5, linger_s=1.1)
         steps = found["steps"]
         kept = [step for step in steps if step["kept"]]
         if not kept:

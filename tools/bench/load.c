@@ -34,7 +34,7 @@
 #define SATURATED_SHARE 0.95
 #define SATURATED_LATE_US 5000u
 /* Of a search: how close the limit is looked for, and how much may be missing. */
-#define SEARCH_RATIO 1.06
+#define SEARCH_RATIO 1.1
 #define SEARCH_STEPS_MAX OPTION_RATES_MAX
 #define MISSING_MAX 0.01
 
