@@ -19,6 +19,7 @@ EXTRA_DIST += tests/bench/check-bench tests/bench/test_report.py tests/bench/run
 	tests/bench/arguments.py tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
 	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
+	tests/bench/shares.py tests/bench/PROFILE.md \
 	tests/bench/start.py tests/bench/summary.py
 
 bench_sources = \
