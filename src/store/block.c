@@ -125,7 +125,7 @@ static unsigned time_unit_of(const struct store_point *points, uint32_t count)
 /* The middle one of some steps, so that a gap does not count. */
 static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 {
-	int64_t steps[STEP_SAMPLES_MAX];
+	int64_t steps[STEP_SAMPLES_MAX] = { 0 };
 	uint32_t stride = (count - 1 + STEP_SAMPLES_MAX - 1) / STEP_SAMPLES_MAX;
 	uint32_t taken = 0;
 	for (uint32_t i = 1; i < count; i += stride) {
