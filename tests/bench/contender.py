@@ -4,7 +4,7 @@ Invariant: whatever happens, its processes, its segment and its folder are gone 
   threads run on the CPUs that were given to it.
 Does not know: what it is asked to do.
 
-    with Contender("nearbyd", cpus=[0], town=town) as server:
+    with Contender("nearbyd", town, cpus=[0]) as server:
         server.port
 """
 import contextlib
@@ -35,11 +35,10 @@ class Missing(Exception):
 
 
 class Contender:
-    def __init__(self, name, cpus, interval_ms=0, town=None, friends_path=None, **options):
-        """It knows the friendships of the town; or a peer those in a file, and nearbyd those of its
-        data_dir. `options`: parameters of nearbyd, with _ for -."""
-        self.name, self.cpus, self.interval_ms = name, cpus, interval_ms
-        self.town, self.friends_path, self.options = town, friends_path, options
+    def __init__(self, name, town, cpus, interval_ms=0, **options):
+        """It knows the friendships of the town. `options`: parameters of nearbyd, with _ for -."""
+        self.name, self.town, self.cpus, self.interval_ms = name, town, cpus, interval_ms
+        self.options = options
         self.process = self.folder = None
 
     def __enter__(self):
@@ -97,16 +96,14 @@ class Contender:
 
     def start_nearbyd(self):
         data_path = os.path.join(self.folder, "data")
-        if self.town is not None:
-            self.town.write_database(data_path)
+        self.town.write_database(data_path)
         notify_path = os.path.join(self.folder, "notify")
         options = {"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "cores": len(self.cpus),
                    "data-dir": data_path, "instance": self.instance,
                    "token-key": self.key_path, "messages-per-s": 0, "drain-time-s": 0,
+                   "sessions-max": max(20000, 2 * self.town.sessions),
                    "push-interval-ms": self.interval_ms,
                    "push-interval-max-ms": max(1000, self.interval_ms)}
-        if self.town is not None:
-            options["sessions-max"] = max(20000, 2 * self.town.sessions)
         options.update({name.replace("_", "-"): value for name, value in self.options.items()})
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(notify_path)
@@ -134,9 +131,8 @@ class Contender:
         serve = os.path.join(HERE, "peers", FOLDERS[self.name], "serve")
         if not os.path.exists(serve):
             raise Missing(f"no {serve}")
-        friends_path = self.friends_path or os.path.join(self.folder, "friends")
-        if self.town is not None:
-            self.town.write_friends(friends_path)
+        friends_path = os.path.join(self.folder, "friends")
+        self.town.write_friends(friends_path)
         self.port = free_port()
         self.spawn([serve, f"--port={self.port}", f"--interval-ms={self.interval_ms}",
                     f"--friends={friends_path}"], stdout=subprocess.PIPE, text=True)

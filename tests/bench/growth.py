@@ -67,7 +67,7 @@ class Bench:
         near = active * NEAR_SHARE
         town = Town(sessions, friends, active, near)
         cpus = self.cpus[:cores]
-        with Contender("nearbyd", cpus, town=town, users_max=max(1000000, 2 * sessions)) as server:
+        with Contender("nearbyd", town, cpus, users_max=max(1000000, 2 * sessions)) as server:
             load = Load(server, town, self.cpus[cores:] or self.cpus[-1:])
             ((*steps,),), found = load.measure(
                 [self.plan.deliveries_per_s / near], self.plan.runs, for_s=self.plan.for_s,

@@ -58,7 +58,7 @@ class Bench:
     # ---- one server ----
 
     def contender(self, name, interval_ms):
-        return Contender(name, self.server_cpus, interval_ms, self.plan.town)
+        return Contender(name, self.plan.town, self.server_cpus, interval_ms)
 
     def load(self, server, interval_ms):
         return Load(server, self.plan.town, self.load_cpus, interval_ms)
@@ -208,7 +208,7 @@ class Bench:
 
     def judge(self, rate):
         """Everything that comes is compared with brute force while the load goes on."""
-        with Contender("nearbyd", self.server_cpus, town=self.plan.judged) as server:
+        with Contender("nearbyd", self.plan.judged, self.server_cpus) as server:
             load = Load(server, self.plan.judged, self.load_cpus)
             found = load.run("--judge", f"--rate={rate:.0f}", f"--for={self.plan.judged_s}s")
         wrong = sum(found["findings"].values())
