@@ -14,8 +14,8 @@ bench: all $(filter tests/bench/%, $(check_PROGRAMS))
 .PHONY: bench
 
 check_PROGRAMS += $(bench_programs) tests/bench/fill_segment tests/bench/fill_users
-TESTS += tests/bench/check-bench tests/bench/test_report.py
-EXTRA_DIST += tests/bench/check-bench tests/bench/test_report.py tests/bench/run \
+TESTS += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py
+EXTRA_DIST += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/run \
 	tests/bench/arguments.py tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
 	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
