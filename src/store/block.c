@@ -122,7 +122,7 @@ static unsigned time_unit_of(const struct store_point *points, uint32_t count)
 	return 1;
 }
 
-/* The middle one of some steps, so that a gap does not count. */
+/* The middle one of some steps, so that a gap does not count; 0 of a single point. */
 static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 {
 	int64_t steps[STEP_SAMPLES_MAX] = { 0 };
@@ -135,7 +135,7 @@ static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 			steps[hole] = steps[hole - 1];
 		steps[hole] = step;
 	}
-	return steps[taken / 2];
+	return taken == 0 ? 0 : steps[taken / 2];
 }
 
 /* The middle of a few lengths, or somewhat more: below it are three of five. */
