@@ -114,6 +114,12 @@ static void evaluate_edges(struct engine *engine, uint64_t now_us, uint32_t slot
 	struct vantage viewer = session_vantage(engine, slot);
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	uint32_t left = session->edge_count;
+	for (uint32_t i = 0, ahead = left; ahead > 0; i++) {
+		if (!(items[i] & TAG_EDGE))
+			continue;
+		ahead--;
+		prefetch_location(engine, &engine->channels[tag_key(items[i])]);
+	}
 	for (uint32_t i = 0; left > 0; i++) {
 		if (!(items[i] & TAG_EDGE))
 			continue;

@@ -14,6 +14,7 @@
 /* What one pass over the dirty friends of a session found. */
 struct pass {
 	struct vantage viewer;
+	uint32_t left; /* dirty ones still to be judged */
 	uint32_t gone_count;
 	uint32_t entry_count;
 	uint32_t dropped_count;
@@ -54,33 +55,56 @@ static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uin
 		subscription_clear(engine, slot, item);
 }
 
-/* 0 when there may be dirty friends here, else how far it is to the next group or the end. */
-static uint32_t to_next_group(uint64_t groups, uint32_t at, uint32_t count)
+/* The next dirty friend of [at, to), or `to`. */
+static uint32_t next_dirty(const struct session *session, const uint32_t *items, uint32_t at,
+			   uint32_t to)
 {
-	uint32_t group = subscription_group(at);
-	if (groups >> group & 1)
-		return 0;
-	uint32_t end = (group + 1) * GROUP_FRIENDS;
-	return (group + 1 < GROUPS && end < count ? end : count) - at;
+	while (at < to) {
+		uint32_t group = subscription_group(at);
+		uint64_t groups = session->dirty_groups >> group;
+		if (groups == 0)
+			return to;
+		uint32_t clean = (uint32_t)__builtin_ctzll(groups);
+		if (clean > 0) {
+			at = (group + clean) * GROUP_FRIENDS;
+			continue;
+		}
+		uint32_t end = group + 1 < GROUPS && (group + 1) * GROUP_FRIENDS < to
+				       ? (group + 1) * GROUP_FRIENDS
+				       : to;
+		for (; at < end; at++)
+			if (items[at] & TAG_DIRTY)
+				return at;
+	}
+	return to;
+}
+
+/* The dirty ones of [at, to), until a frame is full. Returns where it stopped. */
+static uint32_t judge_range(struct engine *engine, uint64_t now_us, struct pass *pass,
+			    uint32_t slot, uint32_t at, uint32_t to)
+{
+	const struct session *session = &engine->sessions[slot];
+	uint32_t *items = taglist_items(&engine->arena, &session->friends);
+	while (pass->left > 0 && !is_full(pass)) {
+		at = next_dirty(session, items, at, to);
+		if (at >= to)
+			return to;
+		judge(engine, now_us, pass, slot, &items[at++]);
+		pass->left--;
+	}
+	return at;
 }
 
 /* Once around the list from where the last pass ended, until all is judged or a frame is full. */
 static void judge_all(struct engine *engine, uint64_t now_us, struct pass *pass, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
-	uint32_t *items = taglist_items(&engine->arena, &session->friends);
-	uint32_t count = session->friends.count, left = session->dirty_count;
-	uint64_t groups = session->dirty_groups;
-	uint32_t at = session->flush_from < count ? session->flush_from : 0;
-	for (uint32_t seen = 0, step; seen < count && left > 0 && !is_full(pass); seen += step) {
-		step = to_next_group(groups, at, count);
-		if (step == 0 && (items[at] & TAG_DIRTY)) {
-			judge(engine, now_us, pass, slot, &items[at]);
-			left--;
-		}
-		step = step == 0 ? 1 : step;
-		at = at + step < count ? at + step : 0;
-	}
+	uint32_t count = session->friends.count;
+	pass->left = session->dirty_count;
+	uint32_t from = session->flush_from < count ? session->flush_from : 0;
+	uint32_t at = judge_range(engine, now_us, pass, slot, from, count);
+	if (at == count)
+		at = judge_range(engine, now_us, pass, slot, 0, from);
 	session->flush_from = at;
 }
 

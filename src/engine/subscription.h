@@ -29,7 +29,7 @@ void subscription_set_edge(struct engine *engine, uint32_t slot, uint32_t *item,
  * Where a session's list may have dirty friends: a bit for each group of so many, the last for all
  * that follow. So a flush goes to the few that there are, and does not walk the list.
  */
-#define GROUP_FRIENDS 32u
+#define GROUP_FRIENDS 16u
 #define GROUPS 64u
 static inline uint32_t subscription_group(uint32_t idx)
 {
