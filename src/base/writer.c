@@ -22,31 +22,27 @@ size_t writer_length(const struct writer *writer)
 	return (size_t)(writer->at - writer->start);
 }
 
-void writer_put(struct writer *writer, const void *bytes, size_t length)
-{
-	if (writer->overflow || (size_t)(writer->end - writer->at) < length) {
-		writer->overflow = true;
-		return;
-	}
-	memcpy(writer->at, bytes, length);
-	writer->at += length;
-}
-
 void writer_put_text(struct writer *writer, const char *text)
 {
 	writer_put(writer, text, strlen(text));
 }
 
-/* Digits of `value` in front of `end`, at least `width` of them; returns where they start. */
-static char *digits_before(char *end, uint64_t value, unsigned width)
+/* Two digits each of 0 to 99: half the divisions of one at a time. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+			    "25262728293031323334353637383940414243444546474849"
+			    "50515253545556575859606162636465666768697071727374"
+			    "75767778798081828384858687888990919293949596979899";
+
+/* Digits of `value` in front of `end`; returns where they start. */
+static char *digits_before(char *end, uint64_t value)
 {
 	char *at = end;
-	while (value != 0 || width > 0) {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-		if (width > 0)
-			width--;
-	}
+	for (; value >= 100; value /= 100)
+		memcpy(at -= 2, &pairs[value % 100 * 2], 2);
+	if (value >= 10)
+		memcpy(at -= 2, &pairs[value * 2], 2);
+	else
+		*--at = (char)('0' + value);
 	return at;
 }
 
@@ -54,7 +50,7 @@ void writer_put_u64(struct writer *writer, uint64_t value)
 {
 	char text[20];
 	char *end = text + sizeof(text);
-	char *start = digits_before(end, value, 1);
+	char *start = digits_before(end, value);
 	writer_put(writer, start, (size_t)(end - start));
 }
 
@@ -77,14 +73,13 @@ void writer_put_fixed(struct writer *writer, int64_t value, unsigned decimals)
 	uint64_t fraction = magnitude % powers[decimals];
 	if (fraction == 0)
 		return;
-	while (fraction % 10 == 0) {
-		fraction /= 10;
-		decimals--;
-	}
+	/* With a 1 before its zeros it has as many digits as it should; the point takes that one's place. */
 	char text[20];
 	char *end = text + sizeof(text);
-	char *start = digits_before(end, fraction, decimals);
-	*--start = '.';
+	char *start = digits_before(end, powers[decimals] + fraction);
+	*start = '.';
+	while (end[-1] == '0')
+		end--;
 	writer_put(writer, start, (size_t)(end - start));
 }
 

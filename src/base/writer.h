@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct writer {
 	uint8_t *start;
@@ -22,7 +23,16 @@ struct writer {
 /* Writes into `memory`, which stays the caller's. */
 struct writer writer_init(void *memory, size_t bytes);
 size_t writer_length(const struct writer *writer);
-void writer_put(struct writer *writer, const void *bytes, size_t length);
+/* Inline, so that a text of a known length becomes a store or two. */
+static inline void writer_put(struct writer *writer, const void *bytes, size_t length)
+{
+	if (writer->overflow || (size_t)(writer->end - writer->at) < length) {
+		writer->overflow = true;
+		return;
+	}
+	memcpy(writer->at, bytes, length);
+	writer->at += length;
+}
 void writer_put_text(struct writer *writer, const char *text);
 void writer_put_u64(struct writer *writer, uint64_t value);
 void writer_put_i64(struct writer *writer, int64_t value);

@@ -85,10 +85,9 @@ void json_encode_string(struct writer *writer, const char *text, size_t length)
 
 static void put_user(struct writer *writer, struct user_id user)
 {
-	char text[USER_ID_TEXT_BYTES];
-	size_t length = user_id_format(user, text);
+	check(user.value <= USER_ID_MAX);
 	put_literal(writer, "\"user\":\"");
-	writer_put(writer, text, length);
+	writer_put_u64(writer, user.value);
 	put_literal(writer, "\"");
 }
 

@@ -59,6 +59,11 @@ static void fixed_point_numbers_lose_nothing(void **state)
 	written("-180", -1800000000, 7);
 	written("1234.567", 1234567, 3);
 	written("1.05", 105, 2);
+	written("0.000000001", 1, 9);
+	written("12.999999999", 12999999999, 9);
+	written("9223372036.854775807", INT64_MAX, 9);
+	written("100", 100, 0);
+	written("10.1", 1010, 2);
 	written("-9223372036854775808", INT64_MIN, 0);
 }
 
