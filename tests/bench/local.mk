@@ -13,9 +13,16 @@ bench: all $(filter tests/bench/%, $(check_PROGRAMS))
 	TEST_BUILD='$(abs_top_builddir)' $(top_srcdir)/tests/bench/run --out='$(BENCH_OUT)' $(BENCH_RUN)
 .PHONY: bench
 
+# Counts the instructions of the engine's hot path anew, into the file that `make check` holds it to.
+instructions: tests/bench/bench_engine
+	TEST_SOURCE='$(abs_top_srcdir)' TEST_BUILD='$(abs_top_builddir)' \
+		$(PY_LOG_COMPILER) -B $(srcdir)/tests/bench/instructions.py --write
+.PHONY: instructions
+
 check_PROGRAMS += $(bench_programs) tests/bench/fill_segment tests/bench/fill_users
-TESTS += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py
+TESTS += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/instructions.py
 EXTRA_DIST += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/run \
+	tests/bench/instructions.py tests/bench/instructions.tsv \
 	tests/bench/arguments.py tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
 	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
