@@ -29,8 +29,8 @@ class Plan:
         # The point that all series share: sessions, friends and how many of them are connected.
         self.sessions, self.friends, self.active = pick(10000, 2000, 300), pick(400, 400, 40), 40
         self.sessions_of = pick((10000, 50000, 200000), (2000, 8000), (300, 600))
-        self.active_of = pick((10, 40, 100, 400), (10, 40, 200), (10, 40))
-        self.friends_of = pick((400, 5000), (400, 2000), (40, 80))
+        self.active_of = pick((10, 40, 100, 400), (10, 40, 200), (40,))
+        self.friends_of = pick((400, 5000), (400, 2000), (40,))
         self.cores_of = (1, 2, 4, 8, 16)
         self.table_users = pick(1000000, 100000, 1000)
         self.deliveries_per_s = pick(30000, 10000, 1000)
