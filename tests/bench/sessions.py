@@ -8,13 +8,14 @@ Does not know: what would be good.
 
 usage: sessions.py --out=DIR [--quick | --smoke] [--sessions=N,...] [--storm=N] [--runs=N] [--no-peers]
 
-  --sessions=N,...  steps that one server grows in (10000,50000,200000,1000000); those that memory does
-                    not suffice for are left out, with a word
+  --sessions=N,...  populations, each with a server of its own (10000,50000,200000,1000000); those that
+                    memory does not suffice for are left out, with a word
   --storm=N         sessions that vanish and come back at once (100000)
   --runs=N          of what is measured several times (5)
 
 What is counted where: user memory is what nearbyd alone maps (anonymous and shared memory, as
-smaps_rollup tells); the database's pages in the page cache are not. Kernel memory is what its slabs
+smaps_rollup tells); the database's pages in the page cache are not. A subscription is what the
+anonymous part grows by beyond that of a session without friends, names included. Kernel memory is what its slabs
 grow by (/proc/slabinfo); a socket, its file, inode and dentry are there at both ends and halved, the
 request of io_uring with what hangs on it is the server's, epoll's entries are the client's.
 """
@@ -40,18 +41,20 @@ JOIN_LIMIT_S = 600
 # Slabs of both ends, and those of an armed receive at the server's.
 BOTH_ENDS = ("TCP", "sock_inode_cache", "filp", "lsm_file_cache")
 PEERS_SESSIONS = 15000
+# Sessions of one process of the herd at most.
+WORKER_SESSIONS = 10000
 
 
 class Options:
     out, runs, peers = "bench-results", 5, True
-    sessions, storm, worker, warm_s, window_s = [10000, 50000, 200000, 1000000], 100000, 10000, 30, 3
-    is_smoke = False
+    sessions, storm, warm_s, window_s = [10000, 50000, 200000, 1000000], 100000, 30, 3
+    is_smoke = has_stormed = False
 
     def __init__(self, arguments):
         for argument in arguments:
             name, _, value = argument.removeprefix("--").partition("=")
             if argument == "--smoke":
-                self.sessions, self.storm, self.worker, self.warm_s, self.window_s = [200, 400], 200, 200, 1, 1
+                self.sessions, self.storm, self.warm_s, self.window_s = [400], 200, 1, 1
                 self.runs, self.peers, self.is_smoke = 1, False, True
             elif argument == "--quick":
                 self.sessions, self.storm, self.runs = [10000, 50000], 20000, 3
@@ -96,15 +99,20 @@ def tree(pid):
     return found
 
 
-def user_bytes(pid):
-    total = 0
+def mapped_bytes(pid):
+    """(anonymous, shared) of all processes; what several of them share counts once."""
+    total = {"Pss_Anon:": 0, "Pss_Shmem:": 0}
     for process in tree(pid):
         with contextlib.suppress(OSError), open(f"/proc/{process}/smaps_rollup", encoding="ascii") as file:
             for line in file:
                 words = line.split()
-                if words[0] in ("Pss_Anon:", "Pss_Shmem:"):
-                    total += int(words[1]) << 10
-    return total
+                if words[0] in total:
+                    total[words[0]] += int(words[1]) << 10
+    return total["Pss_Anon:"], total["Pss_Shmem:"]
+
+
+def user_bytes(pid):
+    return sum(mapped_bytes(pid))
 
 
 def cpu_s(pid):
@@ -118,7 +126,8 @@ def cpu_s(pid):
 
 class Memory:
     def __init__(self, pid):
-        self.user, self.slabs, self.machine = user_bytes(pid), slabs(), meminfo()
+        self.anonymous, self.shared = mapped_bytes(pid)
+        self.user, self.slabs, self.machine = self.anonymous + self.shared, slabs(), meminfo()
 
 
 class Growth:
@@ -126,6 +135,7 @@ class Growth:
 
     def __init__(self, before, after, count):
         self.user = (after.user - before.user) / count
+        self.anonymous = (after.anonymous - before.anonymous) / count
         self.slabs = {name: (after.slabs[name] - before.slabs.get(name, 0)) / count for name in after.slabs}
         self.both_ends = (after.machine["Slab"] - before.machine["Slab"]) / count
 
@@ -155,13 +165,15 @@ def tcp_bytes():
 # ---- clients -------------------------------------------------------------------------------------
 
 class Herd:
-    """tests/bench/herd with so many workers; its commands, each answered by what it counted."""
+    """tests/bench/herd; its commands, each answered by what it counted."""
 
-    def __init__(self, server, options, workers, first_user=1):
-        self.workers = workers
+    def __init__(self, server, sessions, first_user=1):
+        """At least ten workers, so that a part of them can be told something else."""
+        self.each = max(1, min(WORKER_SESSIONS, sessions // 10))
+        self.workers = sessions // self.each
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tests", "bench", "herd"), f"--server=127.0.0.1:{server.port}",
-             f"--token-key={server.key_path}", f"--workers={workers}", f"--sessions={options.worker}",
+             f"--token-key={server.key_path}", f"--workers={self.workers}", f"--sessions={self.each}",
              f"--first-user={first_user}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -190,10 +202,9 @@ class Herd:
         said = self.say("wait", start, end)
         return said, time.monotonic() - began
 
-    def move(self, seconds, period_s=PERIOD_S, start=0, end=None):
-        end = self.workers if end is None else end
-        self.say("move", start, end, seconds, period_s)
-        return self.say("wait", start, end)
+    def move(self, seconds, period_s=PERIOD_S):
+        self.say("move", 0, self.workers, seconds, period_s)
+        return self.say("wait", 0, self.workers)
 
 
 # ---- databases -----------------------------------------------------------------------------------
@@ -202,7 +213,7 @@ class Loners:
     """So many sessions of users without friends: the server makes them as they come."""
 
     def __init__(self, sessions):
-        self.sessions = sessions
+        self.sessions = self.users = sessions
 
     def write_database(self, folder):
         pass
@@ -212,12 +223,12 @@ class Circle:
     """Everybody who will connect, with 400 friends of whom 40 will connect too."""
 
     def __init__(self, sessions):
-        self.sessions = sessions
+        self.sessions, self.users = sessions, POPULATION * sessions
 
     def write_database(self, folder):
         subprocess.run(
             [os.path.join(BUILD, "tests", "bench", "fill_users"), f"--data-dir={folder}",
-             f"--users={POPULATION * self.sessions}", f"--listed={self.sessions}", f"--friends={FRIENDS}",
+             f"--users={self.users}", f"--listed={self.sessions}", f"--friends={FRIENDS}",
              f"--active={ACTIVE}"], check=True, stdout=subprocess.DEVNULL)
 
     def write_friends(self, path):
@@ -236,27 +247,27 @@ class Circle:
 def start(name, crowd):
     cpus, options = sorted(os.sched_getaffinity(0)), {}
     if name == "nearbyd":
-        # A little more than there are, for each core's share; the table holds who sends.
+        # A little more than there are, for each core's share.
         options = {"sessions_max": crowd.sessions + crowd.sessions // 20 + 1000,
-                   "users_max": crowd.sessions + 1000}
+                   "users_max": crowd.users + 1000}
     return contender.Contender(name, crowd, cpus, **options)
 
 
 def without_friends(options, out):
     """Sessions of users who have no friends: what a session costs by itself."""
-    size = options.worker if options.is_smoke else 10000
-    options.worker, kept = size, options.worker
-    user, kernel, both = [], [], []
+    size = 60 * (20 if options.is_smoke else 1000)
+    user, anonymous, kernel, both = [], [], [], []
     for _ in range(options.runs):
-        with start("nearbyd", Loners(6 * size)) as server, Herd(server, options, 6) as herd:
-            assert herd.join(0, 1)[0]["open"] == size
-            before = Memory(server.pid)
-            assert herd.join(1, 6)[0]["open"] == 5 * size
-            growth = Growth(before, Memory(server.pid), 5 * size)
+        with start("nearbyd", Loners(size)) as server, Herd(server, size) as herd:
+            early = max(1, herd.workers // 6)
+            herd.join(0, early)
+            before, joined = Memory(server.pid), (herd.workers - early) * herd.each
+            assert herd.join(early, herd.workers)[0]["open"] == joined
+            growth = Growth(before, Memory(server.pid), joined)
             user.append(growth.user)
+            anonymous.append(growth.anonymous)
             kernel.append(growth.kernel())
             both.append(growth.both_ends)
-    options.worker = kept
     out.figure("memory", "user memory a session", "bytes", user)
     assert min(user) > 0, user
     if slabs():
@@ -264,16 +275,16 @@ def without_friends(options, out):
         out.figure("memory", "kernel memory a session, both ends", "bytes", both)
         out.figure("memory", "kernel memory of a receive that waits", "bytes", [sum(growth.armed().values())])
         out.say(f"slabs, bytes a session, both ends: {growth.largest()}")
-    return statistics.median(user)
+    return statistics.median(anonymous)
 
 
-def measure_load(server, herd, options, end):
+def measure_load(server, herd, options):
     """Windows of a population that moves: {(figure, unit): values}."""
     figures = {}
-    herd.move(options.warm_s, min(options.warm_s, PERIOD_S), end=end)
+    herd.move(options.warm_s, min(options.warm_s, PERIOD_S))
     for _ in range(options.runs):
         before, began = cpu_s(server.pid), time.monotonic()
-        said = herd.move(options.window_s, end=end)
+        said = herd.move(options.window_s)
         cpu, wall = cpu_s(server.pid) - before, time.monotonic() - began
         assert said["lost"] == 0 and said["unsent"] == 0 and said["entries"] > 0, said
         for figure, unit, value in (
@@ -290,94 +301,86 @@ def measure_load(server, herd, options, end):
     return figures
 
 
-def storm(server, herd, options, out, end):
-    """Sessions vanish and come back at once, while as many others as there are move on."""
-    count = min(options.storm // options.worker, end)
-    others = count < end
+def storm(server, herd, options, out):
+    """Sessions vanish and come back at once, while the others move on."""
+    count = min(options.storm // herd.each, herd.workers - 1)
     before = cpu_s(server.pid)
-    if others:
-        herd.say("move", count, end, 10 if not options.is_smoke else 1, PERIOD_S)
+    herd.say("move", count, herd.workers, 1 if options.is_smoke else 10, PERIOD_S)
     said, seconds = herd.join(0, count, 0, "storm")
     cpu = cpu_s(server.pid) - before
-    assert said["open"] == count * options.worker and said["refused"] == 0, said
-    part = f"storm of {count * options.worker}"
+    inside = herd.say("wait", count, herd.workers)
+    assert said["open"] == count * herd.each and said["refused"] == 0 and inside["lost"] == 0, (said, inside)
+    part = f"storm of {said['open']}"
     out.figure(part, "until all are back", "s", [seconds])
     out.figure(part, "sessions back", "1/s", [said["open"] / seconds])
     out.figure(part, "longest join", "s", [said["join_max_us"] / 1e6])
     out.figure(part, "median join", "s", [said["join_p50_us"] / 1e6])
     out.figure(part, "refused with 503", "answers", [said["refused"]])
-    out.figure(part, "connections that failed", "connections", [said["failed"]])
+    out.figure(part, "connections that failed and came again", "connections", [said["failed"]])
     out.figure(part, "server CPU of a goodbye and a join", "us", [1e6 * cpu / said["open"]])
-    if others:
-        inside = herd.say("wait", count, end)
-        out.figure(part, "push p50 of those inside", "ms", [inside["push_p50_us"] / 1000])
-        out.figure(part, "push p99 of those inside", "ms", [inside["push_p99_us"] / 1000])
-        out.figure(part, "lost sessions of those inside", "sessions", [inside["lost"]])
+    out.figure(part, "push p50 of those inside", "ms", [inside["push_p50_us"] / 1000])
+    out.figure(part, "push p99 of those inside", "ms", [inside["push_p99_us"] / 1000])
+    out.figure(part, "lost sessions of those inside", "sessions", [inside["lost"]])
 
 
-def step(server, herd, options, out, base, size, start, end):
+def population(options, out, base, size):
+    """One server with so many sessions. What a subscription takes; None: left out."""
     free = meminfo()["MemAvailable"]
-    before = Memory(server.pid)
-    if free - RESERVE < (end - start) * options.worker * BYTES_OF_A_SESSION:
+    if free - RESERVE < size * BYTES_OF_A_SESSION:
         out.say(f"{size} sessions: left out, {free >> 20} MiB are free")
-        return False
-    cpu = cpu_s(server.pid)
-    said, seconds = herd.join(start, end)
-    assert said["open"] == (end - start) * options.worker, said
-    joined = (end - start) * options.worker
-    out.figure(f"{size} sessions", "joins", "1/s", [joined / seconds])
-    out.figure(f"{size} sessions", "CPU time of a join", "us", [1e6 * (cpu_s(server.pid) - cpu) / joined])
-    load = measure_load(server, herd, options, end)
-    after = Memory(server.pid)
-    growth = Growth(before, after, joined)
-    out.figure("user memory", f"{size} sessions", "bytes", [growth.user])
-    if slabs():
-        out.figure("kernel memory", f"{size} sessions", "bytes", [growth.kernel()])
-    if base is not None:
-        out.figure("memory", f"a subscription, at {size} sessions", "bytes", [(growth.user - base) / FRIENDS])
-    for (figure, unit), values in load.items():
-        out.figure(f"{size} sessions", figure, unit, values)
-    machine = after.machine["MemTotal"] - after.machine["MemAvailable"]
-    out.figure(f"{size} sessions", "memory of the machine", "MiB", [machine >> 20])
-    out.figure(f"{size} sessions", "user memory of nearbyd", "MiB", [after.user >> 20])
-    return (growth.user - base) / FRIENDS if base is not None else True
+        return None
+    with start("nearbyd", Circle(size)) as server, Herd(server, size) as herd:
+        # The first tenth pays for what is there in any case.
+        early, part = max(1, herd.workers // 10), f"{size} sessions"
+        herd.join(0, early)
+        before, cpu = Memory(server.pid), cpu_s(server.pid)
+        said, seconds = herd.join(early, herd.workers)
+        joined = (herd.workers - early) * herd.each
+        assert said["open"] == joined, said
+        out.figure(part, "joins", "1/s", [joined / seconds])
+        out.figure(part, "CPU time of a join", "us", [1e6 * (cpu_s(server.pid) - cpu) / joined])
+        load = measure_load(server, herd, options)
+        after = Memory(server.pid)
+        growth = Growth(before, after, joined)
+        out.figure("user memory", part, "bytes", [growth.user])
+        if slabs():
+            out.figure("kernel memory", part, "bytes", [growth.kernel()])
+        subscription = (growth.anonymous - base) / FRIENDS
+        out.figure("memory of a subscription", part, "bytes", [subscription])
+        for (figure, unit), values in load.items():
+            out.figure(part, figure, unit, values)
+        used = after.machine["MemTotal"] - after.machine["MemAvailable"]
+        out.figure(part, "memory of the machine", "MiB", [used >> 20])
+        out.figure(part, "user memory of nearbyd", "MiB", [after.user >> 20])
+        out.figure(part, "sockets of both ends and what they hold in the kernel", "MiB",
+                   [after.machine["Slab"] >> 20])
+        if size >= 2 * options.storm and not options.has_stormed:
+            storm(server, herd, options, out)
+            options.has_stormed = True
+        return subscription
 
 
 def with_friends(options, out, base):
-    last = options.sessions[-1]
-    with start("nearbyd", Circle(last)) as server, Herd(server, options, last // options.worker) as herd:
-        done, stormed, subscription = 0, False, None
-        for size in options.sessions:
-            end = size // options.worker
-            found = step(server, herd, options, out, base if done else None, size, done, end)
-            if found is False:
-                break
-            subscription = found if done else None
-            done = end
-            # Before the largest population, with as many others inside.
-            if not stormed and size >= 2 * options.storm:
-                storm(server, herd, options, out, end)
-                stormed = True
-        if subscription is not None:
-            out.figure("memory", "a subscription", "bytes", [subscription])
+    found = [population(options, out, base, size) for size in options.sessions]
+    found = [subscription for subscription in found if subscription is not None]
+    if found:
+        out.figure("memory", "a subscription", "bytes", [found[-1]])
 
 
 def beside_peers(options, out):
-    kept, options.worker = options.worker, PEERS_SESSIONS // 15
     for name in ("nearbyd", "node+redis", "bun"):
         try:
             with start(name, Circle(PEERS_SESSIONS)) as server, \
-                    Herd(server, options, 15, first_user=int(name == "nearbyd")) as herd:
-                assert herd.join(0, 1)[0]["open"] == options.worker
-                before = user_bytes(server.pid)
-                assert herd.join(1, 15)[0]["open"] == 14 * options.worker
+                    Herd(server, PEERS_SESSIONS, first_user=int(name == "nearbyd")) as herd:
+                herd.join(0, 1)
+                before, joined = user_bytes(server.pid), (herd.workers - 1) * herd.each
+                assert herd.join(1, herd.workers)[0]["open"] == joined
                 herd.move(options.warm_s)
-                grown = (user_bytes(server.pid) - before) / (14 * options.worker)
+                grown = (user_bytes(server.pid) - before) / joined
             out.figure(f"{PEERS_SESSIONS} sessions, 400 friends", f"{name}, user memory a session", "bytes",
                        [grown])
         except contender.Missing as missing:
             out.say(f"{name}: skipped, {missing}")
-    options.worker = kept
 
 
 def main():
