@@ -42,7 +42,7 @@ struct app_shared {
 	/* Sessions and joins of all cores: each core adds and takes away its own, and looks at the sum when
 	 * one comes in, for sessions-max. */
 	atomic_uint session_count;
-	/* Joins from their request to the welcome, of all cores: while there are many, no core accepts. */
+	/* Joins from their request to the welcome, of all cores: while there are many, new connections wait. */
 	atomic_uint join_count;
 	/* When the store last answered a join, on the boot clock. */
 	_Atomic uint64_t join_answered_us;

@@ -37,8 +37,8 @@
 
 /* A store that has answered no join for so long is stuck: then nobody waits for it in vain. */
 #define JOIN_STUCK_US 1000000u
-/* Joins of all cores, for each core, beyond which new connections wait in the kernel: as many are under
- * way in a storm, so that each is over soon and all others wait their turn, unrefused. */
+/* Joins of all cores, for each core, beyond which new connections wait in line: as many are under way in a
+ * storm, so that each is over soon and all others wait their turn, unrefused. */
 #define JOINS_UNDER_WAY 128u
 
 struct exchange;
@@ -86,7 +86,7 @@ struct app {
 	/* Joins that wait for the store, and submits that found its ring full. */
 	struct join *joins;
 	uint32_t join_count;
-	bool is_crowded; /* accepts no more until fewer joins are under way */
+	bool is_crowded; /* new connections wait until fewer joins are under way */
 	/* Names that changed while joins wait; each join applies those that came after it asked. */
 	struct store_user *renames;
 	uint32_t rename_count, rename_capacity;
@@ -208,7 +208,7 @@ void session_logout(struct app *app, struct user_id user);
 void join_adopted(void *context, struct conn_id conn, void *baggage);
 void join_handover_failed(void *context, void *baggage);
 void join_loaded(struct app *app, struct store_request *request);
-/* Lets new connections in, or leaves them to the kernel. */
+/* Lets so many new connections in as joins may still be under way. */
 void join_admit(struct app *app, uint64_t now_us);
 /* The connection of a join that waits for the store has ended. */
 void join_gone(struct join *join);

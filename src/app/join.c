@@ -93,11 +93,12 @@ void join_admit(struct app *app, uint64_t now_us)
 {
 	unsigned most = JOINS_UNDER_WAY * app->shared->cores;
 	unsigned count = atomic_load_explicit(&app->shared->join_count, memory_order_relaxed);
-	bool is_crowded = count >= (app->is_crowded ? most / 2 : most) && !is_store_stuck(app, now_us);
+	unsigned room = count < most ? (most - count) / app->shared->cores + 1 : 0;
+	bool is_crowded = room == 0 && !is_store_stuck(app, now_us);
 	if (is_crowded && !app->is_crowded)
 		counter_add(&app->counters.app[APP_COUNTER_ADMISSION_PAUSES], 1);
-	if (is_crowded != app->is_crowded)
-		net_listen_pause(app->net, LISTENER_PUBLIC, is_crowded);
+	/* What is granted and not used is not kept: the next turn counts anew. */
+	net_listen_admit(app->net, LISTENER_PUBLIC, is_store_stuck(app, now_us) ? UINT32_MAX : room);
 	app->is_crowded = is_crowded;
 }
 

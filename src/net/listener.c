@@ -44,8 +44,6 @@ static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
 {
 	struct net_listener *listener = &net->listeners[listener_idx];
 	struct net_accept *accept = &listener->accepts[number];
-	if (listener->is_paused)
-		return;
 	uint32_t ring = rings_reserve(net);
 	if (ring == NET_RINGS_MAX) {
 		net->accepts_wait = true;
@@ -58,17 +56,56 @@ static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
 		     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + number));
 }
 
+static uint32_t accept_count(const struct net *net)
+{
+	uint32_t count = net->rings[0].files / 128;
+	if (count < NET_ACCEPTS_LEAST)
+		return NET_ACCEPTS_LEAST;
+	return count < NET_ACCEPTS ? count : NET_ACCEPTS;
+}
+
 void listeners_arm(struct net *net)
 {
 	net->accepts_wait = false;
 	for (uint32_t i = 0; i < NET_LISTENERS_MAX && !net->accepts_wait; i++)
-		for (uint32_t n = 0; n < NET_ACCEPTS && !net->accepts_wait; n++)
+		for (uint32_t n = 0; n < accept_count(net) && !net->accepts_wait; n++)
 			if (net->listeners[i].descriptor >= 0 &&
 			    !net->listeners[i].accepts[n].is_armed)
 				arm(net, i, n);
 }
 
-static void welcome(struct net *net, const struct net_listener *listener,
+static void admit(struct net *net, struct net_listener *listener, struct connection *c)
+{
+	if (listener->credit != UINT32_MAX)
+		listener->credit--;
+	c->since_ms = (uint32_t)net->now_ms;
+	connection_rearm(net, c);
+	connection_receive(net, c);
+}
+
+/* In no other list meanwhile: nothing is asked of it, and nothing under way. */
+static void wait_in_line(struct net *net, struct net_listener *listener, struct connection *c)
+{
+	c->is_ready = true;
+	c->next_ready = 0;
+	if (listener->waiting_first == 0)
+		listener->waiting_first = c->slot + 1;
+	else
+		connection_at(net, listener->waiting_last)->next_ready = c->slot + 1;
+	listener->waiting_last = c->slot + 1;
+}
+
+static void admit_waiting(struct net *net, struct net_listener *listener)
+{
+	struct connection *c;
+	while (listener->credit > 0 && (c = connection_at(net, listener->waiting_first)) != NULL) {
+		listener->waiting_first = c->next_ready;
+		c->is_ready = false;
+		admit(net, listener, c);
+	}
+}
+
+static void welcome(struct net *net, struct net_listener *listener,
 		    const struct net_accept *accept, uint32_t file)
 {
 	struct connection *c = connection_take(net, accept->ring, file);
@@ -87,8 +124,10 @@ static void welcome(struct net *net, const struct net_listener *listener,
 				    CLOSE_REFUSED);
 		return;
 	}
-	connection_rearm(net, c);
-	connection_receive(net, c);
+	if (listener->credit > 0)
+		admit(net, listener, c);
+	else
+		wait_in_line(net, listener, c);
 }
 
 void listener_accepted(struct net *net, uint64_t which, int32_t result)
@@ -150,7 +189,7 @@ static int add_listener(struct net *net, int descriptor, uint32_t number, uint16
 {
 	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
 		struct net_listener *listener = &net->listeners[i];
-		bool is_quiet = listener->descriptor < 0;
+		bool is_quiet = listener->descriptor < 0 && listener->waiting_first == 0;
 		for (uint32_t n = 0; n < NET_ACCEPTS; n++)
 			is_quiet = is_quiet && !listener->accepts[n].is_armed;
 		if (!is_quiet)
@@ -159,7 +198,7 @@ static int add_listener(struct net *net, int descriptor, uint32_t number, uint16
 		listener->number = number;
 		listener->port = port;
 		snprintf(listener->path, sizeof(listener->path), "%s", path);
-		listener->is_paused = false;
+		listener->credit = UINT32_MAX;
 		listeners_arm(net);
 		return 0;
 	}
@@ -343,19 +382,16 @@ uint16_t net_listen_port(const struct net *net, uint32_t listener)
 	return 0;
 }
 
-void net_listen_pause(struct net *net, uint32_t number, bool is_paused)
+void net_listen_admit(struct net *net, uint32_t number, uint32_t count)
 {
 	check_object(net, NET_MAGIC);
-	bool any_goes_on = false;
 	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
 		struct net_listener *listener = &net->listeners[i];
 		if (listener->descriptor < 0 || listener->number != number)
 			continue;
-		any_goes_on |= listener->is_paused && !is_paused;
-		listener->is_paused = is_paused;
+		listener->credit = count;
+		admit_waiting(net, listener);
 	}
-	if (any_goes_on)
-		listeners_arm(net);
 }
 
 static void stop(struct net *net, uint32_t listener_idx)
@@ -367,6 +403,9 @@ static void stop(struct net *net, uint32_t listener_idx)
 				     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + n));
 	close(listener->descriptor);
 	listener->descriptor = -1;
+	/* Those who wait are told what becomes of them. */
+	listener->credit = UINT32_MAX;
+	admit_waiting(net, listener);
 	if (listener->path[0] != '\0')
 		unlink(listener->path);
 }

@@ -141,9 +141,9 @@ void net_close(struct net **net);
 int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason);
 /* The TCP port that `listener` is bound to, or 0. */
 uint16_t net_listen_port(const struct net *net, uint32_t listener);
-/* Leaves the next connections to the kernel's queue, save those whose accept is under way (16 for each
- * address), until it is called with false. Costs nothing when it is so already. */
-void net_listen_pause(struct net *net, uint32_t listener, bool is_paused);
+/* From now on at most `count` further connections of this listener are read from, first come first served;
+ * the others are accepted, and wait without a timeout. UINT32_MAX, as it is at first: all. */
+void net_listen_admit(struct net *net, uint32_t listener, uint32_t count);
 /* Accepts no more on this listener. */
 void net_listen_stop(struct net *net, uint32_t listener);
 

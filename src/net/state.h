@@ -29,8 +29,10 @@ enum { NET_MAGIC = 0x6e657477 };
 #define NET_BUFFERS_FURTHER (URING_BUFFERS_MAX / 4)
 /* Addresses that one core listens on. */
 #define NET_LISTENERS_MAX 16
-/* Accepts under way on one listener: what a burst brings within one turn. */
-#define NET_ACCEPTS 16
+/* Accepts under way on one listener, as far as a 128th of a ring's files go: what a burst brings within one
+ * turn. What the kernel's queue cannot hold would try again after a second, then after two, and so on. */
+#define NET_ACCEPTS	  128
+#define NET_ACCEPTS_LEAST 16
 /* Records beyond connections_max, in which the next ones are told that there is no room. */
 #define NET_REFUSALS_MAX 64
 /* What may wait for one peer: four of the largest frames (64 KiB) that the layer above makes. */
@@ -76,7 +78,8 @@ struct net_listener {
 	uint32_t number;
 	uint16_t port;
 	char path[108]; /* of a Unix socket, else "" */
-	bool is_paused;
+	uint32_t credit; /* connections that may still be read from; UINT32_MAX: all */
+	uint32_t waiting_first, waiting_last; /* the others in order, by next_ready as slot + 1 */
 	struct net_accept accepts[NET_ACCEPTS];
 };
 
