@@ -23,7 +23,7 @@ check_PROGRAMS += $(bench_programs) tests/bench/fill_segment tests/bench/fill_us
 TESTS += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/instructions.py
 EXTRA_DIST += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/run \
 	tests/bench/instructions.py tests/bench/instructions.tsv \
-	tests/bench/arguments.py tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
+	tests/bench/arguments.py tests/bench/bounds.md tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
 	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
 	tests/bench/shares.py tests/bench/PROFILE.md \

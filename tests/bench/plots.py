@@ -11,6 +11,8 @@ from contender import NAMES as SERVERS
 INTERVALS = (("interval 0", "0", "push interval 0"), ("interval 1000 ms", "1000", "push interval 1 s"),
              ("interval 10000 ms", "10000", "push interval 10 s"))
 PERCENTILES = ((2, "p50"), (10, "p90"), (100, "p99"), (1000, "p99.9"), (10000, "p99.99"))
+# At which the peers' sessions are measured.
+PEERS_SESSIONS = 15000
 # Parts of a histogram that a line of this width can show.
 POINTS = 250
 
@@ -117,8 +119,11 @@ def growth(raw, path):
 def sessions(raw, path):
     chart = Chart(path, "Memory of a session")
     series = [(label, raw.series("sessions", part, "bytes")) for part, label in (
-        ("user memory", "nearbyd, user"), ("kernel memory", "engine: kernel"))]
-    series = [(label, points) for label, points in series if points]
+        ("user memory", "nearbyd, user"), ("kernel memory", "kernel, for nearbyd"))]
+    series += [(f"{peer}, user", [(PEERS_SESSIONS, raw.values(
+        "sessions", f"{PEERS_SESSIONS} sessions, 400 friends", f"{peer}, user memory a session",
+        "bytes"))]) for peer in SERVERS[1:]]
+    series = [(label, points) for label, points in series if any(values for _, values in points)]
     if series:
         chart.lines("by sessions", "bytes / session", series, log_x=True)
     return chart
