@@ -24,6 +24,8 @@ MIB = 1024 * 1024
 # Where the search begins: locations/s.
 FIRST_RATE = 8000
 SMOKE_RATE = 400
+# Rates tried where each takes long.
+TRIES = 6
 WITHIN_S = 1
 
 
@@ -101,21 +103,20 @@ class Bench:
         """With an interval each try takes long, so the next rate is taken from the CPU time that the
         last one took, until the server is busy and the rate kept."""
         times = self.plan.times(interval_ms)
-        best, is_clients = 0, False
-        for _ in range(5):
+        best, above, is_clients = 0, float("inf"), False
+        for _ in range(TRIES):
             ((step,),), _ = load.measure([rate], 1, min(times["for_s"], 5), times["warm_up_s"],
                                          times["linger_s"])
-            if not is_kept(step, within_s):
-                is_clients = step["client_saturated"] and server_share(step) < 0.9
-                if best > 0 or is_clients:
-                    break
+            share, is_clients = server_share(step), is_clients or (
+                step["client_saturated"] and server_share(step) < 0.9)
+            if is_kept(step, within_s):
+                best = step["rate"]
+                rate *= min(4, 0.95 / share) if share else 4
+            else:
+                above = rate
                 rate /= 1.5
-                continue
-            best = step["rate"]
-            if server_share(step) >= 0.85 or step["client_saturated"]:
-                is_clients = step["client_saturated"]
+            if best and (share >= 0.85 or is_clients or above < float("inf")):
                 break
-            rate *= min(4, 0.95 / server_share(step))
         if best == 0:
             raise RuntimeError(f"{load.server.name} keeps no rate")
         return best, is_clients
@@ -251,4 +252,5 @@ def main():
     sys.exit(Bench(options).run())
 
 
-main()
+if __name__ == "__main__":
+    main()
