@@ -239,6 +239,8 @@ class Bench:
 
 
 NOTES = (
+    "deliveries are entries of friends in frames; pairs are locations that reached a friend in range or "
+    "were overtaken by a newer one that did: with an interval many are, at rates beyond one a friend",
     "nearbyd verifies tokens, writes every location to the history and syncs it each second; no peer "
     "does",
     "node+redis and bun: no history; tokens are read but not verified",
