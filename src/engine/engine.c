@@ -260,8 +260,7 @@ int engine_step(struct engine *engine, const struct event *event, struct engine_
 	check_object(engine, ENGINE_MAGIC);
 	out->has_answer = false;
 	out->has_record = false;
-	/* Neither looks at a list of friends that a sighting may still have to be noted in, save to judge
-	 * all of it anew. */
+	/* These two ask a list for nothing that a sighting may still have to note in it. */
 	if (event->type != EVENT_LOCATION && event->type != EVENT_PEER)
 		sighting_note_all(engine);
 	return step_any(engine, event, out);

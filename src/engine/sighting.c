@@ -60,20 +60,25 @@ static void note_first(struct engine *engine)
 		subscription_set_edge(engine, sighting.slot, item, true);
 }
 
+void sighting_note_all(struct engine *engine)
+{
+	ask_for_lists(engine, engine->sighting_count);
+	while (engine->sighting_count > 0)
+		note_first(engine);
+}
+
 void sighting_put(struct engine *engine, const struct sighting *sighting)
 {
 	ask_for_session(engine, sighting->slot);
 	engine->sightings[(engine->sighting_first + engine->sighting_count++) % SIGHTINGS] =
 		*sighting;
+	/* The follower's next step is judged by whom it has near the edge: that cannot wait. */
+	if (sighting->is_edged) {
+		sighting_note_all(engine);
+		return;
+	}
 	if (engine->sighting_count > SESSIONS_AHEAD)
 		ask_for_lists(engine, engine->sighting_count - SESSIONS_AHEAD);
 	if (engine->sighting_count > SESSIONS_AHEAD + LISTS_AHEAD)
-		note_first(engine);
-}
-
-void sighting_note_all(struct engine *engine)
-{
-	ask_for_lists(engine, engine->sighting_count);
-	while (engine->sighting_count > 0)
 		note_first(engine);
 }

@@ -242,6 +242,24 @@ static void who_came_to_the_edge_is_seen_to_cross_it(void **state)
 	world_close(world);
 }
 
+/* The step follows at once, in the same turn. */
+static void who_steps_right_after_a_friend_came_to_the_edge_sees_it(void **state)
+{
+	(void)state;
+	struct world *world = two_cores();
+	uint32_t a = world_user_of(world, 0, 1), b = world_user_of(world, 0, 2);
+	befriend(world, a, b);
+	struct device ann = join(world, a), bob = join(world, b);
+	stand(world, ann, 0);
+	stand(world, bob, 50000);
+	then_hears(world, ann, "nearby of 0");
+	stand(world, bob, 8100);
+	stand(world, ann, 100);
+	wait_us(world, 11 * SECOND_US);
+	hears(world, ann, "update %u", b);
+	world_close(world);
+}
+
 /* Far from everybody, small steps ask nobody; but they add up. */
 static void who_walks_far_from_all_is_judged_now_and_then(void **state)
 {
@@ -349,6 +367,7 @@ int main(void)
 		cmocka_unit_test(small_moves_add_up),
 		cmocka_unit_test(who_stands_at_the_edge_is_seen_to_cross_it),
 		cmocka_unit_test(who_came_to_the_edge_is_seen_to_cross_it),
+		cmocka_unit_test(who_steps_right_after_a_friend_came_to_the_edge_sees_it),
 		cmocka_unit_test(who_walks_far_from_all_is_judged_now_and_then),
 		cmocka_unit_test(who_stands_still_is_not_evaluated),
 		cmocka_unit_test(a_device_that_leaves_takes_its_timer_along),
