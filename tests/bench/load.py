@@ -90,13 +90,6 @@ class Load:
                         f"--warm-up={seconds(warm_up_s)}", f"--linger={seconds(linger_s)}")
 
 
-def is_kept(step, within_s):
-    """99 of 100 locations that reach a friend do so within that time, and nearly all do. Who walks out
-    of range between two pushes is not told of what was due before, at fast walks some in a hundred."""
-    arrived = step["covered"] + step["entered"]
-    return step["latency_us"]["p99"] <= within_s * 1e6 and arrived >= 0.9 * step["due"]
-
-
 def server_share(step):
     """Of one CPU that the server used."""
     return step["server_cpu_s"] / step["seconds"]

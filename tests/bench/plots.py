@@ -8,8 +8,11 @@ import os
 from chart import Chart
 from contender import NAMES as SERVERS
 
-INTERVALS = (("interval 0", "0", "push interval 0"), ("interval 1000 ms", "1000", "push interval 1 s"),
-             ("interval 10000 ms", "10000", "push interval 10 s"))
+# Parts of the table, ends of the histograms' names, and what they were.
+LOADS = (("interval 0", "0", "at once, at half of the highest rate"),
+         ("interval 0, same rate", "same", "at once, same rate"),
+         ("interval 1000 ms", "1000", "each 1 s, same rate"),
+         ("interval 10000 ms", "10000", "each 10 s, same rate"))
 PERCENTILES = ((2, "p50"), (10, "p90"), (100, "p99"), (1000, "p99.9"), (10000, "p99.99"))
 # At which the peers' sessions are measured.
 PEERS_SESSIONS = 15000
@@ -36,11 +39,11 @@ def draw_all(raw):
 # ---- the whole server ----------------------------------------------------------------------------
 
 def deliveries(raw, path):
-    chart = Chart(path, "Deliveries per server CPU-second, each at half of its highest rate")
+    chart = Chart(path, "Deliveries per server CPU-second")
     series = [(server, [raw.values("server", part, f"{server}, deliveries", "1/CPU-s")
-                        for part, _, _ in INTERVALS]) for server in SERVERS]
+                        for part, _, _ in LOADS]) for server in SERVERS]
     if any(any(by_group) for _, by_group in series):
-        chart.bars("", "deliveries / CPU-s", [label for _, _, label in INTERVALS],
+        chart.bars("", "deliveries / CPU-s", [label for _, _, label in LOADS],
                    [(name, by_group) for name, by_group in series if any(by_group)])
     return chart
 
@@ -63,13 +66,11 @@ def by_percentile(histogram):
 def latency(raw, path):
     chart = Chart(path, "From sending a location to a friend's receipt", 2, 2)
     there = raw.histograms()
-    panels = [("same", "all at the same rate, push interval 0")] + [
-        (key, f"each at half of its highest rate, {label}") for _, key, label in INTERVALS]
-    for key, title in panels:
+    for _, key, label in LOADS:
         series = [(server, by_percentile(raw.histogram(f"latency-{server}-{key}")))
                   for server in SERVERS if f"latency-{server}-{key}" in there]
         if series:
-            chart.lines(title, "latency, ms", series, True, True, PERCENTILES)
+            chart.lines(f"pushed {label}", "latency, ms", series, True, True, PERCENTILES)
     return chart
 
 

@@ -3,9 +3,10 @@
 The whole server beside what people use today: nearbyd, and each peer that is here, under the same
 load from nearby-bench on another CPU.
 
-For each push interval the highest rate of locations is looked for at which 99 of 100 reach their
-friends within a second (and the interval), then each server is measured at half of its own highest
-rate, and all at one same rate. nearbyd is measured at the highest rate of the best peer, too.
+The highest rate of locations is looked for at which 99 of 100 reach their friends within a second.
+Then each server is measured at half of its own highest rate, and all at one same rate: half of the
+least of these. nearbyd is measured at the highest rate of the best peer, too. Those that can gather
+what they send for an interval are measured so at that same rate.
 
 usage: server.py [--out=DIR] [--runs=N] [--quick | --smoke] [--only=NAME,...]
 """
@@ -16,7 +17,7 @@ import tempfile
 
 import arguments
 from contender import COALESCING, NAMES, Contender, Missing
-from load import (PERCENTILES, Load, Town, cpu_us_per, is_kept, read_histograms, server_share,
+from load import (PERCENTILES, Load, Town, cpu_us_per, read_histograms, server_share,
                   write_histogram)
 from results import Results
 
@@ -24,8 +25,6 @@ MIB = 1024 * 1024
 # Where the search begins: locations/s.
 FIRST_RATE = 8000
 SMOKE_RATE = 400
-# Rates tried where each takes long.
-TRIES = 6
 WITHIN_S = 1
 
 
@@ -65,16 +64,12 @@ class Bench:
     def load(self, server, interval_ms):
         return Load(server, self.plan.town, self.load_cpus, interval_ms)
 
-    def highest(self, name, interval_ms, first_rate):
+    def highest(self, name):
         """(locations/s that it keeps at most, whether the client set the limit)"""
-        within_s = WITHIN_S + interval_ms / 1000
         if not self.plan.has_search:
             return SMOKE_RATE, False
-        with self.contender(name, interval_ms) as server:
-            load = self.load(server, interval_ms)
-            if interval_ms == 0:
-                return self.search(load, within_s, first_rate)
-            return self.approach(load, within_s, first_rate, interval_ms)
+        with self.contender(name, 0) as server:
+            return self.search(self.load(server, 0))
 
     def attempt(self, name, work, *more):
         """What work(name, ...) gives, or None: it cannot run here, or failed, which is told and does
@@ -89,8 +84,8 @@ class Bench:
         self.missing.add(name)
         return None
 
-    def search(self, load, within_s, rate):
-        found = load.search(rate, within_s, for_s=1.5, warm_up_s=0.5, linger_s=1.1)
+    def search(self, load):
+        found = load.search(FIRST_RATE, WITHIN_S, for_s=1.5, warm_up_s=0.5, linger_s=1.1)
         steps = found["steps"]
         kept = [step for step in steps if step["kept"]]
         if not kept:
@@ -98,28 +93,6 @@ class Bench:
         above = [step for step in steps if not step["kept"] and step["rate"] > found["highest_rate"]]
         return found["highest_rate"], any(step["client_saturated"] and server_share(step) < 0.9
                                           for step in above + kept[-1:])
-
-    def approach(self, load, within_s, rate, interval_ms):
-        """With an interval each try takes long, so the next rate is taken from the CPU time that the
-        last one took, until the server is busy and the rate kept."""
-        times = self.plan.times(interval_ms)
-        best, above, is_clients = 0, float("inf"), False
-        for _ in range(TRIES):
-            ((step,),), _ = load.measure([rate], 1, min(times["for_s"], 5), times["warm_up_s"],
-                                         times["linger_s"])
-            share, is_clients = server_share(step), is_clients or (
-                step["client_saturated"] and server_share(step) < 0.9)
-            if is_kept(step, within_s):
-                best = step["rate"]
-                rate *= min(4, 0.95 / share) if share else 4
-            else:
-                above = rate
-                rate /= 1.5
-            if best and (share >= 0.85 or is_clients or above < float("inf")):
-                break
-        if best == 0:
-            raise RuntimeError(f"{load.server.name} keeps no rate")
-        return best, is_clients
 
     def measured(self, name, interval_ms, rates):
         """{key: steps} at the rates {key: locations/s}, in the order in which they are given."""
@@ -163,40 +136,41 @@ class Bench:
         return [name for name in NAMES if name in self.only and name not in self.missing
                 and (interval_ms == 0 or name in COALESCING)]
 
-    def find_all(self, interval_ms, before):
-        """{name: locations/s} that each keeps at most."""
-        part, found = f"interval {interval_ms}" + (" ms" if interval_ms else ""), {}
-        for name in self.contenders(interval_ms):
-            highest = self.attempt(name, self.highest, interval_ms, before.get(name, FIRST_RATE))
+    def find_all(self):
+        """{name: locations/s} that each keeps at most, pushing at once."""
+        found = {}
+        for name in self.contenders(0):
+            highest = self.attempt(name, self.highest)
             if highest is not None:
-                found[name] = highest
-                self.results.figure(part, f"{name}, highest rate", "locations/s", [highest[0]])
-                if highest[1]:
-                    self.results.say(f"{name}, {part}: the client set the limit, not the server")
-        return {name: rate for name, (rate, _) in found.items()}
+                found[name], is_clients = highest
+                self.results.figure("interval 0", f"{name}, highest rate", "locations/s", [found[name]])
+                if is_clients:
+                    self.results.say(f"{name}, interval 0: the client set the limit, not the server")
+        return found
 
-    def run_interval(self, interval_ms, before):
-        part = f"interval {interval_ms}" + (" ms" if interval_ms else "")
-        highest = self.find_all(interval_ms, before)
+    def run_at_once(self, highest, same):
+        """Without an interval: each at half of its highest rate, and all at the same."""
         peers = {name: rate for name, rate in highest.items() if name != "nearbyd"}
         best = max(peers, key=peers.get) if peers else None
-        same = min(highest.values()) / 2 if highest else 0
-        p50 = None
         for name, rate in sorted(highest.items(), key=lambda item: item[0] == "nearbyd"):
-            rates = {f"{interval_ms}": rate / 2}
-            if interval_ms == 0:
-                rates["same"] = same
-                if best is not None and name in ("nearbyd", best):
-                    rates["best"] = peers[best]
-            steps = self.attempt(name, self.measured, interval_ms, rates)
+            rates = {"0": rate / 2, "same": same}
+            if best is not None and name in ("nearbyd", best):
+                rates["best"] = peers[best]
+            steps = self.attempt(name, self.measured, 0, rates)
             if steps is None:
                 continue
-            self.say_steps(part, name, steps[f"{interval_ms}"])
-            if "same" in steps:
-                self.say_steps("same rate, interval 0", name, steps["same"])
+            self.say_steps("interval 0", name, steps["0"])
+            self.say_steps("interval 0, same rate", name, steps["same"])
             if "best" in steps:
                 self.say_best(name, steps["best"], best)
-        return highest
+
+    def run_interval(self, interval_ms, same):
+        """With an interval all at the same rate: beyond one location of a friend in it only merging
+        is measured, and no server's end is in reach of one client."""
+        for name in self.contenders(interval_ms):
+            steps = self.attempt(name, self.measured, interval_ms, {f"{interval_ms}": same})
+            if steps is not None:
+                self.say_steps(f"interval {interval_ms} ms", name, steps[f"{interval_ms}"])
 
     def say_best(self, name, steps, best):
         """The rate at which the best peer is at its end, of both."""
@@ -228,9 +202,13 @@ class Bench:
                          f"{','.join(map(str, self.load_cpus))}")
         for line in NOTES:
             self.results.say(line)
-        highest = {}
+        highest = self.find_all()
+        same = min(highest.values(), default=0) / 2
         for interval_ms in self.plan.intervals_ms:
-            highest = {**highest, **self.run_interval(interval_ms, highest)}
+            if interval_ms == 0:
+                self.run_at_once(highest, same)
+            else:
+                self.run_interval(interval_ms, same)
         # nearby-bench's own test has the oracle on, too.
         if "nearbyd" in highest and self.plan.has_search:
             self.judge(min(highest["nearbyd"] / 2, 20 * self.plan.judged.sessions))
