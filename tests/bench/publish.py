@@ -12,6 +12,19 @@ from raw import Raw
 
 KINDS = ("report.md", "*.svg", "*.tsv", "*.hist")
 BYTES_MAX = 1000 * 1000
+# The section that README.md gets with the first figures, before this one.
+BEFORE = "## The way of a location"
+SECTION = """## How fast
+
+One CPU for the server with all its processes, another for the load, both ends on one machine: about half
+of what a server then spends is the kernel's work on a loopback connection, the same for all. nearbyd
+keeps a history and verifies tokens, which the others do not. Repeat it on yours with `make bench`; all
+figures, what bounds them and what was missed: [tests/bench/results](tests/bench/results/report.md).
+
+{begin}
+{end}
+
+"""
 BEGIN, END = "<!-- figures of tests/bench/results -->", "<!-- end of figures -->"
 
 
@@ -31,13 +44,15 @@ def publish(folder, source):
 
 
 def update_readme(path, lines):
-    """Between the two marks, if the file has them."""
+    """Between the two marks; a file without them gets the section that has them."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
+    if BEGIN not in text and lines:
+        text = text.replace(BEFORE, SECTION.format(begin=BEGIN, end=END) + BEFORE, 1)
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    if not begin or not end:
+    if not begin or not end or not lines:
         return
     with open(path, "w", encoding="utf-8") as file:
-        file.write(before + begin + "\n" + "\n".join(lines) + "\n" + end + after)
+        file.write(before + begin + "\n\n" + "\n".join(lines) + "\n\n" + end + after)
     print(f"figures in {path}")

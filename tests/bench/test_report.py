@@ -192,7 +192,19 @@ class Report(unittest.TestCase):
             file.write(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n")
         publish.update_readme(path, ["new"])
         with open(path, encoding="utf-8") as file:
-            self.assertEqual(file.read(), f"before\n{publish.BEGIN}\nnew\n{publish.END}\nafter\n")
+            self.assertEqual(file.read(), f"before\n{publish.BEGIN}\n\nnew\n\n{publish.END}\nafter\n")
+
+    def test_the_first_figures_bring_their_section(self):
+        path = os.path.join(self.folder, "README.md")
+        for lines, count in (([], 0), (["| 10 x |"], 1), (["| 11 x |"], 1)):
+            if not lines:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(f"before\n{publish.BEFORE}\nafter\n")
+            publish.update_readme(path, lines)
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            self.assertEqual(text.count("## How fast"), count)
+            self.assertTrue(all(line in text for line in lines))
 
     def test_nothing_to_publish_leaves_the_sources_as_they_are(self):
         kept = os.path.join(self.folder, "tests", "bench", "results", "report.md")
