@@ -4,9 +4,9 @@ The whole server beside what people use today: nearbyd, and each peer that is he
 load from nearby-bench on another CPU.
 
 The highest rate of locations is looked for at which 99 of 100 reach their friends within a second.
-Then each server is measured at half of its own highest rate, and all at one same rate: half of the
-least of these. nearbyd is measured at the highest rate of the best peer, too. Those that can gather
-what they send for an interval are measured so at that same rate.
+Then each server is measured at half of its own highest rate, and all that keep it at one same rate:
+half of the highest of the slowest that can gather what it sends. nearbyd is measured at the highest rate of the best peer, too. Those that
+can gather what they send for an interval are measured so at that same rate.
 
 usage: server.py [--out=DIR] [--runs=N] [--quick | --smoke] [--only=NAME,...]
 """
@@ -153,14 +153,19 @@ class Bench:
         peers = {name: rate for name, rate in highest.items() if name != "nearbyd"}
         best = max(peers, key=peers.get) if peers else None
         for name, rate in sorted(highest.items(), key=lambda item: item[0] == "nearbyd"):
-            rates = {"0": rate / 2, "same": same}
+            rates = {"0": rate / 2}
+            if 0 < same < rate:
+                rates["same"] = same
+            else:
+                self.results.say(f"{name}: does not keep the rate at which the others are compared")
             if best is not None and name in ("nearbyd", best):
                 rates["best"] = peers[best]
             steps = self.attempt(name, self.measured, 0, rates)
             if steps is None:
                 continue
             self.say_steps("interval 0", name, steps["0"])
-            self.say_steps("interval 0, same rate", name, steps["same"])
+            if "same" in steps:
+                self.say_steps("interval 0, same rate", name, steps["same"])
             if "best" in steps:
                 self.say_best(name, steps["best"], best)
 
@@ -203,7 +208,7 @@ class Bench:
         for line in NOTES:
             self.results.say(line)
         highest = self.find_all()
-        same = min(highest.values(), default=0) / 2
+        same = min((rate for name, rate in highest.items() if name in COALESCING), default=0) / 2
         for interval_ms in self.plan.intervals_ms:
             if interval_ms == 0:
                 self.run_at_once(highest, same)
