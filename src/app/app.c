@@ -153,6 +153,15 @@ void app_close(struct app **app)
 
 /* ---- what the network calls ------------------------------------------------------------------- */
 
+static void on_expected(void *context, uint64_t cookie)
+{
+	struct app *app = context;
+	if (COOKIE_KIND(cookie) != COOKIE_SESSION)
+		return;
+	__builtin_prefetch(&app->sessions[COOKIE_SLOT(cookie)], 1);
+	engine_expect(app->engine, (struct session_id){ .slot = COOKIE_SLOT(cookie) });
+}
+
 static void on_message(void *context, struct conn_id conn, const void *text, size_t length)
 {
 	struct app *app = context;
@@ -202,6 +211,7 @@ const struct net_handler app_net_handler = {
 	.body = api_body,
 	.adopted = join_adopted,
 	.handover_failed = join_handover_failed,
+	.expected = on_expected,
 	.message = on_message,
 	.writable = on_writable,
 	.closed = on_closed,

@@ -17,6 +17,10 @@
 enum {
 	/* Events that are moved out of a ring at once. */
 	EVENTS_AT_ONCE = 64,
+	/* Events before its turn at which a connection, and what the layer above keeps for it, are asked
+	 * of the memory. */
+	FAR_AHEAD = 24,
+	NEAR_AHEAD = 16,
 	/* After so long a turn looks at no further events: in a flood of joins and goodbyes, each of which
 	 * may take the layer above a tenth of a millisecond, all others still get their turn. */
 	EVENTS_US = 4000,
@@ -244,6 +248,37 @@ static void handle_event(struct net *net, uint32_t ring, const struct uring_even
 	}
 }
 
+static const struct connection *receiver_of(const struct net *net, const struct uring_event *event)
+{
+	bool is_receive = uring_tag_kind(event->tag) == EVENT_RECEIVE && event->result > 0;
+	return is_receive ? &net->connections[uring_tag_value(event->tag)] : NULL;
+}
+
+/* Has what an event will need on its way from memory: first the connection, nearer to its turn what
+ * the layer above keeps for it. */
+static void look_ahead(const struct net *net, const struct uring_event *far,
+		       const struct uring_event *near)
+{
+	const struct connection *c = far != NULL ? receiver_of(net, far) : NULL;
+	if (c != NULL)
+		__builtin_prefetch(c, 1);
+	c = near != NULL ? receiver_of(net, near) : NULL;
+	if (c != NULL && c->state == CONN_WEBSOCKET && net->config.handler->expected != NULL)
+		net->config.handler->expected(net->config.context, c->cookie);
+}
+
+static void handle_events(struct net *net, uint32_t ring, const struct uring_event *events,
+			  uint32_t count)
+{
+	for (uint32_t i = 0; i < count + FAR_AHEAD; i++) {
+		bool has_near = i >= FAR_AHEAD - NEAR_AHEAD && i - (FAR_AHEAD - NEAR_AHEAD) < count;
+		look_ahead(net, i < count ? &events[i] : NULL,
+			   has_near ? &events[i - (FAR_AHEAD - NEAR_AHEAD)] : NULL);
+		if (i >= FAR_AHEAD)
+			handle_event(net, ring, &events[i - FAR_AHEAD]);
+	}
+}
+
 static void handle_ring(struct net *net, uint32_t ring, uint64_t until_us)
 {
 	struct uring_event events[EVENTS_AT_ONCE];
@@ -252,8 +287,7 @@ static void handle_ring(struct net *net, uint32_t ring, uint64_t until_us)
 	do {
 		count = uring_take(net->rings[ring].uring, events, EVENTS_AT_ONCE);
 		net->had_events |= count > 0;
-		for (uint32_t i = 0; i < count; i++)
-			handle_event(net, ring, &events[i]);
+		handle_events(net, ring, events, count);
 	} while (count == EVENTS_AT_ONCE && boot_us() < until_us);
 	/* There may be more, of which nobody will tell again. */
 	if (count == EVENTS_AT_ONCE)

@@ -88,6 +88,9 @@ struct net_handler {
 	 * and what was to be sent along comes back, on the core that sent it. Also from net_close, for
 	 * a pass that was under way. */
 	void (*handover_failed)(void *context, void *baggage);
+	/* A hint: bytes have come for the open WebSocket of this cookie, and will be handled in this turn,
+	 * most often after those of some that were expected before. NULL: not wanted. */
+	void (*expected)(void *context, uint64_t cookie);
 	/* A whole text message (UTF-8 checked) of an open WebSocket. */
 	void (*message)(void *context, struct conn_id conn, const void *text, size_t length);
 	/* The same for a binary message. NULL: binary messages are refused with 1003. */
