@@ -83,10 +83,9 @@ def growth(part, unit):
 DELIVERIES = ("deliveries", "1/CPU-s")
 
 GOALS = [
-    Goal("engine", "engine", "friend checks a core-second, 10 M users", AT_LEAST, 50e6, "1/CPU-s",
-         figures(figure("engine", "uniform", "path", "checks/CPU-s"),
-                 figure("engine", "city", "path", "checks/CPU-s"))),
-    Goal("engine-least", "engine", "the same, never below", AT_LEAST, 14e6, "1/CPU-s",
+    Goal("engine", "engine", "friend checks a core-second, 10 M users, anywhere", AT_LEAST, 50e6,
+         "1/CPU-s", figure("engine", "uniform", "path", "checks/CPU-s")),
+    Goal("engine-least", "engine", "the same, never below, in a city too", AT_LEAST, 14e6, "1/CPU-s",
          figures(figure("engine", "uniform", "path", "checks/CPU-s"),
                  figure("engine", "city", "path", "checks/CPU-s")), by=min),
     Goal("table-write", "table", "table, write, to Redis SET EX", AT_LEAST, 20, "x",
