@@ -72,9 +72,9 @@ def growth(part, unit):
     """The largest cost as a multiple of that at the least size."""
     def measure(raw):
         sizes = raw.series("growth", part, unit)
-        if len(sizes) < 2:
+        least = statistics.median(sizes[0][1]) if len(sizes) >= 2 else 0
+        if least == 0:  # too little CPU time for the kernel's clock, or no second size
             return [(part, [])]
-        least = statistics.median(sizes[0][1])
         return [(f"{part}, {size:.0f} to {sizes[0][0]:.0f}", [value / least for value in values])
                 for size, values in sizes[1:]]
     return measure

@@ -112,6 +112,7 @@ class Report(unittest.TestCase):
         judgement = costs(n10000=[4, 5, 6], n50000=[7, 8, 9], n200000=[5, 6, 7])
         self.assertEqual((judgement.verdict, judgement.value), (goals.MISSED, 1.6))
         self.assertEqual(costs(n10000=[4]).verdict, goals.UNMEASURED)
+        self.assertEqual(costs(n10000=[0, 0, 0], n200000=[5, 6, 7]).verdict, goals.UNMEASURED)
 
     def test_what_is_missing_is_not_met(self):
         for judgement in goals.judge(Raw(self.folder)):
