@@ -13,9 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Frames sent in one turn at most; the rest follows in the next, at once. So few buffers are in use that
- * they stay in the cache. */
-#define FLUSH_FRAMES_MAX 64u
+/* Frames sent in one turn; the rest follows in the next, at once. So few buffers are in use that they stay
+ * in the cache. */
+#define FLUSH_FRAMES 64u
+/* Where a turn takes longer than this, with a million sessions or in a storm, so few would never catch up
+ * with what comes: then sending gets as much time as a turn has, up to a bound. */
+#define FLUSH_LONG_TURN_US 1000u
+#define FLUSH_US_MAX 4000u
 /* Sessions whose token is looked at in one tick: a million in ten seconds. */
 #define EXPIRY_SLOTS 1024u
 /* Sessions told to reconnect in one tick at most: a million in ten seconds. */
@@ -153,10 +157,19 @@ static void note_push_times(struct app *app, const struct server_msg *msg, uint6
 				      elapsed_us(msg->update.entries[i].receipt_us, now_us));
 }
 
+/* How long a turn may send beyond FLUSH_FRAMES. */
+static uint64_t flush_us(const struct app *app)
+{
+	uint64_t turn_us = app->interval.turn_us;
+	if (turn_us < FLUSH_LONG_TURN_US)
+		return 0;
+	return turn_us < FLUSH_US_MAX ? turn_us : FLUSH_US_MAX;
+}
+
 void session_flush(struct app *app)
 {
-	uint64_t now_us = boot_us();
-	for (uint32_t frames = 0; frames < FLUSH_FRAMES_MAX; frames++) {
+	uint64_t now_us = boot_us(), until_us = now_us + flush_us(app);
+	for (uint32_t frames = 0; frames < FLUSH_FRAMES || boot_us() < until_us; frames++) {
 		struct session_id id;
 		struct server_msg msg;
 		if (!engine_flush(app->engine, now_us, app->interval.us, &id, &msg))
