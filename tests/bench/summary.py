@@ -162,14 +162,19 @@ def for_readme(raw):
     """The figures that matter most to who would run it; nothing of what was not measured."""
     lines = []
     for what, values, unit in (
-            ("deliveries per server CPU-second, to node `ws` with Redis", ratios(
+            ("deliveries per server CPU-second, to node `ws` with Redis, each at half of its highest rate", ratios(
                 raw.values("server", "interval 0", "nearbyd, deliveries", "1/CPU-s"),
                 raw.values("server", "interval 0", "node+redis, deliveries", "1/CPU-s")), "x"),
-            ("the same, to Bun", ratios(
+            ("the same, both at one same rate", ratios(
+                raw.values("server", "interval 0, same rate", "nearbyd, deliveries", "1/CPU-s"),
+                raw.values("server", "interval 0, same rate", "node+redis, deliveries", "1/CPU-s")), "x"),
+            ("deliveries per server CPU-second, to Bun", ratios(
                 raw.values("server", "interval 0", "nearbyd, deliveries", "1/CPU-s"),
                 raw.values("server", "interval 0", "bun, deliveries", "1/CPU-s")), "x"),
             ("99 of 100 locations reach a friend within, at that load",
-             raw.values("server", "interval 0", "nearbyd, p99", "ms"), "ms")):
+             raw.values("server", "interval 0", "nearbyd, p99", "ms"), "ms"),
+            ("memory of nearbyd for an idle session",
+             raw.values("sessions", "memory", "user memory a session", "bytes"), "bytes")):
         if values:
             lines.append((what, f"{median_and_range(values)} {unit}"))
     return table(("figure", "median (least–most)"), lines)[:-1]
@@ -238,7 +243,7 @@ def bound_of(bounds, key):
     """The first sentence; all of it stands at the end of the report."""
     if key not in bounds:
         return "not profiled"
-    return re.split(r"(?<=[.:;])\s", bounds[key][1], maxsplit=1)[0]
+    return re.split(r"[.:;]\s", bounds[key][1], maxsplit=1)[0].rstrip(".")
 
 
 def bounds_section(bounds):

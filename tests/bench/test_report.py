@@ -160,7 +160,7 @@ class Report(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as file:
             file.write("# Bounds\n\nWords.\n\n## usual, 2026-11-22\nThe kernel's send. Half of\nall.\n")
         report = self.report(path)
-        self.assertIn("| The kernel's send. |", report)
+        self.assertIn("| The kernel's send |", report)
         self.assertIn("**usual** (2026-11-22): The kernel's send. Half of all.", report)
         self.assertIn("not profiled", report)
 
