@@ -62,6 +62,7 @@ dist_pkgdata_DATA = src/app/openapi.json src/app/asyncapi.json
 EXTRA_DIST += tools/demo/index.html tools/demo/demo.css tools/demo/demo.js
 BUILT_SOURCES += src/app/files.inc
 CLEANFILES += src/app/files.inc
+src/app/files.lo: src/app/files.inc
 src/app/files.inc: src/app/openapi.json src/app/asyncapi.json tools/demo/index.html \
 		tools/demo/demo.css tools/demo/demo.js tools/client-js/nearby.js
 	$(AM_V_GEN)for file in $(own_files); do \
