@@ -29,3 +29,8 @@ tests_e2e_store_check_LDADD = libstore.la libbase.la
 check_PROGRAMS += tests/e2e/hold_users
 tests_e2e_hold_users_SOURCES = tests/e2e/hold_users.c
 tests_e2e_hold_users_LDADD = $(LMDB_LIBS)
+
+# The screenshots of test_demo.py.
+CLEANFILES += tests/e2e/pictures/*.png
+distclean-local:
+	-rmdir tests/e2e/pictures 2>/dev/null
