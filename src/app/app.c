@@ -288,9 +288,13 @@ struct friend_info *app_friends(const struct store_request *answer)
 	if (friends == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < answer->friend_count; i++)
-		friends[i] = (struct friend_info){ answer->friends[i].user,
-						   answer->names + answer->friends[i].name_offset,
-						   answer->friends[i].name_length };
+		friends[i] = (struct friend_info){
+			.user = answer->friends[i].user,
+			.name = answer->names + answer->friends[i].name_offset,
+			.name_length = answer->friends[i].name_length,
+			.exception = answer->friends[i].exception,
+			.is_off = answer->friends[i].is_off,
+		};
 	return friends;
 }
 

@@ -6,6 +6,7 @@ libbase_la_SOURCES = \
 	src/base/id.c src/base/id.h \
 	src/base/log.c src/base/log.h \
 	src/base/ring.c src/base/ring.h \
+	src/base/sharing.h \
 	src/base/writer.c src/base/writer.h
 libbase_la_CFLAGS = $(AM_CFLAGS) $(CK_CFLAGS)
 

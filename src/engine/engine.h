@@ -16,6 +16,7 @@
 
 #include "base/counter.h"
 #include "base/id.h"
+#include "base/sharing.h"
 #include "nearbyshm.h"
 #include "proto/message.h"
 
@@ -36,6 +37,8 @@ struct engine_config {
 	uint32_t cores; /* 1 .. NEARBYSHM_CORES_MAX */
 	double radius_m;
 	uint64_t ttl_us;	    /* a location counts while its age is at most this */
+	uint8_t grid_secret[16];    /* of the grids of snapped places, see grid.h; kept for ever */
+	uint32_t cell_length;	    /* of the geohash cells in which strangers meet, 1 .. 8 */
 	uint32_t sessions_max;	    /* on this core */
 	uint32_t friends_max;	    /* of one user */
 	uint32_t channels_max;	    /* users followed from, or homed at, this core */
@@ -70,6 +73,11 @@ struct friend_info {
 	 * first join or befriend that makes the user followed there, then that of EVENT_RENAME. */
 	const char *name;
 	uint32_t name_length;
+	/* What this friend shows the user beside what it shows everybody; DEFAULT: there is no exception. */
+	enum sharing_mode exception;
+	/* It shows nothing to everybody, so what is missing is `off` and not `idle`. As the name, that of
+	 * the first who follows holds, then that of EVENT_SHARING. */
+	bool is_off;
 };
 
 enum event_type {
@@ -83,6 +91,10 @@ enum event_type {
 	EVENT_UNFRIEND,	   /* ... has one less */
 	EVENT_RENAME,	   /* a user's name changed; to be given to every core */
 	EVENT_FORGET,	   /* user (homed here) was deleted: its location goes at once */
+	EVENT_SHARING,	   /* what a user shows everybody changed; to be given to every core */
+	EVENT_EXCEPTION,   /* what a user shows one friend changed; for the friend's home core */
+	EVENT_BAR,	   /* user (homed here) and another meet as strangers no more, or may again */
+	EVENT_STRANGERS,   /* the session wants to see and be seen by strangers, or no more */
 	EVENT_PAUSE,	   /* the session cannot take frames now */
 	EVENT_RESUME,	   /* ... now it can */
 	EVENT_PEER,	   /* a mesh message from another core */
@@ -105,6 +117,12 @@ struct event {
 			struct user_id user;
 			const struct friend_info *friends; /* lent during the call, no duplicates */
 			uint32_t friend_count;
+			/* Of the user itself, taken from its first session here; later ones find what
+			 * the events since have made of it. */
+			enum sharing_mode mode; /* what it shows everybody */
+			bool is_shown;		/* some exception shows it though mode is OFF */
+			const struct user_id *barred; /* ascending; lent during the call */
+			uint32_t barred_count;
 		} join;
 		struct session_id session; /* leave, pause, resume */
 		struct {
@@ -127,6 +145,23 @@ struct event {
 			struct friend_info with;
 		} friendship; /* befriend and unfriend (there the name is not used) */
 		struct friend_info rename;
+		struct {
+			struct user_id user;
+			enum sharing_mode mode; /* not DEFAULT */
+			bool is_shown;		/* as in join */
+		} sharing;
+		struct {
+			struct user_id sharer, viewer;
+			enum sharing_mode mode; /* DEFAULT: there is none any more */
+		} exception;
+		struct {
+			struct user_id user, other;
+			bool is_barred;
+		} bar;
+		struct {
+			struct session_id session;
+			bool is_on;
+		} strangers;
 		struct user_id forget;
 		struct {
 			uint32_t from_core;

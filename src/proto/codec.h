@@ -31,11 +31,20 @@ bool json_decode(struct decoder *decoder, const void *text, size_t length, struc
 bool json_decode_general(struct decoder *decoder, const void *text, size_t length,
 			 struct client_msg *msg, struct decode_error *error);
 
+/* Reads `mode` and, when it is there, `until`. "default" is taken only for an exception. */
+bool json_take_sharing(const struct json_reader *reader, bool is_exception, struct sharing *sharing,
+		       struct decode_error *error);
+
 /* Writes one message of nearby.v1.json. The most that any message takes is ENCODED_BYTES_MAX. */
 void json_encode(struct writer *writer, const struct server_msg *msg);
 
 /* One ENTRY object, for the HTTP answers that list friends. */
 void json_encode_entry(struct writer *writer, const struct entry *entry);
+/* `"mode":…,"until":…` of what is shared, without braces. */
+void json_encode_sharing(struct writer *writer, const struct sharing *sharing);
+/* `"mode":…,"until":…,"friends":[…]` of the whole state, without braces. */
+void json_encode_sharing_state(struct writer *writer, const struct sharing *sharing,
+			       const struct sharing_exception *exceptions, uint32_t count);
 /* A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 void json_encode_string(struct writer *writer, const char *text, size_t length);
 

@@ -63,6 +63,9 @@ bool json_take_number(const struct json_reader *reader, const char *name, int64_
 bool json_take_text(const struct json_reader *reader, const char *name, size_t bytes_min,
 		    size_t bytes_max, const char **text, size_t *length,
 		    struct decode_error *error);
+/* true or false. */
+bool json_take_bool(const struct json_reader *reader, const char *name, bool *value,
+		    struct decode_error *error);
 /* A user id: a decimal string. */
 bool json_take_user(const struct json_reader *reader, const char *name, struct user_id *user,
 		    struct decode_error *error);

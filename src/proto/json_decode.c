@@ -109,13 +109,39 @@ static bool take_token(const struct json_reader *reader, struct client_msg *msg,
 			      &msg->token.length, error);
 }
 
-static bool take_nothing(const struct json_reader *reader, struct client_msg *msg,
+bool json_take_sharing(const struct json_reader *reader, bool is_exception, struct sharing *sharing,
+		       struct decode_error *error)
+{
+	const char *mode;
+	size_t length;
+	*sharing = (struct sharing){ 0 };
+	if (!json_take_text(reader, "mode", 0, MESSAGE_BYTES_MAX, &mode, &length, error) ||
+	    !sharing_mode_parse(mode, length, &sharing->mode) ||
+	    (sharing->mode == SHARING_DEFAULT && !is_exception)) {
+		decode_error_set(error, ERROR_BAD_FIELD,
+				 "mode must be \"precise\", \"approximate\" or \"off\"%s",
+				 is_exception ? ", or \"default\"" : "");
+		return false;
+	}
+	return !json_has(reader, "until") ||
+	       json_take_integer(reader, "until", 1, TS_MS_MAX, &sharing->until_ms, error);
+}
+
+static bool take_sharing(const struct json_reader *reader, struct client_msg *msg,
 			 struct decode_error *error)
 {
-	(void)reader;
-	(void)msg;
-	(void)error;
-	return true;
+	msg->sharing.has_user = json_has(reader, "user");
+	if (msg->sharing.has_user && !json_take_user(reader, "user", &msg->sharing.user, error))
+		return false;
+	msg->sharing.has_mode = msg->sharing.has_user || json_has(reader, "mode");
+	return !msg->sharing.has_mode ||
+	       json_take_sharing(reader, msg->sharing.has_user, &msg->sharing.sharing, error);
+}
+
+static bool take_strangers(const struct json_reader *reader, struct client_msg *msg,
+			   struct decode_error *error)
+{
+	return json_take_bool(reader, "on", &msg->strangers_on, error);
 }
 
 /* By enum client_msg_type. */
@@ -128,8 +154,8 @@ static const struct {
 	[CLIENT_SUBSCRIBE] = { "subscribe", take_user },
 	[CLIENT_UNSUBSCRIBE] = { "unsubscribe", take_user },
 	[CLIENT_TOKEN] = { "token", take_token },
-	[CLIENT_SHARING] = { "sharing", take_nothing },
-	[CLIENT_STRANGERS] = { "strangers", take_nothing },
+	[CLIENT_SHARING] = { "sharing", take_sharing },
+	[CLIENT_STRANGERS] = { "strangers", take_strangers },
 };
 
 bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,

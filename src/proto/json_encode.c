@@ -111,13 +111,17 @@ void json_encode_entry(struct writer *writer, const struct entry *entry)
 	writer_put_i64(writer, entry->client_ms);
 	put_literal(writer, ",\"distance_m\":");
 	put_mm_as_m(writer, entry->distance_mm);
+	if (entry->is_approximate)
+		put_literal(writer, ",\"approximate\":true");
 	put_literal(writer, "}");
 }
 
-static void put_entries(struct writer *writer, const struct entry *entries, uint32_t count)
+static void put_entries(struct writer *writer, const char *key, const struct entry *entries,
+			uint32_t count)
 {
 	check(count <= FRAME_ENTRIES_MAX);
-	put_literal(writer, "\"friends\":[");
+	writer_put_text(writer, key);
+	put_literal(writer, ":[");
 	for (uint32_t i = 0; i < count; i++) {
 		if (i > 0)
 			put_literal(writer, ",");
@@ -146,7 +150,7 @@ static void put_welcome(struct writer *writer, const struct server_msg *msg)
 static void put_nearby(struct writer *writer, const struct server_msg *msg)
 {
 	put_literal(writer, "{\"type\":\"nearby\",");
-	put_entries(writer, msg->nearby.entries, msg->nearby.count);
+	put_entries(writer, "\"friends\"", msg->nearby.entries, msg->nearby.count);
 	put_literal(writer, ",\"total\":");
 	writer_put_u64(writer, msg->nearby.total);
 	put_literal(writer, ",\"next\":");
@@ -160,10 +164,11 @@ static void put_nearby(struct writer *writer, const struct server_msg *msg)
 	put_literal(writer, "}");
 }
 
-static void put_gone(struct writer *writer, const struct server_msg *msg)
+static void put_gone(struct writer *writer, const char *head, const struct server_msg *msg)
 {
 	check(msg->gone.count <= FRAME_ENTRIES_MAX);
-	put_literal(writer, "{\"type\":\"gone\",\"friends\":[");
+	writer_put_text(writer, head);
+	put_literal(writer, ":[");
 	for (uint32_t i = 0; i < msg->gone.count; i++) {
 		if (i > 0)
 			put_literal(writer, ",");
@@ -185,6 +190,52 @@ static void put_error(struct writer *writer, const struct server_msg *msg)
 	put_literal(writer, "}");
 }
 
+static void put_friend(struct writer *writer, const struct server_msg *msg)
+{
+	put_literal(writer, "{\"type\":\"friend\",\"what\":\"");
+	writer_put_text(writer, friend_change_text(msg->friend.what));
+	put_literal(writer, "\",");
+	put_user(writer, msg->friend.user);
+	put_literal(writer, ",\"name\":");
+	json_encode_string(writer, msg->friend.name, msg->friend.name_length);
+	put_literal(writer, "}");
+}
+
+void json_encode_sharing(struct writer *writer, const struct sharing *sharing)
+{
+	put_literal(writer, "\"mode\":\"");
+	writer_put_text(writer, sharing_mode_text(sharing->mode));
+	put_literal(writer, "\",\"until\":");
+	if (sharing->until_ms == 0)
+		put_literal(writer, "null");
+	else
+		writer_put_i64(writer, sharing->until_ms);
+}
+
+void json_encode_sharing_state(struct writer *writer, const struct sharing *sharing,
+			       const struct sharing_exception *exceptions, uint32_t count)
+{
+	check(count <= SHARING_EXCEPTIONS_MAX);
+	json_encode_sharing(writer, sharing);
+	put_literal(writer, ",\"friends\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		writer_put_text(writer, i == 0 ? "{" : ",{");
+		put_user(writer, exceptions[i].user);
+		put_literal(writer, ",");
+		json_encode_sharing(writer, &exceptions[i].sharing);
+		put_literal(writer, "}");
+	}
+	put_literal(writer, "]");
+}
+
+static void put_sharing(struct writer *writer, const struct server_msg *msg)
+{
+	put_literal(writer, "{\"type\":\"sharing\",");
+	json_encode_sharing_state(writer, &msg->sharing.sharing, msg->sharing.exceptions,
+				  msg->sharing.count);
+	put_literal(writer, "}");
+}
+
 void json_encode(struct writer *writer, const struct server_msg *msg)
 {
 	switch (msg->type) {
@@ -196,11 +247,11 @@ void json_encode(struct writer *writer, const struct server_msg *msg)
 		return;
 	case SERVER_UPDATE:
 		put_literal(writer, "{\"type\":\"update\",");
-		put_entries(writer, msg->update.entries, msg->update.count);
+		put_entries(writer, "\"friends\"", msg->update.entries, msg->update.count);
 		put_literal(writer, "}");
 		return;
 	case SERVER_GONE:
-		put_gone(writer, msg);
+		put_gone(writer, "{\"type\":\"gone\",\"friends\"", msg);
 		return;
 	case SERVER_ERROR:
 		put_error(writer, msg);
@@ -209,6 +260,20 @@ void json_encode(struct writer *writer, const struct server_msg *msg)
 		put_literal(writer, "{\"type\":\"reconnect\",\"after_ms\":");
 		writer_put_u64(writer, msg->reconnect.after_ms);
 		put_literal(writer, "}");
+		return;
+	case SERVER_FRIEND:
+		put_friend(writer, msg);
+		return;
+	case SERVER_SHARING:
+		put_sharing(writer, msg);
+		return;
+	case SERVER_STRANGERS:
+		put_literal(writer, "{\"type\":\"strangers\",");
+		put_entries(writer, "\"people\"", msg->update.entries, msg->update.count);
+		put_literal(writer, "}");
+		return;
+	case SERVER_STRANGERS_GONE:
+		put_gone(writer, "{\"type\":\"strangers_gone\",\"people\"", msg);
 		return;
 	}
 	check(!"a type of enum server_msg_type");

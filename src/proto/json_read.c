@@ -263,6 +263,18 @@ bool json_take_number(const struct json_reader *reader, const char *name, int64_
 	return false;
 }
 
+bool json_take_bool(const struct json_reader *reader, const char *name, bool *value,
+		    struct decode_error *error)
+{
+	const json_t *found = field(reader, name);
+	if (json_is_boolean(found)) {
+		*value = json_is_true(found);
+		return true;
+	}
+	decode_error_set(error, ERROR_BAD_FIELD, "%s %s true or false", name, verb(found));
+	return false;
+}
+
 bool json_take_text(const struct json_reader *reader, const char *name, size_t bytes_min,
 		    size_t bytes_max, const char **text, size_t *length, struct decode_error *error)
 {

@@ -39,6 +39,37 @@ const char *gone_why_text(enum gone_why why)
 	return NULL;
 }
 
+const char *friend_change_text(enum friend_change what)
+{
+	static const char *const texts[] = { [FRIEND_ASKED] = "asked",
+					     [FRIEND_ADDED] = "added",
+					     [FRIEND_REMOVED] = "removed" };
+	check((unsigned)what < ARRAY_COUNT(texts));
+	return texts[what];
+}
+
+static const char *const mode_texts[] = { [SHARING_DEFAULT] = "default",
+					  [SHARING_PRECISE] = "precise",
+					  [SHARING_APPROXIMATE] = "approximate",
+					  [SHARING_OFF] = "off" };
+
+const char *sharing_mode_text(enum sharing_mode mode)
+{
+	check((unsigned)mode < ARRAY_COUNT(mode_texts));
+	return mode_texts[mode];
+}
+
+bool sharing_mode_parse(const char *text, size_t length, enum sharing_mode *mode)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(mode_texts); i++) {
+		if (strlen(mode_texts[i]) != length || memcmp(mode_texts[i], text, length) != 0)
+			continue;
+		*mode = (enum sharing_mode)i;
+		return true;
+	}
+	return false;
+}
+
 static void put_hex(uint64_t value, char *text)
 {
 	for (int i = HEX_DIGITS - 1; i >= 0; i--, value >>= 4)

@@ -9,6 +9,7 @@
 #define NEARBY_PROTO_MESSAGE_H
 
 #include "base/id.h"
+#include "base/sharing.h"
 #include "nearbyshm.h"
 
 #include <stdbool.h>
@@ -44,8 +45,8 @@ enum client_msg_type {
 	CLIENT_SUBSCRIBE,
 	CLIENT_UNSUBSCRIBE,
 	CLIENT_TOKEN,
-	CLIENT_SHARING,	  /* answered by not_yet */
-	CLIENT_STRANGERS, /* answered by not_yet */
+	CLIENT_SHARING,
+	CLIENT_STRANGERS,
 };
 
 struct client_msg {
@@ -66,6 +67,15 @@ struct client_msg {
 			const char *text; /* lent until the next decode; not NUL-terminated */
 			size_t length;
 		} token;
+		struct {
+			/* False: what holds is asked for, and the rest is not filled in. */
+			bool has_mode;
+			/* DEFAULT, which ends an exception, only with a user. */
+			struct sharing sharing;
+			bool has_user; /* an exception for this friend, not what everybody sees */
+			struct user_id user;
+		} sharing;
+		bool strangers_on;
 	};
 };
 
@@ -77,6 +87,7 @@ struct entry {
 	struct nearby_place place;
 	int64_t client_ms;
 	uint64_t distance_mm;
+	bool is_approximate; /* the place is one of the grid's */
 	/* For the histogram of receipt to send; not on the wire: when it was received, and whether that
 	 * move is what made the entry, rather than the viewer's own. */
 	uint64_t receipt_us;
@@ -99,6 +110,13 @@ enum error_code {
 	ERROR_CODE_COUNT
 };
 
+/* What became of a friendship. The text on the wire is in friend_change_text(). */
+enum friend_change {
+	FRIEND_ASKED,	/* the user asks for one */
+	FRIEND_ADDED,	/* it holds from now on */
+	FRIEND_REMOVED, /* it has ended; or the ask was withdrawn or declined */
+};
+
 enum server_msg_type {
 	SERVER_WELCOME,
 	SERVER_NEARBY,
@@ -106,6 +124,10 @@ enum server_msg_type {
 	SERVER_GONE,
 	SERVER_ERROR,
 	SERVER_RECONNECT,
+	SERVER_FRIEND,
+	SERVER_SHARING,
+	SERVER_STRANGERS,
+	SERVER_STRANGERS_GONE,
 };
 
 struct server_msg {
@@ -130,11 +152,11 @@ struct server_msg {
 		struct {
 			const struct entry *entries;
 			uint32_t count;
-		} update;
+		} update; /* and strangers */
 		struct {
 			const struct gone *friends;
 			uint32_t count;
-		} gone;
+		} gone; /* and strangers_gone */
 		struct {
 			enum error_code code;
 			const char *message; /* NUL-terminated, says what is allowed */
@@ -142,12 +164,27 @@ struct server_msg {
 		struct {
 			uint64_t after_ms;
 		} reconnect;
+		struct {
+			enum friend_change what;
+			struct user_id user;
+			const char *name;
+			uint32_t name_length;
+		} friend;
+		struct {
+			struct sharing sharing; /* what everybody sees */
+			const struct sharing_exception *exceptions;
+			uint32_t count; /* at most SHARING_EXCEPTIONS_MAX */
+		} sharing;
 	};
 };
 
 /* The words on the wire; never NULL. */
 const char *error_code_text(enum error_code code);
 const char *gone_why_text(enum gone_why why);
+const char *friend_change_text(enum friend_change what);
+const char *sharing_mode_text(enum sharing_mode mode);
+/* False when the text names no mode. */
+bool sharing_mode_parse(const char *text, size_t length, enum sharing_mode *mode);
 
 /* Writes the opaque text of a cursor, NUL-terminated. */
 void page_cursor_format(const struct page_cursor *cursor, char text[PAGE_CURSOR_TEXT_BYTES]);

@@ -15,6 +15,7 @@
 
 #include "base/counter.h"
 #include "base/id.h"
+#include "base/sharing.h"
 #include "nearbyshm.h"
 
 #include <stdbool.h>
@@ -71,6 +72,10 @@ struct store_friend {
 	struct user_id user;
 	uint32_t name_offset; /* into `names` of the answer */
 	uint32_t name_length;
+	/* STORE_LOAD only: what this friend shows the user beside what it shows everybody (DEFAULT: nothing
+	 * else), and whether it shows nothing to everybody. As of now_ms of the request. */
+	enum sharing_mode exception;
+	bool is_off;
 };
 
 struct store_profile {
@@ -85,7 +90,31 @@ enum store_pair_result {
 	STORE_PAIR_ADDED,
 	STORE_PAIR_PRESENT, /* it was so before */
 	STORE_PAIR_SELF,    /* a = b */
-	STORE_PAIR_LIMIT,   /* one of the two has friends_max friends */
+	STORE_PAIR_LIMIT,   /* one of the two has friends_max friends, or STORE_ASKS_MAX open asks */
+	STORE_PAIR_ASKED,   /* STORE_ASK: a asks now, b is to answer */
+	STORE_PAIR_BLOCKED, /* one of the two has blocked the other */
+	STORE_PAIR_UNKNOWN, /* STORE_ASK, STORE_BLOCK: b is no user */
+};
+
+/* Asks that a user may have open, made and received each; users that it may have blocked. */
+#define STORE_ASKS_MAX	 1000
+#define STORE_BLOCKS_MAX 5000
+
+/* Whom a list names, of STORE_FRIENDS_GET. */
+enum store_list { STORE_LIST_FRIENDS, STORE_LIST_ASKED, STORE_LIST_ASKING, STORE_LIST_BLOCKED };
+
+/* When something that is shared ends by itself. */
+struct store_lapse {
+	struct user_id sharer;
+	bool has_viewer; /* an exception for this one, else what everybody sees */
+	struct user_id viewer;
+	struct sharing sharing; /* what holds until then; until_ms is not 0 */
+};
+
+/* Tokens of a user that were issued before this are refused. */
+struct store_bar {
+	struct user_id user;
+	int64_t not_before_s; /* since 1970; 0: none; INT64_MAX: the user is barred altogether */
 };
 
 struct store_pair {
@@ -124,6 +153,40 @@ enum store_op {
 	STORE_FRIENDS_GET,   /* user, after, limit -> friends, friend_total (0 and empty when unknown) */
 	STORE_FRIENDS_PUT,   /* pairs[] in one transaction; creates unknown users */
 	STORE_FRIENDS_DELETE,/* pairs[]; result ADDED means removed, PRESENT that there was none */
+	/*
+	 * user, ids[] (ascending, no duplicates, not the user) -> afterwards its friends are exactly these;
+	 * pairs (fresh memory, freed by store_request_fini as sync_pairs) tell what was added and, from
+	 * sync_removed_from on, removed. -EDQUOT: more than friends_max; -EMLINK: one of them has that
+	 * many (nothing changed). Who has blocked the user, or is blocked by it, is passed over.
+	 */
+	STORE_FRIENDS_SYNC,
+	/*
+	 * Consent, one pair, a is who acts; names of both are filled in when something changed.
+	 * STORE_ASK: ADDED (b had asked: friends from now on), ASKED, PRESENT (friends before, or asked
+	 * before: see is_friend), LIMIT, BLOCKED, UNKNOWN, SELF. The asks between two end with what they led to.
+	 * STORE_END: friendship, asks either way; ADDED means something ended (was_friend: a friendship),
+	 * PRESENT that there was nothing. Exceptions of sharing between the two end with the friendship.
+	 * STORE_BLOCK: as STORE_END, and a has blocked b; ADDED, PRESENT (blocked before), LIMIT, UNKNOWN,
+	 * SELF; was_friend, was_asked. STORE_UNBLOCK: ADDED means removed, PRESENT; still_barred when b
+	 * has blocked a.
+	 */
+	STORE_ASK,
+	STORE_END,
+	STORE_BLOCK,
+	STORE_UNBLOCK,
+	/* user -> sharing, exceptions, as they hold at now_ms; all precise when unknown. */
+	STORE_SHARING_GET,
+	/*
+	 * user, has_other, other, sharing, now_ms -> the same, changed. Without other: what everybody sees;
+	 * when that becomes OFF all exceptions end, and `ended` says which. With: the exception for
+	 * other; DEFAULT ends it. -ENOENT: other is no friend; -EDQUOT: SHARING_EXCEPTIONS_MAX.
+	 */
+	STORE_SHARING_PUT,
+	/* -> lapses, all of them, in portions: see `more`. */
+	STORE_LAPSES,
+	/* user, bar -> durable. STORE_BARS -> bars, all of them, in portions. */
+	STORE_BAR_PUT,
+	STORE_BARS,
 	STORE_HISTORY,	     /* user, from_ms, to_ms -> points by time, in portions: see `more` */
 	STORE_EXPORT,	     /* from_ms, to_ms of all users -> points by user, then time, in portions */
 	/* directory (made when missing) -> users.mdb and history.mdb, each a consistent copy made while
@@ -141,6 +204,14 @@ struct store_request {
 	bool has_after;
 	struct user_id after; /* STORE_FRIENDS_GET: friends with a greater id */
 	uint32_t limit; /* STORE_FRIENDS_GET: at most so many */
+	enum store_list list; /* STORE_FRIENDS_GET */
+	const struct user_id *ids; /* the caller's, for the request's life */
+	uint32_t id_count;	   /* at most STORE_BATCH_MAX */
+	bool has_other;
+	struct user_id other;
+	struct sharing asked; /* STORE_SHARING_PUT */
+	int64_t now_ms; /* wall clock; LOAD, SHARING_GET and SHARING_PUT: what has lapsed by then is off */
+	struct store_bar bar;
 	struct store_user *users; /* the caller's, for the request's life */
 	uint32_t user_count;	  /* at most STORE_BATCH_MAX */
 	struct store_pair *pairs; /* the caller's */
@@ -155,6 +226,22 @@ struct store_request {
 	int status;
 	struct store_profile profile;
 	bool created;
+	/* LOAD, SHARING_GET, SHARING_PUT: what the user shows everybody, and its exceptions by id. */
+	struct sharing sharing;
+	struct sharing_exception *exceptions; /* freed by store_request_fini, as all below */
+	uint32_t exception_count;
+	struct sharing_exception *ended;
+	uint32_t ended_count;
+	/* LOAD: who has blocked the user or is blocked by it, in order of id. */
+	struct user_id *barred;
+	uint32_t barred_count;
+	struct store_pair *sync_pairs;
+	uint32_t sync_count, sync_removed_from;
+	bool is_friend, was_friend, was_asked, still_barred; /* see the operations */
+	struct store_lapse *lapses;
+	uint32_t lapse_count;
+	struct store_bar *bars;
+	uint32_t bar_count;
 	struct store_friend *friends; /* in order of id; freed by store_request_fini */
 	uint32_t friend_count;
 	uint32_t friend_total;
@@ -197,6 +284,9 @@ int store_open(struct store **store, const struct store_config *config, const ch
 void store_stop(struct store *store);
 /* Stops, when that was not done, and closes. Requests that were not polled are the caller's again. */
 void store_close(struct store **store);
+
+/* The secret of this database: random bytes, made with it and kept for ever. */
+void store_secret(const struct store *store, uint8_t secret[16]);
 
 /* 0, or -EAGAIN: the client's ring is full, try again after polling. */
 int store_submit(struct store *store, struct store_request *request);

@@ -116,7 +116,7 @@ static void join(struct host *host, uint32_t user, struct friend_info *friends)
 	uint32_t count = crowd->active + crowd->idle, core = home_of(host, user);
 	for (uint32_t i = 0; i < crowd->active; i++)
 		friends[i] =
-			(struct friend_info){ { crowd_friend(crowd, user, i) }, "Ann Bell", 8 };
+			(struct friend_info){ .user = { crowd_friend(crowd, user, i) }, .name = "Ann Bell", .name_length = 8 };
 	/* Those who are not connected come behind all who are in the table. */
 	for (uint32_t i = 0; i < crowd->idle; i++)
 		friends[crowd->active + i].user.value =

@@ -44,7 +44,7 @@ static struct friend_info info_of(const struct cluster *cluster, uint32_t user,
 				  uint32_t name_version)
 {
 	const char *name = oracle_name(cluster->oracle, user, name_version);
-	return (struct friend_info){ { cluster->config.ids[user] }, name, (uint32_t)strlen(name) };
+	return (struct friend_info){ .user = { cluster->config.ids[user] }, .name = name, .name_length = (uint32_t)strlen(name) };
 }
 
 /* Ends the load; fills `infos` and `users`. */

@@ -59,8 +59,18 @@ void tell_message(FILE *to, const struct oracle *oracle, const char *const *labe
 	case SERVER_ERROR:
 		fprintf(to, "%s: error %s", device, error_code_text(msg->error.code));
 		break;
+	case SERVER_STRANGERS:
+		fprintf(to, "%s: strangers", device);
+		tell_entries(to, oracle, labels, msg->update.entries, msg->update.count);
+		break;
+	case SERVER_STRANGERS_GONE:
+		fprintf(to, "%s: strangers gone", device);
+		tell_gone(to, oracle, labels, msg);
+		break;
 	case SERVER_WELCOME:
 	case SERVER_RECONNECT:
+	case SERVER_FRIEND:
+	case SERVER_SHARING:
 		fprintf(to, "%s: a message that the engine never makes", device);
 	}
 }

@@ -348,7 +348,7 @@ static struct friend_info info_of(struct world *world, uint64_t user, uint32_t a
 {
 	char *name = world->friend_names[at];
 	name_of(world, user, name);
-	return (struct friend_info){ { user }, name, (uint32_t)strlen(name) };
+	return (struct friend_info){ .user = { user }, .name = name, .name_length = (uint32_t)strlen(name) };
 }
 
 static int befriend_one(struct world *world, uint64_t user, uint64_t with)
@@ -403,7 +403,7 @@ void rename_user(struct world *world, uint64_t user, const char *name)
 	for (uint32_t core = 0; core < world->cores; core++) {
 		struct engine_out out;
 		struct event event = { .type = EVENT_RENAME };
-		event.rename = (struct friend_info){ { user }, name, (uint32_t)strlen(name) };
+		event.rename = (struct friend_info){ .user = { user }, .name = name, .name_length = (uint32_t)strlen(name) };
 		assert_int_equal(step(world, core, event, &out), 0);
 	}
 }

@@ -321,7 +321,10 @@ static void a_list_without_a_session_is_judged_from_the_table(void **state)
 	struct world *world = one_core();
 	struct device ann, bob;
 	ann_and_bob_meet(world, &ann, &bob);
-	struct friend_info friends[] = { { { 2 }, "Bob", 3 }, { { 3 }, "Cid", 3 } };
+	struct friend_info friends[] = {
+		{ .user = { 2 }, .name = "Bob", .name_length = 3 },
+		{ .user = { 3 }, .name = "Cid", .name_length = 3 },
+	};
 	struct server_msg msg;
 	leave(world, ann);
 	assert_int_equal(engine_list(world_engine(world, 0), world_now_us(world),

@@ -255,8 +255,27 @@ static void the_other_messages_are_read(void **state)
 	assert_int_equal(msg.type, CLIENT_TOKEN);
 	assert_int_equal(msg.token.length, 5);
 	assert_memory_equal(msg.token.text, "a.b.c", 5);
-	assert_int_equal(decoded("{\"type\":\"sharing\",\"mode\":\"off\"}").type, CLIENT_SHARING);
-	assert_int_equal(decoded("{\"type\":\"strangers\",\"on\":true}").type, CLIENT_STRANGERS);
+	assert_true(decoded("{\"type\":\"strangers\",\"on\":true}").strangers_on);
+	assert_false(decoded("{\"type\":\"strangers\",\"on\":false}").strangers_on);
+}
+
+static void sharing_is_for_everybody_or_for_one_friend(void **state)
+{
+	(void)state;
+	struct client_msg msg = decoded("{\"type\":\"sharing\",\"mode\":\"off\"}");
+	assert_int_equal(msg.type, CLIENT_SHARING);
+	assert_true(msg.sharing.has_mode);
+	assert_false(msg.sharing.has_user);
+	assert_int_equal(msg.sharing.sharing.mode, SHARING_OFF);
+	assert_int_equal(msg.sharing.sharing.until_ms, 0);
+	msg = decoded("{\"type\":\"sharing\",\"mode\":\"approximate\",\"until\":1700000000000,\"user\":\"7\"}");
+	assert_true(msg.sharing.has_user);
+	assert_int_equal(msg.sharing.user.value, 7);
+	assert_int_equal(msg.sharing.sharing.mode, SHARING_APPROXIMATE);
+	assert_int_equal(msg.sharing.sharing.until_ms, 1700000000000);
+	msg = decoded("{\"type\":\"sharing\",\"mode\":\"default\",\"user\":\"7\"}");
+	assert_int_equal(msg.sharing.sharing.mode, SHARING_DEFAULT);
+	assert_false(decoded("{\"type\":\"sharing\"}").sharing.has_mode);
 }
 
 static void unknown_fields_are_ignored(void **state)
@@ -651,8 +670,13 @@ static void the_longest_messages_fit_what_is_promised(void **state)
 	memset(name, '\1', sizeof(name));
 	for (size_t i = 0; i < FRAME_ENTRIES_MAX; i++) {
 		entries[i] = (struct entry){
-			{ USER_ID_MAX }, name, sizeof(name), { -899999999, -1799999999 }, INT64_MIN,
-			INT64_MAX,	 0, false
+			.user = { USER_ID_MAX },
+			.name = name,
+			.name_length = sizeof(name),
+			.place = { -899999999, -1799999999 },
+			.client_ms = INT64_MIN,
+			.distance_mm = INT64_MAX,
+			.is_approximate = true,
 		};
 		gone[i] = (struct gone){ { USER_ID_MAX }, GONE_UNFRIENDED };
 	}
@@ -727,6 +751,7 @@ int main(void)
 		cmocka_unit_test(both_ways_of_reading_a_location_agree),
 		cmocka_unit_test(a_page_is_asked_for_with_limit_and_cursor_or_without),
 		cmocka_unit_test(the_other_messages_are_read),
+		cmocka_unit_test(sharing_is_for_everybody_or_for_one_friend),
 		cmocka_unit_test(unknown_fields_are_ignored),
 		cmocka_unit_test(a_type_that_is_none_is_named_unknown),
 		cmocka_unit_test(a_bad_field_is_refused_with_its_name_and_range),
