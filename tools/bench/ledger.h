@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 enum load_phase {
+	LOAD_WAIT,  /* nothing yet: what holds before the first order, so that no join escapes its count */
 	LOAD_JOIN,  /* open all sessions */
 	LOAD_RUN,   /* send what is due at the ledger's pace */
 	LOAD_STORM, /* the same, and lose the first `storm` sessions at once and join them again */

@@ -486,6 +486,8 @@ static void turn_to(struct loader *loader, uint32_t order, uint64_t now_us)
 {
 	loader->order = order;
 	switch (ledger_phase(order)) {
+	case LOAD_WAIT:
+		break;
 	case LOAD_JOIN:
 		loader->joins_since_us = now_us;
 		break;
@@ -512,7 +514,7 @@ static uint64_t carry_on(struct loader *loader, uint64_t now_us)
 {
 	enum load_phase phase = ledger_phase(loader->order);
 	bool is_joining = phase == LOAD_JOIN || phase == LOAD_STORM;
-	if (loader->out > 0)
+	if (loader->out > 0 && phase != LOAD_WAIT)
 		join_more(loader, now_us);
 	if (!is_joining || loader->out == 0)
 		atomic_store_explicit(&loader->tally->done, loader->order, memory_order_release);
