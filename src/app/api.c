@@ -181,6 +181,13 @@ static void refuse_unknown(struct app *app, struct conn_id conn, const char *all
 		api_refuse(app, conn, 404, "there is no such address; see nearby-protocol(7)");
 }
 
+static bool is_within_rate(struct app *app, struct user_id user)
+{
+	uint32_t per_s = app->config->requests_per_s;
+	return quota_take(app->shared->requests, user.value, boot_us(), per_s,
+			  per_s > 0 ? REQUESTS_BURST_S * per_s : 1);
+}
+
 static void refuse_entry(struct exchange *exchange, unsigned status, const char *why)
 {
 	counter_word *counters = exchange->app->counters.app;
@@ -215,6 +222,12 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 				  : "this origin is not among allowed-origins";
 	if (why != NULL) {
 		refuse_entry(exchange, status, why);
+		return;
+	}
+	if (rows[route].who == USER && !is_within_rate(app, token.user)) {
+		counter_add(&app->counters.app[APP_COUNTER_REQUESTS_TOO_FAST], 1);
+		exchange_problem(exchange, 429, "at most %u requests a second of one user are answered here",
+				 app->config->requests_per_s);
 		return;
 	}
 	exchange->user = rows[route].who == USER ? token.user : ids[0];

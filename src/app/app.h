@@ -14,6 +14,7 @@
 #include "nearbyshm.h"
 #include "net/mesh.h"
 #include "net/net.h"
+#include "net/quota.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -38,6 +39,7 @@ struct app_shared {
 	struct nearby_segment *segment;
 	struct store *store;
 	struct mesh *mesh;
+	struct quota *requests; /* of each user, over all cores */
 	atomic_bool draining;
 	/* Sessions and joins of all cores: each core adds and takes away its own, and looks at the sum when
 	 * one comes in, for sessions-max. */

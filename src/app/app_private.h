@@ -20,9 +20,10 @@
 
 /* Between two ticks of the engine. */
 #define TICK_US 10000u
-/* What a client may do wrong in ERROR_WINDOW_S before its session is closed with 1008. */
-#define ERRORS_MAX	20u
+/* In which errors-per-min are counted. */
 #define ERROR_WINDOW_S	60u
+/* Of requests-per-s after a silence, in seconds' worth. */
+#define REQUESTS_BURST_S 10u
 /* What a silent client may catch up with at once, in time at its allowed rate: a session that begins
  * by muting some hundred friends is no flood. */
 #define MESSAGES_BURST_US (30u * 1000000u)

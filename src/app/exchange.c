@@ -68,8 +68,9 @@ void api_refuse(struct app *app, struct conn_id conn, unsigned status, const cha
 	static const struct net_header retry[] = { { "Retry-After", "2" } };
 	static const struct net_header upgrade[] = { { "Upgrade", "websocket" },
 						     { "Sec-WebSocket-Version", "13" } };
-	const struct net_header *headers = status == 401 ? bearer : status == 503 ? retry : upgrade;
-	uint32_t count = status == 401 || status == 503 ? 1 : status == 426 ? 2 : 0;
+	bool is_for_later = status == 429 || status == 503;
+	const struct net_header *headers = status == 401 ? bearer : is_for_later ? retry : upgrade;
+	uint32_t count = status == 401 || is_for_later ? 1 : status == 426 ? 2 : 0;
 	refuse_with(app, conn, status, detail, headers, count);
 }
 

@@ -328,6 +328,8 @@ static const struct reason *enter(struct join *join, struct session_id *id)
 		return &is_deleted;
 	if (join->request.status != 0)
 		return &has_no_store;
+	if (engine_session_count(join->app->engine, join->user) >= join->app->config->user_sessions_max)
+		return &has_many_devices;
 	switch (join_engine(join, id)) {
 	case 0:
 		return NULL;

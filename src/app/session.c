@@ -195,8 +195,8 @@ static void answer_error(struct app *app, struct session *session, enum error_co
 	struct server_msg msg = { .type = SERVER_ERROR, .error = { code, text } };
 	if (!session_send(app, session, &msg))
 		return;
-	if (++session->errors > ERRORS_MAX)
-		session_shut(app, session, 1008, "more than 20 errors in a minute", CLOSE_POLICY);
+	if (++session->errors > app->config->errors_per_min)
+		session_shut(app, session, 1008, "more errors in a minute than this server takes", CLOSE_POLICY);
 }
 
 /* One event of this session through the engine, with what it answers. */

@@ -70,6 +70,8 @@ int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint3
 		error = open_store(shared, wake, context);
 	if (error == 0)
 		error = mesh_open(&shared->mesh, shared->cores, MESH_CAPACITY);
+	if (error == 0)
+		error = quota_open(&shared->requests);
 	return error;
 }
 
@@ -82,5 +84,6 @@ void app_shared_close_store(struct app_shared *shared)
 void app_shared_close(struct app_shared *shared)
 {
 	mesh_close(&shared->mesh);
+	quota_close(&shared->requests);
 	nearby_segment_close(&shared->segment);
 }

@@ -138,7 +138,7 @@ static int open_core(struct core *core, const char **reason)
 		.pong_timeout_ms = config->pong_timeout_s * 1000,
 		.send_timeout_ms = config->send_timeout_s * 1000,
 		.close_timeout_ms = CLOSE_TIMEOUT_MS,
-		.message_bytes_max = MESSAGE_BYTES_MAX,
+		.message_bytes_max = config->message_bytes_max,
 		.handler = &app_net_handler,
 		.context = core->app,
 		.counters = counters.net,

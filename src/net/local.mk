@@ -10,6 +10,7 @@ libnet_la_SOURCES = \
 	src/net/mesh.c src/net/mesh.h \
 	src/net/net.c src/net/net.h \
 	src/net/net_counters.tbl \
+	src/net/quota.c src/net/quota.h \
 	src/net/rings.c \
 	src/net/state.h \
 	src/net/timer.c src/net/timer.h \
@@ -28,6 +29,7 @@ tests_echo_server_LDADD = libnet.la libbase.la -lpthread
 net_unit_tests = \
 	tests/unit/test_http \
 	tests/unit/test_mesh \
+	tests/unit/test_quota \
 	tests/unit/test_timer \
 	tests/unit/test_websocket
 check_PROGRAMS += $(net_unit_tests)
@@ -38,6 +40,9 @@ tests_unit_test_http_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
 tests_unit_test_mesh_SOURCES = tests/unit/test_mesh.c
 tests_unit_test_mesh_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 tests_unit_test_mesh_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_quota_SOURCES = tests/unit/test_quota.c
+tests_unit_test_quota_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_quota_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c
 tests_unit_test_timer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_timer_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)

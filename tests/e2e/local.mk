@@ -11,6 +11,7 @@ e2e_tests = \
 	tests/e2e/test_fill_users.py \
 	tests/e2e/test_hostile.py \
 	tests/e2e/test_http.py \
+	tests/e2e/test_limits.py \
 	tests/e2e/test_man_examples.py \
 	tests/e2e/test_nearbyctl.py \
 	tests/e2e/test_operations.py \

@@ -1,0 +1,87 @@
+"""
+Every limit is reached on purpose: what the client is told, and which counter moves.
+"""
+import contextlib
+
+import websockets
+
+from daemon import Daemon, run
+
+HERE = (37.7749, -122.4194)
+
+
+async def a_user_has_so_many_sessions_and_no_more():
+    with Daemon(user_sessions_max=2) as daemon:
+        async with daemon.session(1), daemon.session(1):
+            try:
+                async with daemon.session(1):
+                    raise AssertionError("a third session was let in")
+            except websockets.InvalidStatusCode as refusal:
+                assert refusal.status_code == 429, refusal
+                assert int(refusal.headers["Retry-After"]) > 0, refusal.headers
+            assert daemon.counter("sessions_of_one_user_refused_total") == 1
+            async with daemon.session(2):
+                pass
+        # The places of those who left are free.
+        async with daemon.session(1):
+            pass
+
+
+async def errors_end_a_session_when_there_are_too_many():
+    with Daemon(errors_per_min=3) as daemon:
+        async with daemon.session(1) as ann:
+            for _ in range(4):
+                await ann.send(type="no such thing")
+            for _ in range(4):
+                assert (await ann.expect("error"))["code"] == "unknown_type"
+            assert await ann.closed() == 1008
+        assert daemon.counter("client_errors_total") == 4
+        daemon.wait_for_counter('connections_closed_total{reason="policy"}', 1)
+
+
+async def a_message_has_so_many_bytes_and_no_more():
+    with Daemon(message_bytes_max=1024) as daemon:
+        async with daemon.session(1) as ann:
+            await ann.socket.send('{"type":"x"' + " " * (1023 - 11) + "}")
+            assert (await ann.expect("error"))["code"] == "unknown_type"
+            await ann.socket.send('{"type":"x"' + " " * (1024 - 11) + "}")
+            assert await ann.closed() == 1009
+        daemon.wait_for_counter('connections_closed_total{reason="too_big"}', 1)
+
+
+def a_user_asks_so_often_and_no_more():
+    with Daemon(requests_per_s=1) as daemon:
+        # Ten at once; the bound of tries is for a machine that answers one a second.
+        answers = []
+        while len(answers) < 1000 and (not answers or answers[-1].status == 200):
+            answers.append(daemon.request("GET", "/v1/me", user=1))
+        assert len(answers) > 10 and answers[-1].status == 429, len(answers)
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert "requests a second" in answers[-1].json()["detail"]
+        assert daemon.counter("http_requests_too_fast_total") == 1
+        # Others are answered, and so is an application's server about this user.
+        assert daemon.request("GET", "/v1/me", user=2).status == 200
+        assert daemon.admin("GET", "/v1/users/1").status == 200
+
+
+async def messages_of_a_session_are_heard_so_often_and_no_more():
+    with Daemon(messages_per_s=1) as daemon:
+        async with daemon.session(1) as ann:
+            await ann.begin(*HERE)
+            said = 0
+            with contextlib.suppress(websockets.ConnectionClosed):
+                for said in range(1, 1000):
+                    await ann.send(type="nearby", limit=1)
+                    if (await ann.receive())["type"] == "error":
+                        break
+            assert said >= 29, said
+            assert daemon.counter("client_errors_total") == 1
+            assert daemon.counter("locations_total") == 1
+
+
+if __name__ == "__main__":
+    run(a_user_has_so_many_sessions_and_no_more,
+        errors_end_a_session_when_there_are_too_many,
+        a_message_has_so_many_bytes_and_no_more,
+        a_user_asks_so_often_and_no_more,
+        messages_of_a_session_are_heard_so_often_and_no_more)
