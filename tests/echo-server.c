@@ -8,6 +8,7 @@
  *   GET  /            upgrade: echoes messages
  *   GET  /flood       upgrade: sends frames for as long as there is room
  *   GET  /shut        upgrade: answers the first message with Close 4001
+ *   GET  /peer        the client's address; upgrade: the same, for each message
  *   GET  /counters    all counters, summed over the cores, "name value" lines
  *   POST /echo        sends the body back as it comes
  *   GET  /stream      4 MiB in parts
@@ -29,7 +30,7 @@
 enum { CORES_MAX = 64, STREAM_BYTES = 4 << 20, FLOOD_BYTES = 16 * 1024 };
 
 /* What a connection does; its cookie, and the baggage of a handover. */
-enum mode { MODE_ECHO = 1, MODE_FLOOD, MODE_SHUT, MODE_BODY, MODE_STREAM };
+enum mode { MODE_ECHO = 1, MODE_FLOOD, MODE_SHUT, MODE_PEER, MODE_BODY, MODE_STREAM };
 
 struct core {
 	uint32_t number;
@@ -109,10 +110,20 @@ static bool echo(struct core *core, struct conn_id conn, const void *bytes, size
 	return true;
 }
 
+static size_t peer_text(struct core *core, struct conn_id conn, char text[ADDRESS_TEXT_BYTES])
+{
+	struct address peer = net_peer_address(core->net, conn);
+	address_format(&peer, text);
+	return strlen(text);
+}
+
 static void on_any_message(struct core *core, struct conn_id conn, const void *bytes, size_t length,
 			   bool is_binary)
 {
-	if (net_cookie(core->net, conn) == MODE_SHUT)
+	char peer[ADDRESS_TEXT_BYTES];
+	if (net_cookie(core->net, conn) == MODE_PEER)
+		echo(core, conn, peer, peer_text(core, conn, peer), false);
+	else if (net_cookie(core->net, conn) == MODE_SHUT)
 		net_shut(core->net, conn, 4001, "as you wish", CLOSE_POLICY);
 	else if (!echo(core, conn, bytes, length, is_binary))
 		net_shut(core->net, conn, 1013, "read what you get", CLOSE_REFUSED);
@@ -199,6 +210,7 @@ static void on_upgrade(struct core *core, struct conn_id conn, const struct net_
 {
 	enum mode mode = path_is(request, "/flood")  ? MODE_FLOOD
 			 : path_is(request, "/shut") ? MODE_SHUT
+			 : path_is(request, "/peer") ? MODE_PEER
 						     : MODE_ECHO;
 	uint32_t target = core->next_core++ % core_count;
 	net_handover(core->net, conn, target, (void *)(uintptr_t)mode);
@@ -211,6 +223,9 @@ static void on_request(void *context, struct conn_id conn, const struct net_requ
 		on_upgrade(core, conn, request);
 	} else if (path_is(request, "/counters")) {
 		answer_counters(core, conn);
+	} else if (path_is(request, "/peer")) {
+		char peer[ADDRESS_TEXT_BYTES];
+		net_respond(core->net, conn, 200, "text/plain", NULL, 0, peer, peer_text(core, conn, peer));
 	} else if (path_is(request, "/stream")) {
 		net_respond_begin(core->net, conn, 200, "application/octet-stream");
 		net_set_cookie(core->net, conn,
@@ -257,6 +272,7 @@ static void on_writable(void *context, struct conn_id conn)
 		break;
 	case MODE_ECHO:
 	case MODE_SHUT:
+	case MODE_PEER:
 		break;
 	}
 }

@@ -1,5 +1,6 @@
 noinst_LTLIBRARIES += libbase.la
 libbase_la_SOURCES = \
+	src/base/address.c src/base/address.h \
 	src/base/check.c src/base/check.h \
 	src/base/clock.h \
 	src/base/counter.h \

@@ -17,17 +17,26 @@
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
-/* Reserved, not touched: a page of records costs memory from its first connection on. */
+/* Reserved, not touched: a page of records costs memory from its first connection on. NULL: refused. */
+static void *table_open(const struct net *net, size_t record_bytes)
+{
+	void *memory = mmap(NULL, net->connection_slots * record_bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void table_close(const struct net *net, void *table, size_t record_bytes)
+{
+	if (table != NULL)
+		munmap(table, net->connection_slots * record_bytes);
+}
+
 int connections_open(struct net *net)
 {
 	net->connection_slots = net->config.connections_max + NET_REFUSALS_MAX;
-	size_t bytes = (size_t)net->connection_slots * sizeof(struct connection);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	net->connections = memory;
-	return 0;
+	net->connections = table_open(net, sizeof(*net->connections));
+	net->more = table_open(net, sizeof(*net->more));
+	return net->connections == NULL || net->more == NULL ? -ENOMEM : 0;
 }
 
 static void release_lent(struct net *net, struct connection *c)
@@ -51,9 +60,10 @@ void connections_close(struct net *net)
 		if (c->state != CONN_FREE)
 			release_lent(net, c);
 	}
-	if (net->connections != NULL)
-		munmap(net->connections, (size_t)net->connection_slots * sizeof(struct connection));
+	table_close(net, net->connections, sizeof(*net->connections));
+	table_close(net, net->more, sizeof(*net->more));
 	net->connections = NULL;
+	net->more = NULL;
 }
 
 struct connection *connection_find(const struct net *net, struct conn_id id)
@@ -86,7 +96,13 @@ static struct connection *take_slot(struct net *net)
 	return c;
 }
 
-struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file)
+struct connection_more *connection_more(const struct net *net, const struct connection *c)
+{
+	return &net->more[c->slot];
+}
+
+struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file,
+				   const struct address *peer)
 {
 	struct connection *c = take_slot(net);
 	if (c == NULL)
@@ -101,6 +117,7 @@ struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file
 		.since_ms = (uint32_t)net->now_ms,
 		.heard_ms = (uint32_t)net->now_ms,
 	};
+	*connection_more(net, c) = (struct connection_more){ .peer = *peer };
 	net->connection_count++;
 	counter_set(&net->config.counters[NET_COUNTER_CONNECTIONS], net->connection_count);
 	return c;
@@ -272,8 +289,7 @@ void connection_flush(struct net *net, struct connection *c)
 	connection_rearm(net, c);
 }
 
-/* Everything that was given has left. */
-static bool is_drained(const struct connection *c)
+bool connection_is_drained(const struct connection *c)
 {
 	return !c->is_sending && buffer_length(c->gathering) == 0;
 }
@@ -377,13 +393,15 @@ void connection_proceed(struct net *net, struct connection *c)
 		websocket_session_proceed(net, c);
 		break;
 	case CONN_FINISHING:
-		if (is_drained(c))
+		if (connection_is_drained(c))
 			start_lingering(net, c);
 		break;
 	case CONN_LINGERING:
 		connection_receive(net, c);
 		break;
 	case CONN_PASSING:
+		handover_proceed(net, c);
+		break;
 	case CONN_DYING:
 	case CONN_FREE:
 		break;
@@ -416,7 +434,7 @@ static void die(struct net *net, struct connection *c)
 {
 	timer_clear(&net->wheel, &c->timer);
 	release_lent(net, c);
-	if (!c->is_receiving && !c->is_sending && !c->is_shutting && !c->is_dirty && !c->is_ready)
+	if (!c->is_receiving && !c->is_sending && !c->is_leaving && !c->is_shutting && !c->is_dirty && !c->is_ready)
 		let_go(net, c);
 }
 
@@ -432,6 +450,8 @@ void connection_end(struct net *net, struct connection *c, enum close_reason rea
 {
 	if (c->state != CONN_DYING) {
 		bool was_reported = c->state == CONN_LINGERING;
+		if (c->state == CONN_PASSING)
+			handover_cut(net, c);
 		count_websocket_out(net, c);
 		c->state = CONN_DYING;
 		c->reason = (uint8_t)reason;
@@ -477,7 +497,9 @@ static uint64_t state_due_ms(const struct net *net, const struct connection *c)
 			return connection_ms(net, c->heard_ms) + config->request_timeout_ms;
 		return UINT64_MAX;
 	case CONN_PASSING:
-		return c->is_sending ? UINT64_MAX : connection_ms(net, c->since_ms) + NET_PASS_RETRY_MS;
+		if (c->is_leaving || !connection_is_drained(c))
+			return UINT64_MAX;
+		return connection_ms(net, c->since_ms) + NET_PASS_RETRY_MS;
 	case CONN_WEBSOCKET:
 		if (c->is_pinged)
 			return connection_ms(net, c->since_ms) + config->pong_timeout_ms;
@@ -495,7 +517,7 @@ static uint64_t state_due_ms(const struct net *net, const struct connection *c)
 
 static uint64_t send_due_ms(const struct net *net, const struct connection *c)
 {
-	if (!c->is_sending || c->state == CONN_PASSING)
+	if (!c->is_sending)
 		return UINT64_MAX;
 	return connection_ms(net, c->taken_ms) + net->config.send_timeout_ms;
 }
@@ -573,6 +595,12 @@ uint64_t net_cookie(const struct net *net, struct conn_id conn)
 {
 	const struct connection *c = connection_find(net, conn);
 	return c == NULL ? 0 : c->cookie;
+}
+
+struct address net_peer_address(const struct net *net, struct conn_id conn)
+{
+	const struct connection *c = connection_find(net, conn);
+	return c == NULL ? (struct address){ 0 } : connection_more(net, c)->peer;
 }
 
 uint32_t net_connection_count(const struct net *net)

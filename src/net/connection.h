@@ -48,7 +48,8 @@ struct connection {
 
 	bool is_known : 1;     /* shown to the layer above, which so gets closed() */
 	bool is_receiving : 1; /* a receive is under way */
-	bool is_sending : 1;   /* a send is under way, or a pass to another core */
+	bool is_sending : 1;   /* a send is under way */
+	bool is_leaving : 1;   /* a pass to another core is under way */
 	bool is_shutting : 1;  /* a shutdown is under way */
 	bool is_dirty : 1;     /* in the list of those with something to send */
 	bool is_ready : 1;     /* in the list of those that may go on */
@@ -89,6 +90,11 @@ struct connection {
  * of the cache. */
 _Static_assert(sizeof(struct connection) <= 128, "an idle connection outgrew its budget");
 
+/* What is seldom asked for of a connection, in a table of its own beside that of the records. */
+struct connection_more {
+	struct address peer;
+};
+
 static inline struct conn_id connection_id(const struct connection *c)
 {
 	return (struct conn_id){ .slot = c->slot, .generation = c->generation };
@@ -101,7 +107,9 @@ void connections_close(struct net *net);
 struct connection *connection_find(const struct net *net, struct conn_id id);
 
 /* A record for a fresh descriptor, in state HEAD; NULL when the table is full. */
-struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file);
+struct connection *connection_take(struct net *net, uint32_t ring, uint32_t file,
+				   const struct address *peer);
+struct connection_more *connection_more(const struct net *net, const struct connection *c);
 /* Old ids name it no more. */
 void connection_forget_id(struct connection *c);
 /* Another core has it now: lets go of record and file, and reports nothing. */
@@ -119,6 +127,9 @@ void connection_commit(struct net *net, struct connection *c, size_t bytes);
 bool connection_put(struct net *net, struct connection *c, const void *bytes, size_t length);
 /* Starts a send of all that waits, unless one is under way. */
 void connection_flush(struct net *net, struct connection *c);
+
+/* Everything that was given has left. */
+bool connection_is_drained(const struct connection *c);
 
 /* Has it looked at again before the turn ends, when what it waited for may be there. */
 void connection_ready(struct net *net, struct connection *c);

@@ -39,6 +39,7 @@ struct passage {
 	struct passage *next; /* of this core */
 	uint32_t from, to;    /* cores */
 	void *baggage;
+	struct address peer;
 	uint8_t listener;
 	char accept[UPGRADE_ACCEPT_BYTES + 1];
 	uint32_t rest_bytes; /* received after the request */
@@ -116,6 +117,7 @@ static struct passage *passage_make(struct net *net, const struct connection *c,
 		.from = net->config.core,
 		.to = to,
 		.baggage = baggage,
+		.peer = connection_more(net, c)->peer,
 		.listener = c->listener,
 		.rest_bytes = (uint32_t)rest_bytes,
 	};
@@ -143,7 +145,7 @@ static void pass(struct net *net, struct connection *c)
 	struct passage *passage = c->passage;
 	const struct net *peer = net->peers[passage->to].net;
 	int intake = atomic_load_explicit(&peer->intake, memory_order_relaxed);
-	c->is_sending = true;
+	c->is_leaving = true;
 	advance(passage, PASSAGE_SEALED);
 	uring_pass_file(net_uring(net, c), c->file, intake,
 			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)passage),
@@ -174,12 +176,27 @@ void net_handover(struct net *net, struct conn_id conn, uint32_t core, void *bag
 	c->state = CONN_PASSING;
 	c->pass_tries = 0;
 	connection_rearm(net, c);
-	pass(net, c);
+	handover_proceed(net, c);
+}
+
+/* Answers to earlier requests are sent from here, before the other core says anything. */
+void handover_proceed(struct net *net, struct connection *c)
+{
+	if (!c->is_leaving && c->pass_tries == 0 && connection_is_drained(c))
+		pass(net, c);
+}
+
+void handover_cut(struct net *net, struct connection *c)
+{
+	void *baggage = c->passage->baggage;
+	check(!c->is_leaving);
+	passage_done(&c->passage);
+	net->config.handler->handover_failed(net->config.context, baggage);
 }
 
 void handover_passed(struct net *net, struct connection *c, int32_t result)
 {
-	c->is_sending = false;
+	c->is_leaving = false;
 	if (result >= 0) {
 		net_count(net, NET_COUNTER_HANDOVERS, 1);
 		/* The other core is at it. */
@@ -200,7 +217,7 @@ void handover_passed(struct net *net, struct connection *c, int32_t result)
 
 void handover_retry(struct net *net, struct connection *c)
 {
-	if (!c->is_sending)
+	if (!c->is_leaving)
 		pass(net, c);
 }
 
@@ -236,7 +253,7 @@ void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, i
 	rings_choose_intake(net);
 	struct connection *c = NULL;
 	if (net->connection_count < net->config.connections_max)
-		c = connection_take(net, ring, (uint32_t)file);
+		c = connection_take(net, ring, (uint32_t)file, &passage->peer);
 	if (c == NULL) {
 		reject(net, ring, passage, (uint32_t)file);
 		return;

@@ -52,7 +52,7 @@ static void arm(struct net *net, uint32_t listener_idx, uint32_t number)
 	}
 	accept->is_armed = true;
 	accept->ring = (uint8_t)ring;
-	uring_accept(net->rings[ring].uring, listener->descriptor,
+	uring_accept(net->rings[ring].uring, listener->descriptor, &accept->peer,
 		     uring_tag_make(EVENT_ACCEPT, listener_idx * NET_ACCEPTS + number));
 }
 
@@ -105,10 +105,20 @@ static void admit_waiting(struct net *net, struct net_listener *listener)
 	}
 }
 
+static struct address address_of(const struct uring_peer *peer)
+{
+	if (peer->address.sin6_family == AF_INET)
+		return address_of_ipv4(&((const struct sockaddr_in *)&peer->address)->sin_addr);
+	if (peer->address.sin6_family == AF_INET6)
+		return address_of_ipv6(&peer->address.sin6_addr);
+	return (struct address){ 0 };
+}
+
 static void welcome(struct net *net, struct net_listener *listener,
 		    const struct net_accept *accept, uint32_t file)
 {
-	struct connection *c = connection_take(net, accept->ring, file);
+	struct address peer = address_of(&accept->peer);
+	struct connection *c = connection_take(net, accept->ring, file, &peer);
 	if (c == NULL) {
 		net_count(net, NET_COUNTER_REFUSED, 1);
 		uring_close_file(net->rings[accept->ring].uring, file, true);

@@ -11,6 +11,7 @@
 #ifndef NEARBY_NET_NET_H
 #define NEARBY_NET_NET_H
 
+#include "base/address.h"
 #include "base/counter.h"
 #include "base/writer.h"
 
@@ -175,6 +176,8 @@ void net_ring_doorbell(struct net *net, uint32_t peer);
 /* A word of the layer above for each connection. */
 void net_set_cookie(struct net *net, struct conn_id conn, uint64_t cookie);
 uint64_t net_cookie(const struct net *net, struct conn_id conn);
+/* Where it comes from. `::` for one that is gone, and for a Unix socket. */
+struct address net_peer_address(const struct net *net, struct conn_id conn);
 /* Connections open now. */
 uint32_t net_connection_count(const struct net *net);
 

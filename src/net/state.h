@@ -71,6 +71,7 @@ struct net_ring {
 struct net_accept {
 	bool is_armed;
 	uint8_t ring;
+	struct uring_peer peer; /* of whom it brings */
 };
 
 struct net_listener {
@@ -104,6 +105,7 @@ struct net {
 	uint64_t accepts_retry_ms;
 
 	struct connection *connections;
+	struct connection_more *more; /* by slot, as the connections */
 	uint32_t connection_slots, connection_count, connection_fresh;
 	uint32_t free_connections; /* linked by next_ready, as slot + 1 */
 	uint32_t dirty, ready; /* lists, as slot + 1 */
@@ -195,6 +197,10 @@ void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, i
 void handover_passed(struct net *net, struct connection *c, int32_t result);
 void handover_rejected(struct net *net, struct passage *passage);
 void handover_retry(struct net *net, struct connection *c);
+/* What was sent before has left, so it may go. */
+void handover_proceed(struct net *net, struct connection *c);
+/* Its connection has ended before it went: the baggage goes back. */
+void handover_cut(struct net *net, struct connection *c);
 /* Frees what both cores are done with. */
 void handovers_sweep(struct net *net);
 /* Frees the rest; baggage that nobody took goes to handover_failed(). */

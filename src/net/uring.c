@@ -334,10 +334,11 @@ uint32_t uring_take(struct uring *uring, struct uring_event *events, uint32_t ma
 
 /* ---- operations ----------------------------------------------------------------------------- */
 
-void uring_accept(struct uring *uring, int descriptor, uring_tag tag)
+void uring_accept(struct uring *uring, int descriptor, struct uring_peer *peer, uring_tag tag)
 {
 	struct io_uring_sqe *sqe = entry(uring, tag);
-	io_uring_prep_accept(sqe, descriptor, NULL, NULL, 0);
+	peer->length = sizeof(peer->address);
+	io_uring_prep_accept(sqe, descriptor, (struct sockaddr *)&peer->address, &peer->length, 0);
 	/* liburing 2.3's prep function for this adds 1 to the index, and so asks for a descriptor of
 	 * the process instead of a direct one. */
 	sqe->file_index = IORING_FILE_INDEX_ALLOC;

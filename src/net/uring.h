@@ -12,6 +12,7 @@
 #ifndef NEARBY_NET_URING_H
 #define NEARBY_NET_URING_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,8 +80,14 @@ uint32_t uring_take(struct uring *uring, struct uring_event *events, uint32_t ma
 const uint8_t *uring_buffer_bytes(const struct uring *uring, uint16_t buffer);
 void uring_buffer_give(struct uring *uring, uint16_t buffer);
 
+/* Where the kernel writes the address of whom an accept brings: of IPv4, IPv6, or the family alone. */
+struct uring_peer {
+	struct sockaddr_in6 address;
+	socklen_t length;
+};
+
 /* Accepts one connection on `descriptor`; the result is its file. */
-void uring_accept(struct uring *uring, int descriptor, uring_tag tag);
+void uring_accept(struct uring *uring, int descriptor, struct uring_peer *peer, uring_tag tag);
 /* Receives once into a buffer of the ring, which is taken only when bytes are there. */
 void uring_receive(struct uring *uring, uint32_t file, uring_tag tag);
 /* The same, again and again, until an event without `more`. */

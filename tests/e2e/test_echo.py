@@ -99,12 +99,14 @@ class Answer:
 class Peer:
     """A socket that says exactly what it is told to."""
 
-    def __init__(self, port=None, path=None, receive_buffer=None):
+    def __init__(self, port=None, path=None, receive_buffer=None, source=None):
         family = socket.AF_UNIX if path else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(LIMIT_S)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(path or ("127.0.0.1", port))
         self.buffer = bytearray()
 
@@ -270,6 +272,29 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
                     self.assertEqual(peer.take_frame(), (TEXT, b"early"))
                     peer.send(frame(TEXT, b"bird")[3:])
                     self.assertEqual(peer.take_frame(), (TEXT, b"bird"))
+
+    def test_an_answer_of_before_is_sent_before_a_connection_is_handed_over(self):
+        with Server(cores=3) as server:
+            for _ in range(9):
+                with Peer(server.port) as peer:
+                    body = b"x" * 100000
+                    peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\n"
+                              b"Content-Length: 100000\r\n\r\n" + body + upgrade_request())
+                    self.assertEqual(peer.answer().status, 200)
+                    self.assertEqual(peer.answer().body, body)
+                    self.assertEqual(peer.answer().status, 101)
+                    peer.send(frame(TEXT, b"here?"))
+                    self.assertEqual(peer.take_frame(), (TEXT, b"here?"))
+
+    def test_a_connection_keeps_the_address_of_its_peer_on_every_core(self):
+        with Server(cores=3) as server:
+            for number in range(2, 11):
+                source = f"127.0.0.{number}"
+                with Peer(server.port, source=source) as peer:
+                    answer = peer.ask(b"GET /peer HTTP/1.1\r\nHost: a\r\n\r\n")
+                    self.assertEqual(answer.body, source.encode())
+                    peer.upgrade("/peer").send(frame(TEXT, b"who am I?"))
+                    self.assertEqual(peer.take_frame(), (TEXT, source.encode()))
 
     def test_fragments_with_pings_between_make_one_message(self):
         with Server() as server, Peer(server.port) as peer:

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/check.h"
 #include "base/counter.h"
@@ -37,6 +38,61 @@ static void a_user_id_is_its_decimal_text_and_nothing_else(void **state)
 		struct user_id untouched = { 5 };
 		assert_false(user_id_parse(refused[i], strlen(refused[i]), &untouched));
 		assert_int_equal(untouched.value, 5);
+	}
+}
+
+static struct address address_of(const char *text)
+{
+	struct address_block block;
+	assert_true(address_block_read(&block, text));
+	assert_int_equal(block.bits, 128);
+	return block.first;
+}
+
+static void an_address_has_one_form_and_reads_back(void **state)
+{
+	(void)state;
+	static const char *const texts[] = { "127.0.0.1", "192.0.2.255", "::1", "2001:db8::7", "::" };
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+		char text[ADDRESS_TEXT_BYTES];
+		struct address address = address_of(texts[i]);
+		address_format(&address, text);
+		assert_string_equal(text, texts[i]);
+	}
+	struct address short_form = address_of("192.0.2.1"), long_form = address_of("::ffff:192.0.2.1");
+	assert_true(address_equal(&short_form, &long_form));
+}
+
+static void a_block_has_the_addresses_that_begin_as_it_does(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *block, *inside, *outside;
+	} rows[] = {
+		{ "10.0.0.0/8", "10.255.1.2", "11.0.0.0" },
+		{ "192.0.2.128/25", "192.0.2.128", "192.0.2.127" },
+		{ "192.0.2.1/32", "192.0.2.1", "192.0.2.0" },
+		{ "0.0.0.0/0", "203.0.113.9", "2001:db8::1" },
+		{ "2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1" },
+		{ "::1", "::1", "127.0.0.1" },
+		{ "::/0", "10.1.2.3", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct address_block block;
+		assert_true(address_block_read(&block, rows[i].block));
+		struct address inside = address_of(rows[i].inside);
+		assert_true(address_block_has(&block, &inside));
+		if (rows[i].outside == NULL)
+			continue;
+		struct address outside = address_of(rows[i].outside);
+		assert_false(address_block_has(&block, &outside));
+	}
+	static const char *const refused[] = { "", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8",
+					       "10.0.0", "::1/129", "2001:db8::1/32", "localhost", "/8", "10.0.0.0/0008" };
+	for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+		struct address_block untouched = { .bits = 7 };
+		assert_false(address_block_read(&untouched, refused[i]));
+		assert_int_equal(untouched.bits, 7);
 	}
 }
 
@@ -167,6 +223,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_user_id_is_its_decimal_text_and_nothing_else),
+		cmocka_unit_test(an_address_has_one_form_and_reads_back),
+		cmocka_unit_test(a_block_has_the_addresses_that_begin_as_it_does),
 		cmocka_unit_test(fixed_point_numbers_lose_nothing),
 		cmocka_unit_test(a_writer_that_is_full_says_so_once_and_for_all),
 		cmocka_unit_test(a_histogram_counts_each_value_in_the_lowest_bucket_that_holds_it),
