@@ -35,6 +35,16 @@ static void ask(struct exchange *exchange, enum store_op op,
 	exchange_ask(exchange, &exchange->request);
 }
 
+/* As a change, by way of core 0. */
+static void ask_change(struct exchange *exchange, enum store_op op, const enum change_step *steps,
+		       void (*on_change)(struct exchange *, struct store_request *))
+{
+	exchange->change.request.op = op;
+	exchange->change.request.user = exchange->user;
+	exchange->on_store = on_change;
+	exchange_change(exchange, &exchange->change, steps);
+}
+
 /* ---- one user --------------------------------------------------------------------------------- */
 
 static void put_profile(struct writer *writer, struct user_id user, const struct store_profile *profile)
@@ -68,24 +78,18 @@ void api_user_get(struct exchange *exchange, const struct net_request *request)
 
 /* ---- putting a user --------------------------------------------------------------------------- */
 
-static void answer_no_content(struct exchange *exchange)
+static const enum change_step put_steps[] = { CHANGE_STORE, CHANGE_RENAME, CHANGE_END };
+
+static void answer_no_content(struct exchange *exchange, struct store_request *request)
 {
-	exchange_answer(exchange, 204, NULL, NULL, 0);
+	if (store_was_good(exchange, request))
+		exchange_answer(exchange, 204, NULL, NULL, 0);
 }
 
-static void answer_user_put(struct exchange *exchange)
+static void answer_user_put(struct exchange *exchange, struct store_request *request)
 {
-	exchange_answer(exchange, exchange->put.created ? 201 : 204, NULL, NULL, 0);
-}
-
-static void tell_name(struct exchange *exchange, struct store_request *request)
-{
-	if (!store_was_good(exchange, request))
-		return;
-	struct control *control = exchange_control(exchange, CONTROL_RENAME, answer_user_put);
-	control->users = &exchange->put;
-	control->user_count = 1;
-	control_send(exchange->app, control);
+	if (store_was_good(exchange, request))
+		exchange_answer(exchange, exchange->put.created ? 201 : 204, NULL, NULL, 0);
 }
 
 static void put_user(struct exchange *exchange)
@@ -99,9 +103,9 @@ static void put_user(struct exchange *exchange)
 		exchange_problem(exchange, 400, "%s", error.message);
 		return;
 	}
-	exchange->request.users = &exchange->put;
-	exchange->request.user_count = 1;
-	ask(exchange, STORE_USERS_PUT, tell_name);
+	exchange->change.request.users = &exchange->put;
+	exchange->change.request.user_count = 1;
+	ask_change(exchange, STORE_USERS_PUT, put_steps, answer_user_put);
 }
 
 /* Gathers a small body, then goes on with `then`. */
@@ -148,75 +152,39 @@ void api_user_put(struct exchange *exchange, const struct net_request *request)
 /* ---- deleting a user -------------------------------------------------------------------------- */
 
 /*
- * In four steps: the user's sessions end, so that nothing more is added to the history that the store
- * is to drop; the store deletes; the friends hear of it; the location goes, with what joined meanwhile.
+ * The user's sessions end, so that nothing more is added to the history that the store is to drop; the store
+ * deletes; the friends hear of it as of any friendship that ends; the location goes, with what joined meanwhile.
  */
-static void tell_of_user(struct exchange *exchange, enum control_type type,
-			 void (*then)(struct exchange *))
-{
-	struct control *control = exchange_control(exchange, type, then);
-	control->user = exchange->user;
-	control_send(exchange->app, control);
-}
-
-static void forget_user(struct exchange *exchange)
-{
-	tell_of_user(exchange, CONTROL_FORGET, answer_no_content);
-}
-
-/* The friends it had hear of it as of any friendship that ends. */
-static void unfriend_all(struct exchange *exchange, struct store_request *request)
-{
-	if (!store_was_good(exchange, request))
-		return;
-	exchange->pairs = calloc(request->friend_count + 1, sizeof(*exchange->pairs));
-	check(exchange->pairs != NULL);
-	struct control *control = exchange_control(exchange, CONTROL_PAIRS, forget_user);
-	for (uint32_t i = 0; i < request->friend_count; i++)
-		exchange->pairs[i] =
-			(struct store_pair){ .a = exchange->user, .b = request->friends[i].user };
-	control->is_removal = true;
-	control->pairs = exchange->pairs;
-	control->pair_count = request->friend_count;
-	control->names = "";
-	control_send(exchange->app, control);
-}
-
-static void delete_user(struct exchange *exchange)
-{
-	ask(exchange, STORE_USER_DELETE, unfriend_all);
-}
+static const enum change_step delete_steps[] = { CHANGE_LOGOUT, CHANGE_STORE, CHANGE_DELETED, CHANGE_FORGET,
+						 CHANGE_END };
 
 void api_user_delete(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	tell_of_user(exchange, CONTROL_LOGOUT, delete_user);
+	ask_change(exchange, STORE_USER_DELETE, delete_steps, answer_no_content);
 }
 
 /* Who is kicked may come back with the same token: it ends sessions, not the right to have them. */
 void api_user_kick(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	tell_of_user(exchange, CONTROL_LOGOUT, answer_no_content);
+	static const enum change_step steps[] = { CHANGE_LOGOUT, CHANGE_END };
+	ask_change(exchange, STORE_USER_GET, steps, answer_no_content);
 }
 
 /* ---- friendships ------------------------------------------------------------------------------ */
 
-static void tell_pair(struct exchange *exchange, struct store_request *request)
+static const enum change_step pair_steps[] = { CHANGE_STORE, CHANGE_PAIRS, CHANGE_END };
+
+static void answer_pair(struct exchange *exchange, struct store_request *request)
 {
 	if (!store_was_good(exchange, request))
 		return;
-	if (exchange->pair.result == STORE_PAIR_LIMIT) {
+	if (exchange->pair.result == STORE_PAIR_LIMIT)
 		exchange_problem(exchange, 409, "one of the two has %llu friends, and no one may have more (friends-max)",
 				 (unsigned long long)exchange->app->config->friends_max);
-		return;
-	}
-	struct control *control = exchange_control(exchange, CONTROL_PAIRS, answer_no_content);
-	control->is_removal = request->op == STORE_FRIENDS_DELETE;
-	control->pairs = &exchange->pair;
-	control->pair_count = 1;
-	control->names = request->names != NULL ? request->names : "";
-	control_send(exchange->app, control);
+	else
+		exchange_answer(exchange, 204, NULL, NULL, 0);
 }
 
 static void change_pair(struct exchange *exchange, enum store_op op)
@@ -226,9 +194,9 @@ static void change_pair(struct exchange *exchange, enum store_op op)
 		return;
 	}
 	exchange->pair = (struct store_pair){ .a = exchange->user, .b = exchange->other };
-	exchange->request.pairs = &exchange->pair;
-	exchange->request.pair_count = 1;
-	ask(exchange, op, tell_pair);
+	exchange->change.request.pairs = &exchange->pair;
+	exchange->change.request.pair_count = 1;
+	ask_change(exchange, op, pair_steps, answer_pair);
 }
 
 void api_friend_put(struct exchange *exchange, const struct net_request *request)

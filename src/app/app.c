@@ -142,7 +142,7 @@ void app_close(struct app **app)
 	if (old->engine_memory != NULL)
 		munmap(old->engine_memory, old->engine_bytes);
 	for (uint32_t i = 0; i < NEARBYSHM_CORES_MAX; i++)
-		free(old->control[i].items);
+		free(old->control[i].records);
 	free(old->waiting);
 	free(old->renames);
 	free(old->sessions);
@@ -225,7 +225,7 @@ static void keep_waiting(struct app *app, struct store_request *request)
 	if (app->waiting_count == app->waiting_capacity) {
 		app->waiting_capacity = app->waiting_capacity == 0 ? 64 : 2 * app->waiting_capacity;
 		app->waiting = realloc(app->waiting, app->waiting_capacity * sizeof(*app->waiting));
-		/* Bounded by EXCHANGES_MAX and JOINS_MAX; without it nothing can go on. */
+		/* Bounded by EXCHANGES_MAX of all cores and JOINS_MAX; without it nothing can go on. */
 		check(app->waiting != NULL);
 	}
 	app->waiting[app->waiting_count++] = request;
@@ -250,19 +250,22 @@ static void submit_waiting(struct app *app)
 
 static void handle_answer(struct app *app, struct store_request *request)
 {
-	if (request->op == STORE_LOAD && COOKIE_KIND((uintptr_t)request->context) == COOKIE_JOIN) {
+	uint64_t asked_by = (uintptr_t)request->context;
+	switch (COOKIE_KIND(asked_by)) {
+	case COOKIE_JOIN:
 		join_loaded(app, request);
 		return;
+	case COOKIE_CHANGE:
+		change_stored(app, COOKIE_POINTER(asked_by));
+		return;
+	case COOKIE_EXCHANGE:
+		exchange_came_back(COOKIE_POINTER(asked_by), request);
+		return;
+	case COOKIE_NONE:
+	case COOKIE_SESSION:
+		break;
 	}
-	struct exchange *exchange = request->context;
-	check_object(exchange, EXCHANGE_MAGIC);
-	exchange->in_flight--;
-	if (exchange->is_done) {
-		store_request_fini(request);
-		exchange_end(exchange, false);
-	} else {
-		exchange->on_store(exchange, request);
-	}
+	check(!"store request");
 }
 
 /* Returns whether there may be more. */

@@ -1,8 +1,7 @@
 /*
  * Owns: what the files of this folder share: struct app and the objects that hang on connections.
- * Invariant: a connection's cookie is 0, or a session's slot, or an exchange, told apart by the two
- *   low bits; a store request or control message in flight keeps its exchange alive, a connection
- *   does not.
+ * Invariant: a connection's cookie is 0, or a session's slot, or an exchange, told apart by the
+ *   low bits; a store request or change in flight keeps its exchange alive, a connection does not.
  * Thread: the core's.
  * Does not know: anything beyond this folder.
  */
@@ -10,6 +9,7 @@
 #define NEARBY_APP_APP_PRIVATE_H
 
 #include "app/app.h"
+#include "app/change.h"
 #include "app/interval.h"
 #include "base/check.h"
 #include "engine/engine.h"
@@ -44,7 +44,6 @@
 
 struct exchange;
 struct join;
-struct control;
 
 /* One open WebSocket, by the engine's session slot. */
 struct session {
@@ -59,9 +58,15 @@ struct session {
 	uint64_t messages_until_us; /* what was heard fills the allowed rate up to here */
 };
 
-/* Control messages to one core that did not fit into its ring. */
+/* A message of control.c, as its ring holds it. */
+struct control_record {
+	struct change *change;
+	uint64_t arrival; /* enum change_arrival */
+};
+
+/* Those to one core that did not fit into its ring. */
 struct control_queue {
-	struct control **items;
+	struct control_record *records;
 	uint32_t count, capacity;
 };
 
@@ -106,13 +111,16 @@ enum { APP_MAGIC = 0x61707021 };
 
 /* ---- cookies -------------------------------------------------------------------------------- */
 
-enum cookie_kind { COOKIE_NONE = 0, COOKIE_SESSION = 1, COOKIE_EXCHANGE = 2, COOKIE_JOIN = 3 };
-#define COOKIE_KIND(cookie)    ((enum cookie_kind)((cookie) & 3u))
-#define COOKIE_POINTER(cookie) ((void *)(uintptr_t)((cookie) & ~(uint64_t)3))
-#define COOKIE_SLOT(cookie)    ((uint32_t)((cookie) >> 2))
+/* What a connection, or the context of a store request, belongs to. */
+enum cookie_kind { COOKIE_NONE = 0, COOKIE_SESSION = 1, COOKIE_EXCHANGE = 2, COOKIE_JOIN = 3, COOKIE_CHANGE = 4 };
+#define COOKIE_BITS	       3u
+#define COOKIE_MASK	       ((UINT64_C(1) << COOKIE_BITS) - 1)
+#define COOKIE_KIND(cookie)    ((enum cookie_kind)((cookie) & COOKIE_MASK))
+#define COOKIE_POINTER(cookie) ((void *)(uintptr_t)((cookie) & ~COOKIE_MASK))
+#define COOKIE_SLOT(cookie)    ((uint32_t)((cookie) >> COOKIE_BITS))
 static inline uint64_t cookie_of_pointer(enum cookie_kind kind, void *pointer)
 {
-	check(((uintptr_t)pointer & 3u) == 0);
+	check(((uintptr_t)pointer & COOKIE_MASK) == 0);
 	return (uint64_t)(uintptr_t)pointer | (uint64_t)kind;
 }
 
@@ -125,7 +133,7 @@ struct exchange {
 	struct conn_id conn;
 	bool conn_gone;	    /* what is in flight still comes to its end: a change must be told */
 	bool is_done;	    /* answered; waits only for what is in flight */
-	uint32_t in_flight; /* store requests and control messages that will come back */
+	uint32_t in_flight; /* store requests and changes that will come back */
 	enum route route;
 	uint64_t began_us;
 	int64_t expires_s; /* of the token */
@@ -138,15 +146,14 @@ struct exchange {
 	bool has_cursor;
 	int64_t from_ms, to_ms;
 	struct store_request request;
+	struct change change;
 	struct store_pair pair;
-	struct store_pair *pairs; /* of a deleted user, while its friends are told */
 	struct store_user put;
 	uint8_t *body;
 	size_t body_length;
-	/* How it goes on: after the store's answer, after a control message came back (all NULL when
-	 * there is no such step), with bytes of the body, with room to send. */
+	/* How it goes on (all NULL when there is no such step): after the store's answer, or when a change
+	 * is over; with bytes of the body, with room to send. */
 	void (*on_store)(struct exchange *exchange, struct store_request *request);
-	void (*on_control)(struct exchange *exchange);
 	void (*on_body)(struct exchange *exchange, const void *bytes, size_t length, bool last);
 	void (*on_room)(struct exchange *exchange);
 	void (*on_end)(struct exchange *exchange); /* frees what `own` holds */
@@ -168,6 +175,10 @@ void exchange_problem(struct exchange *exchange, unsigned status, const char *fo
 void exchange_end(struct exchange *exchange, bool is_whole);
 /* Sends `request` (a part of the exchange) to the store; on_store follows. */
 void exchange_ask(struct exchange *exchange, struct store_request *request);
+/* The store has answered, or a change is over: the exchange goes on. */
+void exchange_came_back(struct exchange *exchange, struct store_request *request);
+/* Submits `change` (a part of the exchange, with what its request asks); on_store follows. */
+void exchange_change(struct exchange *exchange, struct change *change, const enum change_step *steps);
 /* The text of a store's status for a problem document, with its HTTP status. */
 unsigned exchange_store_failure(int status, const char **text);
 
@@ -226,42 +237,15 @@ bool join_keep(struct app *app, const struct event *event);
 /* A name that changed, for the joins that wait: the store's answer to them may still have the old. */
 void join_note_name(struct app *app, const struct store_user *user);
 
-/* ---- control.c: what cores tell each other beside moves -------------------------------------- */
+/* ---- control.c, hear.c: what cores tell each other beside moves ------------------------------ */
 
-enum control_type {
-	CONTROL_PAIRS,	/* friendships that were added or removed, durable by now */
-	CONTROL_RENAME, /* names that changed */
-	CONTROL_LOGOUT, /* the sessions of a user end */
-	CONTROL_FORGET	/* a user was deleted: its location goes too */
-};
-
-/*
- * One message to all cores. Read-only while it travels; the last core to handle it sends it back to
- * `origin`, where `done` is called and frees it.
- */
-struct control {
-	enum control_type type;
-	atomic_uint waiting;
-	uint32_t origin;
-	bool is_removal; /* of CONTROL_PAIRS */
-	const struct store_pair *pairs;
-	uint32_t pair_count;
-	const char *names; /* that the pairs' offsets point into */
-	const struct store_user *users;
-	uint32_t user_count;
-	struct user_id user;
-	void (*done)(struct app *app, struct control *control);
-	void *context;
-};
-
-/* A control message, to be filled in and sent, that keeps the exchange until it is back; then `on_control`
- * goes on. */
-struct control *exchange_control(struct exchange *exchange, enum control_type type,
-				 void (*on_control)(struct exchange *));
-/* Applies it here and posts it to all others. */
-void control_send(struct app *app, struct control *control);
+/* Posts a change that has come to `arrival` to another core. */
+void control_post(struct app *app, uint32_t to, struct change *change, enum change_arrival arrival);
 /* Handles what arrived and posts what waited. Returns whether something still waits. */
 bool control_turn(struct app *app);
+
+/* This core's part of a step of a change. */
+void hear(struct app *app, enum change_step step, const struct store_request *request);
 
 /* ---- store requests of this core ------------------------------------------------------------ */
 

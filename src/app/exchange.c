@@ -123,8 +123,8 @@ static void finish(struct exchange *exchange)
 	if (exchange->on_end != NULL)
 		exchange->on_end(exchange);
 	store_request_fini(&exchange->request);
+	store_request_fini(&exchange->change.request);
 	free(exchange->body);
-	free(exchange->pairs);
 	exchange_unlink(exchange);
 	exchange->magic = 0;
 	free(exchange);
@@ -187,37 +187,38 @@ void exchange_close_all(struct app *app)
 	}
 }
 
+void exchange_came_back(struct exchange *exchange, struct store_request *request)
+{
+	check_object(exchange, EXCHANGE_MAGIC);
+	exchange->in_flight--;
+	if (exchange->is_done) {
+		store_request_fini(request);
+		exchange_end(exchange, false);
+	} else {
+		exchange->on_store(exchange, request);
+	}
+}
+
 void exchange_ask(struct exchange *exchange, struct store_request *request)
 {
-	request->context = exchange;
+	request->context = (void *)(uintptr_t)cookie_of_pointer(COOKIE_EXCHANGE, exchange);
 	exchange->in_flight++;
 	app_submit(exchange->app, request);
 }
 
-static void control_came_back(struct app *app, struct control *control)
+static void change_came_back(struct app *app, struct change *change)
 {
 	(void)app;
-	struct exchange *exchange = control->context;
-	free(control);
-	exchange->in_flight--;
-	if (exchange->is_done)
-		exchange_end(exchange, false);
-	else
-		exchange->on_control(exchange);
+	exchange_came_back(change->context, &change->request);
 }
 
-struct control *exchange_control(struct exchange *exchange, enum control_type type,
-				 void (*on_control)(struct exchange *))
+void exchange_change(struct exchange *exchange, struct change *change, const enum change_step *steps)
 {
-	struct control *control = calloc(1, sizeof(*control));
-	/* The change is durable: to go on without telling of it would show people whom it took back. */
-	check(control != NULL);
-	control->type = type;
-	control->done = control_came_back;
-	control->context = exchange;
-	exchange->on_control = on_control;
+	change->steps = steps;
+	change->done = change_came_back;
+	change->context = exchange;
 	exchange->in_flight++;
-	return control;
+	change_submit(exchange->app, change);
 }
 
 unsigned exchange_store_failure(int status, const char **text)

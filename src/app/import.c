@@ -40,7 +40,7 @@ struct import {
 	char *rest;
 	size_t rest_length;
 	/* The batch that is with the store, and then with the cores. */
-	struct store_request request;
+	struct change change;
 	struct store_pair *sent_pairs;
 	struct store_user *sent_users;
 	uint64_t *sent_line_numbers;
@@ -92,17 +92,6 @@ static const char *take_lines(struct import *import, const char *at, const char 
 
 static void go_on(struct import *import);
 
-static void batch_done(struct import *import)
-{
-	import->is_with_store = false;
-	go_on(import);
-}
-
-static void told(struct exchange *exchange)
-{
-	batch_done(exchange->own);
-}
-
 static void tally_batch(struct import *import)
 {
 	uint64_t before = import->accepted;
@@ -116,24 +105,15 @@ static void tally_batch(struct import *import)
 	counter_add(&import->exchange->app->counters.app[APP_COUNTER_IMPORT_LINES], import->accepted - before);
 }
 
-/* The batch is durable: live sessions hear of it before the next one is. */
-static void batch_stored(struct exchange *exchange, struct store_request *request)
+/* The batch is durable, and live sessions have heard of it. */
+static void batch_done(struct exchange *exchange, struct store_request *request)
 {
 	struct import *import = exchange->own;
 	import->failure = request->status;
-	if (request->status != 0) {
-		batch_done(import);
-		return;
-	}
-	tally_batch(import);
-	struct control *control =
-		exchange_control(exchange, import->is_pairs ? CONTROL_PAIRS : CONTROL_RENAME, told);
-	control->pairs = import->sent_pairs;
-	control->pair_count = import->is_pairs ? import->sent_count : 0;
-	control->names = request->names != NULL ? request->names : "";
-	control->users = import->sent_users;
-	control->user_count = import->is_pairs ? 0 : import->sent_count;
-	control_send(exchange->app, control);
+	if (request->status == 0)
+		tally_batch(import);
+	import->is_with_store = false;
+	go_on(import);
 }
 
 static void swap_batches(struct import *import)
@@ -151,11 +131,14 @@ static void swap_batches(struct import *import)
 	import->count = 0;
 }
 
+static const enum change_step pairs_steps[] = { CHANGE_STORE, CHANGE_PAIRS, CHANGE_END };
+static const enum change_step users_steps[] = { CHANGE_STORE, CHANGE_RENAME, CHANGE_END };
+
 static void send_batch(struct import *import)
 {
 	swap_batches(import);
-	store_request_fini(&import->request);
-	import->request = (struct store_request){
+	store_request_fini(&import->change.request);
+	import->change.request = (struct store_request){
 		.op = import->is_pairs ? STORE_FRIENDS_PUT : STORE_USERS_PUT,
 		.pairs = import->sent_pairs,
 		.pair_count = import->is_pairs ? import->sent_count : 0,
@@ -163,8 +146,8 @@ static void send_batch(struct import *import)
 		.user_count = import->is_pairs ? 0 : import->sent_count,
 	};
 	import->is_with_store = true;
-	import->exchange->on_store = batch_stored;
-	exchange_ask(import->exchange, &import->request);
+	import->exchange->on_store = batch_done;
+	exchange_change(import->exchange, &import->change, import->is_pairs ? pairs_steps : users_steps);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------- */
@@ -269,7 +252,7 @@ static void import_body(struct exchange *exchange, const void *bytes, size_t len
 static void import_end(struct exchange *exchange)
 {
 	struct import *import = exchange->own;
-	store_request_fini(&import->request);
+	store_request_fini(&import->change.request);
 	free(import->pairs);
 	free(import->sent_pairs);
 	free(import->users);

@@ -34,10 +34,12 @@ libapp_la_SOURCES = \
 	src/app/api_store.c \
 	src/app/app.c src/app/app.h src/app/app_private.h \
 	src/app/app_counters.tbl \
+	src/app/change.c src/app/change.h \
 	src/app/control.c \
 	src/app/counters.c src/app/counters.h \
 	src/app/exchange.c \
 	src/app/files.c \
+	src/app/hear.c \
 	src/app/import.c \
 	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
 	src/app/interval.c src/app/interval.h \

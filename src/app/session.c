@@ -50,7 +50,7 @@ void session_begin(struct app *app, const struct session *fresh, const struct st
 	*session = *fresh;
 	session->is_open = true;
 	app->session_count++;
-	net_set_cookie(app->net, session->conn, ((uint64_t)session->id.slot << 2) | COOKIE_SESSION);
+	net_set_cookie(app->net, session->conn, ((uint64_t)session->id.slot << COOKIE_BITS) | COOKIE_SESSION);
 	welcome(app, session, profile);
 }
 
