@@ -17,7 +17,7 @@
 
 /* "nearbysh" as little-endian bytes; stored last, so a segment that has it is complete. */
 #define SEGMENT_MAGIC	UINT64_C(0x687379627261656e)
-#define SEGMENT_VERSION 2
+#define SEGMENT_VERSION 3
 
 /* A bug of ours or of the caller. The library stands alone, so it brings its own. */
 #define shm_check(condition)                                                                       \
@@ -58,12 +58,31 @@ static inline void word_store(shm_word *word, uint64_t value)
 
 /* ---- table ---------------------------------------------------------------------------------- */
 
-enum { VERSION_PLACE, VERSION_CLIENT_MS, VERSION_RECEIPT_US, VERSION_WORDS };
+enum { VERSION_PLACE, VERSION_CLIENT_MS, VERSION_RECEIPT, VERSION_WORDS };
 
-/* One location: latitude in the low and longitude in the high half of the first word. */
+/* One location: latitude in the low and longitude in the high half of the first word, the mark in
+ * the highest byte of the last. */
 struct slot_version {
 	shm_word words[VERSION_WORDS];
 };
+
+/* The last word, and what it holds. */
+enum { MARK_SHIFT = 56 };
+
+static inline uint64_t receipt_join(uint64_t receipt_us, uint8_t mark)
+{
+	return (receipt_us & NEARBYSHM_RECEIPT_MAX_US) | (uint64_t)mark << MARK_SHIFT;
+}
+
+static inline uint64_t receipt_us_of(uint64_t word)
+{
+	return word & NEARBYSHM_RECEIPT_MAX_US;
+}
+
+static inline uint8_t receipt_mark_of(uint64_t word)
+{
+	return (uint8_t)(word >> MARK_SHIFT);
+}
 
 /* One cache line. A slot with key 0 is empty, whatever else stands in it. */
 struct slot {

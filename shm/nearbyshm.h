@@ -38,9 +38,13 @@ struct nearby_location {
 	struct nearby_place place;
 	/* The phone's clock, ms since 1970. */
 	int64_t client_ms;
-	/* When the daemon received it, µs of CLOCK_BOOTTIME. Age counts from here. */
+	/* When the daemon received it, µs of CLOCK_BOOTTIME. Age counts from here. At most
+	 * NEARBYSHM_RECEIPT_MAX_US is kept, which is 2,283 years. */
 	uint64_t receipt_us;
+	/* The writer's own: what it notes about the location, changed together with it. */
+	uint8_t mark;
 };
+#define NEARBYSHM_RECEIPT_MAX_US ((UINT64_C(1) << 56) - 1)
 
 /* ---- segment -------------------------------------------------------------------------------- */
 

@@ -72,7 +72,9 @@ static void version_load(struct slot_version *version, struct nearby_location *l
 	location->place.lat_e7 = (int32_t)(uint32_t)place;
 	location->place.lon_e7 = (int32_t)(uint32_t)(place >> 32);
 	location->client_ms = (int64_t)word_load(&version->words[VERSION_CLIENT_MS]);
-	location->receipt_us = word_load(&version->words[VERSION_RECEIPT_US]);
+	uint64_t receipt = word_load(&version->words[VERSION_RECEIPT]);
+	location->receipt_us = receipt_us_of(receipt);
+	location->mark = receipt_mark_of(receipt);
 }
 
 /* Copies the entry out when it has this key, or, for key 0, any entry; *key is what it has. */
@@ -242,7 +244,8 @@ static void version_store(struct slot_version *version, const struct nearby_loca
 			 (uint64_t)(uint32_t)location->place.lon_e7 << 32;
 	word_store(&version->words[VERSION_PLACE], place);
 	word_store(&version->words[VERSION_CLIENT_MS], (uint64_t)location->client_ms);
-	word_store(&version->words[VERSION_RECEIPT_US], location->receipt_us);
+	word_store(&version->words[VERSION_RECEIPT],
+		   receipt_join(location->receipt_us, location->mark));
 }
 
 static void slot_update(struct slot *slot, const struct nearby_location *location)
@@ -378,7 +381,7 @@ static bool slot_is_older(struct slot *slot, uint64_t before_us)
 	if (word_load(&slot->key) == 0 || (meta & META_LIVE) == 0)
 		return false;
 	struct slot_version *version = &slot->versions[meta_current(meta)];
-	return word_load(&version->words[VERSION_RECEIPT_US]) < before_us;
+	return receipt_us_of(word_load(&version->words[VERSION_RECEIPT])) < before_us;
 }
 
 uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, uint32_t *cursor,

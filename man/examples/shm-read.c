@@ -28,8 +28,8 @@ static void put_location(const struct nearby_segment *segment, uint64_t user)
 	if (nearby_table_get(segment, user, &hint, &at) != 0)
 		printf("%" PRIu64 " -\n", user);
 	else
-		printf("%" PRIu64 " %" PRId32 " %" PRId32 " %" PRId64 " %" PRIu64 "\n", user,
-		       at.place.lat_e7, at.place.lon_e7, at.client_ms, at.receipt_us);
+		printf("%" PRIu64 " %" PRId32 " %" PRId32 " %" PRId64 " %" PRIu64 " %u\n", user,
+		       at.place.lat_e7, at.place.lon_e7, at.client_ms, at.receipt_us, at.mark);
 }
 
 int main(int argc, char **argv)

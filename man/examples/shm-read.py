@@ -55,16 +55,16 @@ def signed(value, bits):
 def main(instance, *users):
     with open("/dev/shm/nearby." + instance, "rb") as file:
         words = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)).cast("Q")
-    if words[0] != MAGIC or words[1] != 2:
-        sys.exit("no segment of version 2")
+    if words[0] != MAGIC or words[1] != 3:
+        sys.exit("no segment of version 3")
     for user in map(int, users):
         version = locate(words, user)
         if version is None:
             print(user, "-")
             continue
-        place, client_ms, receipt_us = version
+        place, client_ms, receipt = version
         print(user, signed(place & 0xFFFFFFFF, 32), signed(place >> 32, 32),
-              signed(client_ms, 64), receipt_us)
+              signed(client_ms, 64), receipt & (1 << 56) - 1, receipt >> 56)
 
 
 main(*sys.argv[1:])

@@ -8,6 +8,7 @@ libbase_la_SOURCES = \
 	src/base/log.c src/base/log.h \
 	src/base/ring.c src/base/ring.h \
 	src/base/sharing.h \
+	src/base/siphash.c src/base/siphash.h \
 	src/base/writer.c src/base/writer.h
 libbase_la_CFLAGS = $(AM_CFLAGS) $(CK_CFLAGS)
 

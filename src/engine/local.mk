@@ -11,7 +11,9 @@ libengine_la_SOURCES = \
 	src/engine/friendship.c src/engine/friendship.h \
 	src/engine/geo.c src/engine/geo.h \
 	src/engine/location.c src/engine/location.h \
+	src/engine/grid.c src/engine/grid.h \
 	src/engine/look.c src/engine/look.h \
+	src/engine/mark.h \
 	src/engine/nearby.c src/engine/nearby.h \
 	src/engine/pace.c src/engine/pace.h \
 	src/engine/peer.c src/engine/peer.h \
@@ -31,7 +33,8 @@ engine_tests = \
 	tests/unit/test_engine_limits \
 	tests/unit/test_engine_mesh \
 	tests/unit/test_engine_time \
-	tests/unit/test_geo
+	tests/unit/test_geo \
+	tests/unit/test_grid
 check_PROGRAMS += $(engine_tests)
 TESTS += $(engine_tests)
 
@@ -58,3 +61,7 @@ tests_unit_test_arena_LDADD = $(engine_test_libs)
 tests_unit_test_geo_SOURCES = tests/unit/test_geo.c
 tests_unit_test_geo_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_geo_LDADD = $(engine_test_libs) -lm
+
+tests_unit_test_grid_SOURCES = tests/unit/test_grid.c
+tests_unit_test_grid_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_grid_LDADD = $(engine_test_libs) -lm

@@ -85,7 +85,7 @@ void keeper_second(struct keeper *keeper, const struct store_point *points, uint
 	struct store_request flush = { .client = 0 };
 	uint64_t now_us = boot_us();
 	for (uint32_t i = 0; i < count; i++) {
-		struct nearby_location location = { points[i].place, points[i].ts_ms, now_us };
+		struct nearby_location location = { points[i].place, points[i].ts_ms, now_us, 0 };
 		check(store_append(keeper->store, 0, points[i].user, &location));
 	}
 	check(store_flush(keeper->store, &flush) == 0);

@@ -96,7 +96,7 @@ static bool is_location_same(const struct nearby_location *a, const struct nearb
 static void judge_content(struct oracle *oracle, uint32_t core, uint32_t viewer, uint32_t user,
 			  const struct entry *entry)
 {
-	struct nearby_location told = { entry->place, entry->client_ms, entry->receipt_us };
+	struct nearby_location told = { entry->place, entry->client_ms, entry->receipt_us, 0 };
 	uint64_t to = id_of(oracle, viewer), about = id_of(oracle, user);
 	if (!is_location_same(&told, &oracle->users[user].location))
 		oracle_object(oracle, "to %" PRIu64 ": an old location of %" PRIu64, to, about);
@@ -380,7 +380,7 @@ void oracle_judge_location(struct oracle *oracle, struct moment moment, uint32_t
 		judge_refusal(oracle, device, is_future, is_stale, answer);
 		return;
 	}
-	struct nearby_location right = { place, ts_ms, moment.now_us };
+	struct nearby_location right = { place, ts_ms, moment.now_us, 0 };
 	if (is_future || is_stale || !is_location_same(record, &right))
 		oracle_object(oracle, "a location of %" PRIu64 " was taken that is %s",
 			      id_of_device(oracle, device),

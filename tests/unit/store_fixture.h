@@ -138,7 +138,7 @@ static inline enum store_pair_result fixture_befriend(struct fixture *fixture, e
 static inline bool fixture_append(struct fixture *fixture, uint64_t user, int64_t ts_ms,
 				  int32_t lat_e7, int32_t lon_e7)
 {
-	struct nearby_location location = { { lat_e7, lon_e7 }, ts_ms, 1000 };
+	struct nearby_location location = { { lat_e7, lon_e7 }, ts_ms, 1000, 0 };
 	return store_append(fixture->store, 0, (struct user_id){ user }, &location);
 }
 

@@ -19,6 +19,7 @@
 #include "base/counter.h"
 #include "base/id.h"
 #include "base/ring.h"
+#include "base/siphash.h"
 #include "base/writer.h"
 
 static void a_user_id_is_its_decimal_text_and_nothing_else(void **state)
@@ -219,6 +220,23 @@ static void time_between_two_cores_never_goes_back(void **state)
 	assert_int_equal(elapsed_us(8, 7), 0);
 }
 
+/* Of the authors' reference: the key is 0 to 15, the message 0, 1, 2 and so on. */
+static void siphash_is_that_of_its_authors(void **state)
+{
+	(void)state;
+	static const uint64_t hashes[] = {
+		UINT64_C(0x726fdb47dd0e0e31), /* of nothing, */
+		UINT64_C(0x93f5f5799a932462), /* 8 bytes, */
+		UINT64_C(0x3f2acc7f57c29bdb), /* 16 bytes */
+	};
+	uint8_t key[SIPHASH_KEY_BYTES];
+	uint64_t words[2] = { UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908) };
+	for (uint8_t i = 0; i < sizeof(key); i++)
+		key[i] = i;
+	for (size_t count = 0; count < ARRAY_COUNT(hashes); count++)
+		assert_true(siphash_words(key, words, count) == hashes[count]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_histogram_counts_each_value_in_the_lowest_bucket_that_holds_it),
 		cmocka_unit_test(a_ring_keeps_order_and_content_between_two_threads),
 		cmocka_unit_test(a_full_ring_refuses_and_keeps_what_it_has),
+		cmocka_unit_test(siphash_is_that_of_its_authors),
 		cmocka_unit_test(time_between_two_cores_never_goes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static struct nearby_location location_of(uint64_t user)
 		.place = { is_odd ? -900000000 : 375000000, is_odd ? -1800000000 : 1270000000 },
 		.client_ms = is_odd ? -(int64_t)user : 1700000000000,
 		.receipt_us = user << 20,
+		.mark = (uint8_t)user,
 	};
 }
 
@@ -87,8 +88,8 @@ static void assert_says(const char *program, const char *first)
 	}
 	for (uint64_t user = 0; user < USERS; user++) {
 		struct nearby_location at = location_of(user);
-		snprintf(wanted, sizeof(wanted), "%" PRIu64 " %d %d %" PRId64 " %" PRIu64 "\n", user,
-			 at.place.lat_e7, at.place.lon_e7, at.client_ms, at.receipt_us);
+		snprintf(wanted, sizeof(wanted), "%" PRIu64 " %d %d %" PRId64 " %" PRIu64 " %u\n", user,
+			 at.place.lat_e7, at.place.lon_e7, at.client_ms, at.receipt_us, at.mark);
 		if (user % 3 == 0)
 			snprintf(wanted, sizeof(wanted), "%" PRIu64 " -\n", user);
 		assert_non_null(fgets(line, sizeof(line), said));

@@ -415,7 +415,7 @@ static void *client_body(void *argument)
 		struct store_request request = {
 			.op = STORE_FRIENDS_PUT, .client = client, .pairs = &pair, .pair_count = 1
 		};
-		struct nearby_location location = { { 1, 2 }, (int64_t)i, i };
+		struct nearby_location location = { { 1, 2 }, (int64_t)i, i, 0 };
 		check(store_append(fixture.store, client, (struct user_id){ client }, &location));
 		check(store_submit(fixture.store, &request) == 0);
 		while (store_poll(fixture.store, client) == NULL)

@@ -248,7 +248,7 @@ static void the_buffer_of_history_has_the_size_it_was_given(void **state)
 	fixture.config.clients = 3;
 	fixture_open(&fixture);
 	files_limit(4096);
-	struct nearby_location location = { { 1, 2 }, 3, 4 };
+	struct nearby_location location = { { 1, 2 }, 3, 4, 0 };
 	uint64_t taken = 0, refused = 0;
 	for (uint64_t i = 0; i < 30000; i++) {
 		bool kept = store_append(fixture.store, (uint32_t)(i % 3), (struct user_id){ i },
