@@ -101,6 +101,14 @@ static struct net_text request_token(const struct net_request *request, char *me
 	return query_value(request->query, "access_token", memory, bytes);
 }
 
+enum token_verdict api_judge(struct app *app, const char *text, size_t length, struct token *token)
+{
+	const struct token_rules rules = { .now_s = wall_ms() / 1000,
+					   .leeway_s = app->config->token_leeway_s,
+					   .audience = app->config->token_audience };
+	return token_verify(app->key, app->reader, text, length, &rules, token);
+}
+
 /* NULL, or why the request is not let in; *status says how to answer. */
 static const char *authenticate(struct app *app, const struct net_request *request, enum who who,
 				struct token *token, unsigned *status)
@@ -113,14 +121,15 @@ static const char *authenticate(struct app *app, const struct net_request *reque
 	*status = 401;
 	if (text.length == 0)
 		return "a token is needed: Authorization: Bearer TOKEN, or access_token=TOKEN in the query";
-	enum token_verdict verdict = token_verify(app->key, app->reader, text.bytes, text.length,
-						  wall_ms() / 1000, app->config->token_audience, token);
-	if (verdict != TOKEN_GOOD)
-		return token_verdict_help(verdict);
-	*status = 403;
-	if (who == SERVICE && !token->is_admin)
-		return "this needs a service token, whose scope contains admin";
-	return NULL;
+	enum token_verdict verdict = api_judge(app, text.bytes, text.length, token);
+	if (verdict == TOKEN_GOOD && who == USER && token->is_nobody)
+		verdict = TOKEN_SUBJECT;
+	if (verdict == TOKEN_GOOD && (who == USER || token->is_admin))
+		return NULL;
+	if (verdict == TOKEN_GOOD || verdict == TOKEN_BARRED)
+		*status = 403;
+	return verdict == TOKEN_GOOD ? "this needs a service token, whose scope contains admin"
+				     : token_verdict_help(verdict);
 }
 
 /* A browser says where its page is from; when a list is configured it must be on it. */

@@ -108,45 +108,9 @@ static void put_user(struct exchange *exchange)
 	ask_change(exchange, STORE_USERS_PUT, put_steps, answer_user_put);
 }
 
-/* Gathers a small body, then goes on with `then`. */
-static void gather(struct exchange *exchange, const void *bytes, size_t length, bool last,
-		   void (*then)(struct exchange *))
-{
-	if (exchange->body_length + length > BODY_BYTES_MAX) {
-		exchange_problem(exchange, 413, "a body of at most %u bytes is taken here", BODY_BYTES_MAX);
-		return;
-	}
-	if (length > 0)
-		memcpy(exchange->body + exchange->body_length, bytes, length);
-	exchange->body_length += length;
-	if (last)
-		then(exchange);
-}
-
-static void gather_user(struct exchange *exchange, const void *bytes, size_t length, bool last)
-{
-	gather(exchange, bytes, length, last, put_user);
-}
-
-/* Makes room for a body, or goes on at once when there is none. */
-static void expect_body(struct exchange *exchange, const struct net_request *request,
-			void (*on_body)(struct exchange *, const void *, size_t, bool),
-			void (*then)(struct exchange *))
-{
-	if (!request->has_body) {
-		then(exchange);
-		return;
-	}
-	exchange->body = malloc(BODY_BYTES_MAX);
-	if (exchange->body == NULL)
-		exchange_problem(exchange, 503, "no memory for the body");
-	else
-		exchange->on_body = on_body;
-}
-
 void api_user_put(struct exchange *exchange, const struct net_request *request)
 {
-	expect_body(exchange, request, gather_user, put_user);
+	exchange_gather(exchange, request, put_user);
 }
 
 /* ---- deleting a user -------------------------------------------------------------------------- */
@@ -333,6 +297,10 @@ static void begin_backup(struct exchange *exchange)
 	struct json_reader *reader = exchange->app->reader;
 	const char *directory;
 	size_t length;
+	if (exchange->body_length == 0) {
+		exchange_problem(exchange, 400, "a body is needed: {\"directory\":\"/an/absolute/path\"}");
+		return;
+	}
 	if (!json_read(reader, exchange->body, exchange->body_length, &error) ||
 	    !json_take_text(reader, "directory", 1, 4000, &directory, &length, &error)) {
 		exchange_problem(exchange, 400, "%s", error.message);
@@ -349,17 +317,7 @@ static void begin_backup(struct exchange *exchange)
 	ask(exchange, STORE_BACKUP, answer_backup);
 }
 
-static void gather_backup(struct exchange *exchange, const void *bytes, size_t length, bool last)
-{
-	gather(exchange, bytes, length, last, begin_backup);
-}
-
-static void refuse_empty(struct exchange *exchange)
-{
-	exchange_problem(exchange, 400, "a body is needed: {\"directory\":\"/an/absolute/path\"}");
-}
-
 void api_backup(struct exchange *exchange, const struct net_request *request)
 {
-	expect_body(exchange, request, gather_backup, refuse_empty);
+	exchange_gather(exchange, request, begin_backup);
 }

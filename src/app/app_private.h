@@ -151,6 +151,7 @@ struct exchange {
 	struct store_user put;
 	uint8_t *body;
 	size_t body_length;
+	void (*on_gathered)(struct exchange *exchange); /* see exchange_gather */
 	/* How it goes on (all NULL when there is no such step): after the store's answer, or when a change
 	 * is over; with bytes of the body, with room to send. */
 	void (*on_store)(struct exchange *exchange, struct store_request *request);
@@ -171,6 +172,9 @@ void exchange_answer(struct exchange *exchange, unsigned status, const char *typ
 		     size_t length);
 void exchange_problem(struct exchange *exchange, unsigned status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Gathers a body of at most BODY_BYTES_MAX, if one comes, into `body`, and goes on with `then`. */
+void exchange_gather(struct exchange *exchange, const struct net_request *request,
+		     void (*then)(struct exchange *));
 /* For streams, whose answer has left already. */
 void exchange_end(struct exchange *exchange, bool is_whole);
 /* Sends `request` (a part of the exchange) to the store; on_store follows. */
@@ -186,6 +190,8 @@ unsigned exchange_store_failure(int status, const char **text);
 
 void api_request(void *context, struct conn_id conn, const struct net_request *request);
 void api_body(void *context, struct conn_id conn, const void *bytes, size_t length, bool last);
+/* What a token is found to be, at this time and as this server is configured. */
+enum token_verdict api_judge(struct app *app, const char *text, size_t length, struct token *token);
 /* A problem document without an exchange. */
 void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
 /* 405 with the methods that there are, as "GET, HEAD, PUT". */

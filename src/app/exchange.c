@@ -165,6 +165,34 @@ void exchange_problem(struct exchange *exchange, unsigned status, const char *fo
 	finish(exchange);
 }
 
+static void gather(struct exchange *exchange, const void *bytes, size_t length, bool last)
+{
+	if (exchange->body_length + length > BODY_BYTES_MAX) {
+		exchange_problem(exchange, 413, "a body of at most %u bytes is taken here", BODY_BYTES_MAX);
+		return;
+	}
+	if (length > 0)
+		memcpy(exchange->body + exchange->body_length, bytes, length);
+	exchange->body_length += length;
+	if (last)
+		exchange->on_gathered(exchange);
+}
+
+void exchange_gather(struct exchange *exchange, const struct net_request *request,
+		     void (*then)(struct exchange *))
+{
+	if (!request->has_body) {
+		then(exchange);
+		return;
+	}
+	exchange->body = malloc(BODY_BYTES_MAX);
+	exchange->on_gathered = then;
+	if (exchange->body == NULL)
+		exchange_problem(exchange, 503, "no memory for the body");
+	else
+		exchange->on_body = gather;
+}
+
 void exchange_end(struct exchange *exchange, bool is_whole)
 {
 	if (!exchange->is_done) {

@@ -332,7 +332,9 @@ static bool take_id(struct file_key *key, const struct json_reader *reader)
 	const char *id;
 	if (!json_has(reader, "kid"))
 		return true;
-	if (!json_take_text(reader, "kid", 1, KEY_ID_BYTES_MAX, &id, &key->id_length, &error))
+	/* With a NUL inside no library could be given it whole. */
+	if (!json_take_text(reader, "kid", 1, KEY_ID_BYTES_MAX, &id, &key->id_length, &error) ||
+	    memchr(id, '\0', key->id_length) != NULL)
 		return false;
 	memcpy(key->id, id, key->id_length);
 	return true;

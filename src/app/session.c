@@ -219,11 +219,10 @@ static void step(struct app *app, struct session *session, struct event *event)
 static void renew_token(struct app *app, struct session *session, const char *text, size_t length)
 {
 	struct token token;
-	enum token_verdict verdict = token_verify(app->key, app->reader, text, length, wall_ms() / 1000,
-						  app->config->token_audience, &token);
+	enum token_verdict verdict = api_judge(app, text, length, &token);
 	if (verdict != TOKEN_GOOD)
 		answer_error(app, session, ERROR_BAD_TOKEN, token_verdict_help(verdict));
-	else if (!user_id_equal(token.user, session->user))
+	else if (token.is_nobody || !user_id_equal(token.user, session->user))
 		answer_error(app, session, ERROR_BAD_TOKEN, "the token is another user's");
 	else
 		session->expires_s = token.expiry_s;

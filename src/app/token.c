@@ -23,7 +23,7 @@
 
 enum { KEY_MAGIC = 0x746b6579 };
 
-/* Seconds since 1970 that exp and nbf may say: whole ones are exact in a double. */
+/* Seconds since 1970 that exp, nbf and iat may say: whole ones are exact in a double. */
 #define TIME_S_MAX ((INT64_C(1) << 53) - 1)
 /* Two numbers of 32 bytes in base64url. */
 #define ES256_LETTERS 86
@@ -73,7 +73,7 @@ static int add_key(struct token_key *key, const struct file_key *source)
 		return -EINVAL;
 	one->algorithms = source->algorithms;
 	one->id_length = source->id_length;
-	one->id = source->id_length == 0 ? NULL : strdup(source->id);
+	one->id = source->id_length == 0 ? NULL : strndup(source->id, source->id_length);
 	key->count++;
 	return 0;
 }
@@ -287,24 +287,33 @@ static bool has_scope(const struct json_reader *reader, const char *word)
 	return false;
 }
 
-static enum token_verdict judge_claims(const struct json_reader *reader, int64_t now_s,
-				       const char *audience, struct token *token)
+/* Times first: what is said of a token that is not in force is of no interest. */
+static enum token_verdict judge_times(const struct json_reader *reader, const struct token_rules *rules,
+				      struct token *token)
+{
+	int64_t not_before_s, latest_s = rules->now_s + rules->leeway_s;
+	if (!json_has(reader, "exp") || !read_time(reader, "exp", 0, &token->expiry_s) ||
+	    !read_time(reader, "nbf", 0, &not_before_s) ||
+	    !read_time(reader, "iat", 0, &token->issued_s))
+		return TOKEN_CLAIMS;
+	if (rules->now_s >= token->expiry_s)
+		return TOKEN_EXPIRED;
+	/* One of the future would outlive every revocation until then. */
+	return not_before_s > latest_s || token->issued_s > latest_s ? TOKEN_EARLY : TOKEN_GOOD;
+}
+
+static enum token_verdict judge_claims(const struct json_reader *reader, const struct token_rules *rules,
+				       struct token *token)
 {
 	struct decode_error error;
-	int64_t not_before_s;
-	if (!json_has(reader, "exp") || !read_time(reader, "exp", 0, &token->expiry_s) ||
-	    !read_time(reader, "nbf", 0, &not_before_s))
-		return TOKEN_CLAIMS;
-	if (now_s >= token->expiry_s)
-		return TOKEN_EXPIRED;
-	if (not_before_s > now_s + TOKEN_LEEWAY_S)
-		return TOKEN_EARLY;
-	if (audience[0] != '\0' && !json_names(reader, "aud", audience))
+	enum token_verdict verdict = judge_times(reader, rules, token);
+	if (verdict != TOKEN_GOOD)
+		return verdict;
+	if (rules->audience[0] != '\0' && !json_names(reader, "aud", rules->audience))
 		return TOKEN_AUDIENCE;
-	if (!json_take_user(reader, "sub", &token->user, &error))
-		return TOKEN_SUBJECT;
 	token->is_admin = has_scope(reader, "admin");
-	return TOKEN_GOOD;
+	token->is_nobody = !json_take_user(reader, "sub", &token->user, &error);
+	return token->is_nobody && !token->is_admin ? TOKEN_SUBJECT : TOKEN_GOOD;
 }
 
 /* ES256 has one length (RFC 7518 section 3.4): a byte more would be overlooked. */
@@ -351,8 +360,8 @@ out:
 }
 
 enum token_verdict token_verify(const struct token_key *key, struct json_reader *reader,
-				const char *text, size_t length, int64_t now_s,
-				const char *audience, struct token *token)
+				const char *text, size_t length, const struct token_rules *rules,
+				struct token *token)
 {
 	check_object(key, KEY_MAGIC);
 	if (length == 0)
@@ -364,9 +373,9 @@ enum token_verdict token_verify(const struct token_key *key, struct json_reader 
 	enum token_verdict verdict = judge_header(key, reader, text, header_bytes, &origin);
 	if (verdict == TOKEN_GOOD)
 		verdict = judge_signature(key, reader, text, length, &origin);
-	struct token read;
+	struct token read = { 0 };
 	if (verdict == TOKEN_GOOD)
-		verdict = judge_claims(reader, now_s, audience, &read);
+		verdict = judge_claims(reader, rules, &read);
 	if (verdict == TOKEN_GOOD)
 		*token = read;
 	return verdict;
@@ -382,6 +391,10 @@ static void put_claims(struct writer *writer, const struct token *token, const c
 	json_encode_string(writer, user, length);
 	writer_put_text(writer, ",\"exp\":");
 	writer_put_i64(writer, token->expiry_s);
+	if (token->issued_s != 0) {
+		writer_put_text(writer, ",\"iat\":");
+		writer_put_i64(writer, token->issued_s);
+	}
 	if (audience[0] != '\0') {
 		writer_put_text(writer, ",\"aud\":");
 		json_encode_string(writer, audience, strlen(audience));

@@ -1,7 +1,7 @@
 /*
  * Owns: the proof of who a client is: JSON Web Tokens.
  * Invariant: nothing but a token that one of the keys signed, that is valid now and names a user,
- *   passes; a key verifies only by its own algorithms, whatever the token says of itself.
+ *   or is a service's, passes; a key verifies only by its own algorithms, whatever the token says of itself.
  * Thread: a key is read by any number of threads at once; each brings its own JSON reader.
  * Does not know: HTTP, sessions, what the user may do.
  */
@@ -31,10 +31,19 @@ struct token {
 	struct user_id user; /* `sub` */
 	int64_t expiry_s;    /* `exp`, seconds since 1970; it holds until before then */
 	bool is_admin;	     /* `scope` has the word admin */
+	/* A service's, whose `sub` is missing or names no user: `user` is not filled in. */
+	bool is_nobody;
+	int64_t issued_s; /* `iat`, seconds since 1970, rounded down; 0: it does not say */
 };
 
-/* Seconds that a token may seem to be valid too early (`nbf`): clocks differ. `exp` has no such. */
-#define TOKEN_LEEWAY_S 60
+/* What a token is held against. */
+struct token_rules {
+	int64_t now_s;
+	/* Seconds by which the clock of who signs may be ahead: `nbf` and `iat` may be so far in the
+	 * future. `exp` has no such: that a token ends when it says is all that its issuer can rely on. */
+	uint32_t leeway_s;
+	const char *audience; /* that `aud` must name; "" : it is not looked at */
+};
 
 struct token_key;
 
@@ -52,14 +61,14 @@ void token_key_close(struct token_key **key);
 int token_key_generate(const char *path);
 
 /*
- * Judges a token. `audience` "" : `aud` is not looked at, else it must name that. *token is filled
- * when the verdict is TOKEN_GOOD. Uses `reader`, so what was lent from it before is gone.
+ * Judges a token; REVOKED and BARRED are left to bars.h. *token is filled when the verdict is
+ * TOKEN_GOOD. Uses `reader`, so what was lent from it before is gone.
  */
 enum token_verdict token_verify(const struct token_key *key, struct json_reader *reader,
-				const char *text, size_t length, int64_t now_s,
-				const char *audience, struct token *token);
+				const char *text, size_t length, const struct token_rules *rules,
+				struct token *token);
 
-/* Signs a token with HS256 into `text`, NUL-terminated; `audience` "" for none. 0, or -EINVAL: too
+/* Signs a token of a user with HS256 into `text`, NUL-terminated; `audience` "" for none. 0, or -EINVAL: too
  * long, or -ENOKEY: there is no secret, public keys cannot sign. */
 int token_make(const struct token_key *key, const struct token *token, const char *audience,
 	       char text[TOKEN_BYTES_MAX + 1]);

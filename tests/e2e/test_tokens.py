@@ -133,9 +133,12 @@ def forgeries_of_each_known_kind_are_refused():
             daemon.refuse(by_hand({"alg": none}, claims()), "algorithm")
             daemon.refuse(by_hand({"alg": none}, claims(), lambda text: mac(text)), "algorithm")
         # A key that the token brings along, and others to be fetched.
-        own = {"jwk": jwk(OTHER_RSA), "jku": "https://example.org/keys", "x5u": "https://example.org/x"}
+        own = {"jwk": jwk(OTHER_RSA), "jku": "https://example.org/keys", "x5u": "https://example.org/x",
+               "x5c": [letters(public_pem(OTHER_RSA))]}
         daemon.refuse(signed(OTHER_RSA, "RS256", **own), "signature")
         daemon.refuse(signed(OTHER_RSA, "RS256", kid="../../../../dev/null"), "signature")
+        for kid in ("a\0b", "\0", "x" * 3000, 7, None, ["a"], "'; drop table keys; --"):
+            daemon.refuse(by_hand({"alg": "RS256", "kid": kid}, claims(), bytes(256)), "")
         daemon.refuse(signed(RSA, "RS256", crit=["b64"], b64=False), "algorithm")
         # Of ES256: zeros (CVE-2022-21449), DER instead of two numbers, cut and prolonged.
         daemon.refuse(by_hand({"alg": "ES256"}, claims(), bytes(64)), "signature")
@@ -159,16 +162,40 @@ def forgeries_of_each_known_kind_are_refused():
                       "without a field twice")
         daemon.refuse(signed(RSA, "RS256", claims(exp=int(time.time()) - 1)), "expired")
         daemon.refuse(signed(RSA, "RS256", claims(nbf=int(time.time()) + 3000)), "not valid yet")
+        daemon.refuse(signed(RSA, "RS256", claims(iat=int(time.time()) + 3000)), "issued in the future")
         daemon.refuse(signed(RSA, "RS256", {"sub": "7"}), "exp")
-        daemon.refuse(signed(RSA, "RS256", claims(user="root")), "sub")
+        for end in (-1, 1e300, "9999999999", [9999999999], True, 1 << 62):
+            daemon.refuse(signed(RSA, "RS256", claims(exp=end)), "exp")
+        for user in ("root", "007", "-1", "7 ", "", str(1 << 63)):
+            daemon.refuse(signed(RSA, "RS256", claims(user=user)), "sub")
         # What a user's token may not: the admin listener asks for the scope, whatever signed it.
         answer = daemon.request("GET", "/v1/users/7", admin=True,
                                 headers={"Authorization": "Bearer " + signed(RSA, "RS256")})
         assert answer.status == 403, answer.text
-        service = signed(P256, "ES256", claims(scope="admin"))
-        answer = daemon.request("GET", "/v1/users/7", admin=True,
-                                headers={"Authorization": "Bearer " + service})
-        assert answer.status == 200, answer.text
+
+
+def service_tokens_and_user_tokens_open_what_is_theirs():
+    with KeyedDaemon(public_pem(P256), token_leeway_s=5) as daemon:
+        def administrate(bearer):
+            return daemon.request("GET", "/v1/users/7", admin=True,
+                                  headers={"Authorization": "Bearer " + bearer}).status
+        user = signed(P256, "ES256")
+        daemon.let_in(user)
+        assert administrate(user) == 403
+        for scope in ("administrator", "user admins", ["admin"], {"admin": True}, True):
+            assert administrate(signed(P256, "ES256", claims(scope=scope))) == 403, scope
+        # A service is no user: it need not name one, and is none where users are.
+        for subject in ({}, {"sub": "billing"}, {"sub": 7}, {"sub": None}):
+            service = signed(P256, "ES256", {"exp": int(time.time()) + 3600, "scope": "read admin", **subject})
+            assert administrate(service) == 200, subject
+            daemon.refuse(service, "sub")
+        # One that names a user is that user's as well.
+        both = signed(P256, "ES256", claims(scope="admin"))
+        assert administrate(both) == 200
+        daemon.let_in(both)
+        # Clocks may differ by the leeway, and by no more.
+        daemon.let_in(signed(P256, "ES256", claims(nbf=int(time.time()) + 2, iat=int(time.time()) + 2)))
+        daemon.refuse(signed(P256, "ES256", claims(nbf=int(time.time()) + 3000)), "not valid yet")
 
 
 def the_audience_must_be_ours():
@@ -222,5 +249,5 @@ def a_key_that_is_too_weak_or_secret_stops_the_start():
 
 if __name__ == "__main__":
     run(a_public_key_lets_in_what_its_private_one_signed, forgeries_of_each_known_kind_are_refused,
-        the_audience_must_be_ours, keys_rotate_while_sessions_go_on,
+        service_tokens_and_user_tokens_open_what_is_theirs, the_audience_must_be_ours, keys_rotate_while_sessions_go_on,
         a_key_that_is_too_weak_or_secret_stops_the_start)

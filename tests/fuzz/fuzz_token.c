@@ -28,17 +28,19 @@ static struct token_key *new_key(void)
 	return key;
 }
 
+static const struct token_rules rules = { .now_s = 1, .audience = "" };
+
 /* The input as the audience of a token that we make: then the claims hold any text. */
 static void check_audience(const struct token_key *key, struct json_reader *reader,
 			   const uint8_t *data, size_t size)
 {
 	char audience[256], text[TOKEN_BYTES_MAX + 1];
-	struct token token = { { 7 }, 2, false };
+	struct token token = { .user = { 7 }, .expiry_s = 2 };
 	size_t length = size < sizeof(audience) - 1 ? size : sizeof(audience) - 1;
 	memcpy(audience, data, length);
 	audience[length] = '\0';
 	check(token_make(key, &token, audience, text) == 0);
-	enum token_verdict verdict = token_verify(key, reader, text, strlen(text), 1, "", &token);
+	enum token_verdict verdict = token_verify(key, reader, text, strlen(text), &rules, &token);
 	check(verdict == TOKEN_GOOD && token.user.value == 7);
 }
 
@@ -52,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	struct token token;
 	const char *text = (const char *)data;
-	check(token_verify(key, reader, text, size, 1, "", &token) != TOKEN_GOOD);
+	check(token_verify(key, reader, text, size, &rules, &token) != TOKEN_GOOD);
 	check_audience(key, reader, data, size);
 	return 0;
 }

@@ -25,10 +25,12 @@
 
 #define SECRET "nearby-test-secret-of-thirty-two-bytes!!"
 #define NOW_S 1700000000
+#define LEEWAY_S 60
 
 static char directory[64];
 static struct json_reader *reader;
 static struct token_key *key;
+static const struct token_rules now = { NOW_S, LEEWAY_S, "" };
 static const char *reason;
 
 static const char *path_of(const char *name)
@@ -71,7 +73,8 @@ static int close_all(void **state)
 
 static enum token_verdict verdict_for(const char *text, const char *audience, struct token *token)
 {
-	return token_verify(key, reader, text, strlen(text), NOW_S, audience, token);
+	const struct token_rules rules = { NOW_S, LEEWAY_S, audience };
+	return token_verify(key, reader, text, strlen(text), &rules, token);
 }
 
 static void each_kind_of_token_gets_its_verdict(void **state)
@@ -100,6 +103,19 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		{ TOKEN_GOOD, "typ is another",
 		  "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiI0MiI"
 		  "sImV4cCI6MTcwMDAwMDAwMX0.tlwxFMI4xFKKdUHIF6uyWYbe3ye90mOusHQSK9OlNrg" },
+		{ TOKEN_GOOD, "iat within the leeway",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		  "AwMSwiaWF0IjoxNzAwMDAwMDYwfQ.1GoFDnrJ2WEMeZGBX9VvdHLwMhvTSOK3uv-mjBtIK_"
+		  "I" },
+		{ TOKEN_GOOD, "keys and addresses of keys in the header",
+		  "eyJhbGciOiJIUzI1NiIsImp3ayI6eyJrdHkiOiJvY3QiLCJrIjoiQUFBQSJ9LCJqa3UiOiJ"
+		  "odHRwczovL3gvIiwieDV1IjoiaHR0cHM6Ly94LyIsIng1YyI6WyJBQUFBIl0sIng1dCI6Ik"
+		  "EifQ.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.3spOu0mW1rjHjWOT4bu3aXMQ4G"
+		  "1x9KlY7WEKW4yOA2c" },
+		{ TOKEN_MALFORMED, "kid with a NUL and a path",
+		  "eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLy4uL2V0Yy9wYXNzd2RcdTAwMDAifQ.eyJzdWIi"
+		  "OiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.EH8NtuoJJhRjR-BHZrHun0XqhoUqFI7ug6THwa5"
+		  "Q55c" },
 		{ TOKEN_MALFORMED, "two parts",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
 		  "DAwMX0" },
@@ -121,6 +137,15 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		{ TOKEN_MALFORMED, "header says alg twice",
 		  "eyJhbGciOiJub25lIiwiYWxnIjoiSFMyNTYifQ.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDA"
 		  "wMDAwMX0.z-yPiXfGTC1abruhBzpoGo9HavuOCEyQHXp1y1dk1dQ" },
+		{ TOKEN_MALFORMED, "letters of base64 that are none of base64url",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		  "AwMX0.+Flxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ" },
+		{ TOKEN_MALFORMED, "header is an array",
+		  "W3siYWxnIjoiSFMyNTYifV0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.FBW_H0Q"
+		  "dRq_AvBhw6N6rLPGoQMF8a4zyQwjhCZwON4o" },
+		{ TOKEN_MALFORMED, "header says kid twice",
+		  "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEiLCJraWQiOiJiIn0.eyJzdWIiOiI0MiIsImV4cCI"
+		  "6MTcwMDAwMDAwMX0.zh3MyN1kISCF03G_VFI52IWY6Kt8RbNZaLMwnapiD48" },
 		{ TOKEN_ALGORITHM, "none, unsigned",
 		  "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
 		  "AwMX0." },
@@ -146,6 +171,12 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		{ TOKEN_ALGORITHM, "critical extension",
 		  "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiYjY0Il0sImI2NCI6ZmFsc2V9.eyJzdWIiOiI0M"
 		  "iIsImV4cCI6MTcwMDAwMDAwMX0.A3V_mrB1sYQb8Vs1w__zlZzf3HCMcbjC0kzlhHNFsBs" },
+		{ TOKEN_ALGORITHM, "critical extensions, none of them",
+		  "eyJhbGciOiJIUzI1NiIsImNyaXQiOltdfQ.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAw"
+		  "MX0.fulwSNCcgb-eNLxZ4h5N9WVkTQIgNv_eu0rN7lcaKDo" },
+		{ TOKEN_ALGORITHM, "alg with a NUL inside",
+		  "eyJhbGciOiJIUzI1Nlx1MDAwMCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.Ml"
+		  "T_Kpo-oQs--MWUE9jWZOoMI3wp2nB-yndLPEhb1vs" },
 		{ TOKEN_SIGNATURE, "another key",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
 		  "DAwMX0.SlMe72TWcObCj8HUnHcd3pkfGwrxfKoGSMP8Pqd1RiI" },
@@ -158,6 +189,10 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		{ TOKEN_SIGNATURE, "signature empty",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
 		  "DAwMX0." },
+		{ TOKEN_SIGNATURE, "by a key that it brings along",
+		  "eyJhbGciOiJIUzI1NiIsImp3ayI6eyJrdHkiOiJvY3QiLCJrIjoiYTJ0cmEydHJhMnRyYTJ"
+		  "0cmEydHJhMnRyYTJ0cmEydHJhMnRyYTJ0cmEycyJ9fQ.eyJzdWIiOiI0MiIsImV4cCI6MTc"
+		  "wMDAwMDAwMX0.byiVCevzrcVuU3gqNEE1TGywRSlZUL842covvgnDI7Q" },
 		{ TOKEN_CLAIMS, "claims are no JSON",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.c3ViPTQy.O6f5MjILtM-9wXmBaQ_c5YZ4"
 		  "8hL8QwJlVUP_e2fkTLU" },
@@ -186,6 +221,21 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		{ TOKEN_CLAIMS, "nbf is a string",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
 		  "DAwMSwibmJmIjoiMCJ9.bbTTcRsNREAygAU85LPZAfBJ0R_8Eba2d03t1xjZhe4" },
+		{ TOKEN_CLAIMS, "iat is a string",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		  "AwMSwiaWF0IjoiMCJ9.L-wGpjIi5LBhaRztFYEIAzaysS-Dfh4Uu2CcYsc-QX4" },
+		{ TOKEN_CLAIMS, "iat negative",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		  "AwMSwiaWF0IjotMX0.X5LYPIKHYHcAJr6tLf3ekl1F43CqudV-R5osciTot0I" },
+		{ TOKEN_CLAIMS, "exp is true",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6dHJ1ZX0.TC"
+		  "WbrMyRMjgflu-v51VbzB0ZvUerUHwHsWlcaWXsZC8" },
+		{ TOKEN_CLAIMS, "exp beyond 2^53",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTE1MjkyMT"
+		  "UwNDYwNjg0Njk3Nn0.ZGUEF5NUJmIiW3k8VyWFDwa7kyro86cJfAxPJk97EDc" },
+		{ TOKEN_CLAIMS, "claims cut short",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		  "AwMQ.HHF0kcAQRbRk69d1YWkPduYRQ3qFpsFyUv1WVUm5x4Y" },
 		{ TOKEN_EXPIRED, "this second",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
 		  "DAwMH0.klAiA6OUxZ4iKMTEmYsDhasQVMl6Ge1yaIJmZv96Y_I" },
@@ -196,6 +246,10 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwM"
 		  "TAwMCwibmJmIjoxNzAwMDAwMDYxfQ.Dj0SngwNdjxYgUJCCTdsvxZdJfhquU7v6YCbknMF"
 		  "Vwg" },
+		{ TOKEN_EARLY, "issued in the future",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMT"
+		  "AwMCwiaWF0IjoxNzAwMDAwMDYxfQ.TWeg01J8kFlIVpHoGx613J3U9m_Xx0BnYDMDKOYot8"
+		  "w" },
 		{ TOKEN_SUBJECT, "none",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE3MDAwMDAwMDF9.ZJAw1VHO"
 		  "e2_95ilsfMcZ57qLEgWqQpfCuTe000zCD34" },
@@ -212,9 +266,24 @@ static void each_kind_of_token_gets_its_verdict(void **state)
 		{ TOKEN_SUBJECT, "a leading zero",
 		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwNDIiLCJleHAiOjE3MDAwM"
 		  "DAwMDF9.4l_DDAzrF0gLNd0NoWkyWRYryZiy8wt5vKfENCArVLs" },
+		{ TOKEN_SUBJECT, "a list",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOlsiNDIiXSwiZXhwIjoxNzAwMD"
+		  "AwMDAxfQ.GQystEP3y13uqLymmkzSXVMviuQu61tBkNhC2iyQjDY" },
+		{ TOKEN_SUBJECT, "a NUL behind it",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0Mlx1MDAwMCIsImV4cCI6MT"
+		  "cwMDAwMDAwMX0.rWZM9-5N2eWlzOYZw49SFpGmqZpLVGtCfuTXQGGyRgM" },
+		{ TOKEN_SUBJECT, "a blank in front",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIgNDIiLCJleHAiOjE3MDAwMD"
+		  "AwMDF9.6dU2PaGhRUdfOUorru2SEliN8Sct_Snm1rY2C7wHlpU" },
+		{ TOKEN_SUBJECT, "a sign",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIrNDIiLCJleHAiOjE3MDAwMD"
+		  "AwMDF9.05vuH2mgXsC_mwNDDG-_25kTksZm3Cz29tnoHiErIjY" },
+		{ TOKEN_SUBJECT, "null",
+		  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOm51bGwsImV4cCI6MTcwMDAwMD"
+		  "AwMX0.4GLKjAhZRPHuSBjjILaVvWR6TEJRB4zgt71peKtznlo" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-		struct token token = { { 5 }, 5, true };
+		struct token token = { .user = { 5 }, .expiry_s = 5, .is_admin = true };
 		enum token_verdict verdict = verdict_for(cases[i].text, "", &token);
 		if (verdict != cases[i].wanted)
 			fail_msg("%s: %s, not %s", cases[i].what, token_verdict_text(verdict),
@@ -244,9 +313,9 @@ static void the_example_of_rfc_7515_is_verified(void **state)
 	struct token token;
 	assert_int_equal(token_key_open(&example, file_of(secret, sizeof(secret), 0600), &reason),
 			 0);
-	assert_int_equal(token_verify(example, reader, text, strlen(text), 1300819379, "", &token),
+	assert_int_equal(token_verify(example, reader, text, strlen(text), &(struct token_rules){ 1300819379, LEEWAY_S, "" }, &token),
 			 TOKEN_SUBJECT);
-	assert_int_equal(token_verify(example, reader, text, strlen(text), 1300819380, "", &token),
+	assert_int_equal(token_verify(example, reader, text, strlen(text), &(struct token_rules){ 1300819380, LEEWAY_S, "" }, &token),
 			 TOKEN_EXPIRED);
 	token_key_close(&example);
 }
@@ -282,7 +351,7 @@ static enum token_verdict verdict_of_set(const char *set, const char *text)
 	struct token token;
 	assert_int_equal(token_key_open(&keys, file_of(set, strlen(set), 0600), &reason), 0);
 	enum token_verdict verdict =
-		token_verify(keys, reader, text, strlen(text), 1300819379, "", &token);
+		token_verify(keys, reader, text, strlen(text), &(struct token_rules){ 1300819379, LEEWAY_S, "" }, &token);
 	token_key_close(&keys);
 	return verdict;
 }
@@ -294,6 +363,12 @@ static void the_public_key_examples_of_rfc_7515_are_verified(void **state)
 	static const char both[] = "{\"keys\":[" RSA_A2 "}," EC_A3 "}]}";
 	assert_int_equal(verdict_of_set(both, SIGNED_A2), TOKEN_SUBJECT);
 	assert_int_equal(verdict_of_set(both, SIGNED_A3), TOKEN_SUBJECT);
+	/* A.4, whatever key it were by: ES512 is none of ours. */
+	assert_int_equal(verdict_of_set(both, "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA."
+					      "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZq"
+					      "wqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8Kp"
+					      "EHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn"),
+			 TOKEN_ALGORITHM);
 	/* One letter more or less, or changed. */
 	assert_int_equal(verdict_of_set(both, SIGNED_A2 "w"), TOKEN_SIGNATURE);
 	assert_int_equal(verdict_of_set(both, SIGNED_A3 "AA"), TOKEN_SIGNATURE);
@@ -320,12 +395,87 @@ static void a_key_of_a_set_verifies_only_what_it_is_for(void **state)
 			 TOKEN_KEY);
 }
 
+/* RFC 7520, sections 4.1, 4.2 and 4.4: one text of Tolkien's, signed in several ways. */
+#define FRODO \
+	"SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0Z" \
+	"XAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIG" \
+	"tub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4"
+#define BILBO_KEY \
+	"{\"kty\":\"RSA\",\"kid\":\"bilbo.baggins@hobbiton.example\",\"use\":\"sig\",\"e\":\"AQAB\",\"n\":\"" \
+	"n4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7nqQ0VEiZQ" \
+	"Hz_AJmSCpMaJMRBSFKrKb2wqVwGU_NsYOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHHig3RBordaZ6Aj-oBHq" \
+	"FEHYpPe7Tpe-OfVfHd1E6cS6M1FZcD1NNLYD5lFHpPI9bTwJlsde3uhGqC0ZCuEHg8lhzwOHrtIQbS0FVbb9k" \
+	"3-tVTU4fg_3L_vniUFAKwuCLqKnS2BYwdq_mzSnbLY7h_qixoR7jig3__kRhuaxwUkRz5iaiQkqgc5gHdrNP5" \
+	"zw" \
+	"\"}"
+#define HMAC_KEY \
+	"{\"kty\":\"oct\",\"kid\":\"018c0ae5-4d9b-471b-bfd6-eef314bc7037\",\"use\":\"sig\",\"alg\":\"HS256\"," \
+	"\"k\":\"hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg\"}"
+#define BILBO_RS256 \
+	"eyJhbGciOiJSUzI1NiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9." FRODO "." \
+	"MRjdkly7_-oTPTS3AXP41iQIGKa80A0ZmTuV5MEaHoxnW2e5CZ5NlKtainoFmKZopdHM1O2U4mwzJdQx996iv" \
+	"p83xuglII7PNDi84wnB-BDkoBwA78185hX-Es4JIwmDLJK3lfWRa-XtL0RnltuYv746iYTh_qHRD68BNt1uSN" \
+	"CrUCTJDt5aAE6x8wW1Kt9eRo4QPocSadnHXFxnt8Is9UzpERV0ePPQdLuW3IS_de3xyIrDaLGdjluPxUAhb6L" \
+	"2aXic1U12podGU0KLUQSE_oI-ZnmKJ3F4uOZDnd6QZWJushZ41Axf_fcIe8u9ipH84ogoree7vjbU5y18kDqu" \
+	"Dg"
+#define BILBO_PS384 \
+	"eyJhbGciOiJQUzM4NCIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9." FRODO "." \
+	"cu22eBqkYDKgIlTpzDXGvaFfz6WGoz7fUDcfT0kkOy42miAh2qyBzk1xEsnk2IpN6-tPid6VrklHkqsGqDqHC" \
+	"dP6O8TTB5dDDItllVo6_1OLPpcbUrhiUSMxbbXUvdvWXzg-UD8biiReQFlfz28zGWVsdiNAUf8ZnyPEgVFn44" \
+	"2ZdNqiVJRmBqrYRXe8P_ijQ7p8Vdz0TTrxUeT3lm8d9shnr2lfJT8ImUjvAA2Xez2Mlp8cBE5awDzT0qI0n6u" \
+	"iP1aCN_2_jLAeQTlqRHtfa64QQSUmFAAjVKPbByi7xho0uTOcbH510a6GYmJUAfmWjwZ6oD4ifKo8DYM-X72E" \
+	"aw"
+#define FRODO_HS256 \
+	"eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZmQ2LWVlZjMxNGJjNzAzNyJ9." FRODO "." \
+	"s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0"
+
+/* A signature that holds leads to what is said, and that is no object of claims. */
+static void the_examples_of_rfc_7520_are_verified(void **state)
+{
+	(void)state;
+	static const char both[] = "{\"keys\":[" BILBO_KEY "," HMAC_KEY "]}";
+	assert_int_equal(verdict_of_set(both, BILBO_RS256), TOKEN_CLAIMS);
+	assert_int_equal(verdict_of_set(both, FRODO_HS256), TOKEN_CLAIMS);
+	assert_int_equal(verdict_of_set(both, BILBO_PS384), TOKEN_ALGORITHM);
+	char changed[] = BILBO_RS256;
+	changed[sizeof(changed) - 10] ^= 1;
+	assert_int_equal(verdict_of_set(both, changed), TOKEN_SIGNATURE);
+	/* The other's kid, and the algorithm of the other's key. */
+	assert_int_equal(verdict_of_set("{\"keys\":[" HMAC_KEY "]}", BILBO_RS256), TOKEN_ALGORITHM);
+	assert_int_equal(verdict_of_set("{\"keys\":[" BILBO_KEY "," EC_A3 "}]}", FRODO_HS256), TOKEN_ALGORITHM);
+}
+
+/* A kid that has a NUL inside is no name that a library would take whole: its key is of no use. */
+static void a_key_whose_name_holds_a_nul_is_passed_over(void **state)
+{
+	(void)state;
+	static const char set[] =
+		"{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\\u0000bcdefghijklmnopqrstuvwxyz\","
+		"\"k\":\"hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg\"}," EC_A3 "}]}";
+	/* {"alg":"HS256","kid":"a\u0000bcdefghijklmnopqrstuvwxyz"} */
+	static const char text[] =
+		"eyJhbGciOiJIUzI1NiIsImtpZCI6ImFcdTAwMDBiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl"
+		"6In0.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMDAwMX0.AAAA";
+	assert_int_equal(verdict_of_set(set, text), TOKEN_ALGORITHM);
+	assert_non_null(strstr(reason, "1 of its 2 keys"));
+}
+
+/* Also when zeros in front make it look longer. */
+static void a_short_rsa_key_of_a_set_is_passed_over(void **state)
+{
+	(void)state;
+	static const char set[] =
+		"{\"keys\":[{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAn4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7nqQ0VEiZQHz_AJmSCpMaJMRBSFKrKb2wqVwGU_NsYOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHHig3RBordaZ6Aj-oBHqFE\"}," EC_A3 "}]}";
+	assert_int_equal(verdict_of_set(set, BILBO_RS256), TOKEN_ALGORITHM);
+	assert_non_null(strstr(reason, "1 of its 2 keys"));
+}
+
 static void public_keys_sign_nothing(void **state)
 {
 	(void)state;
 	static const char set[] = "{\"keys\":[" EC_A3 "}]}";
 	struct token_key *keys = NULL;
-	struct token token = { { 1 }, NOW_S + 1, false };
+	struct token token = { .user = { 1 }, .expiry_s = NOW_S + 1 };
 	char text[TOKEN_BYTES_MAX + 1];
 	assert_int_equal(token_key_open(&keys, file_of(set, strlen(set), 0644), &reason), 0);
 	assert_null(reason); /* they are no secret */
@@ -382,11 +532,71 @@ static void the_word_admin_in_the_scope_makes_an_admin(void **state)
 	assert_false(token.is_admin);
 }
 
+/* It may not need to be a user; then it opens nothing that is a user's. */
+static void a_service_needs_no_user(void **state)
+{
+	(void)state;
+	struct token token;
+	static const char of_none[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE3MDAwMDAwMDEsInNjb3BlIj"
+		"oiYWRtaW4ifQ.hID-g_mWVpZ_IOmogbk5g-GJ39P5p6W_CFQ37GCOrm8";
+	static const char by_name[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJiaWxsaW5nIiwiZXhwIjoxNz"
+		"AwMDAwMDAxLCJzY29wZSI6ImFkbWluIn0.5zYIUrBv3VcbYSaq0RGrDMxq2XiAveJKYfoyk"
+		"dlwNCg";
+	static const char of_user[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI3IiwiZXhwIjoxNzAwMDAwMD"
+		"AxLCJzY29wZSI6ImFkbWluIn0.XTYkHBw0jrAsTydOGk7TOuZTuv3SvyTQGjC7LUjle5s";
+	assert_int_equal(verdict_for(of_none, "", &token), TOKEN_GOOD);
+	assert_true(token.is_admin && token.is_nobody);
+	assert_int_equal(verdict_for(by_name, "", &token), TOKEN_GOOD);
+	assert_true(token.is_admin && token.is_nobody);
+	assert_int_equal(verdict_for(of_user, "", &token), TOKEN_GOOD);
+	assert_true(token.is_admin && !token.is_nobody);
+	assert_int_equal(token.user.value, 7);
+}
+
+static void when_it_was_issued_is_told(void **state)
+{
+	(void)state;
+	struct token token;
+	static const char with_fraction[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		"AwMSwiaWF0IjoxNjk5OTk5OTk1LjV9.B-jIMAJPSK_Mfa4U_Wfu3fwnSpvAnef0QfovhUXH"
+		"Fk4";
+	static const char without[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		"AwMX0.kFlxh8A3veuQZs30VZkyGf7uyYAw5qnINKlywtsOHVQ";
+	assert_int_equal(verdict_for(with_fraction, "", &token), TOKEN_GOOD);
+	assert_int_equal(token.issued_s, NOW_S - 5);
+	assert_int_equal(verdict_for(without, "", &token), TOKEN_GOOD);
+	assert_int_equal(token.issued_s, 0);
+}
+
+/* nbf a minute ahead: early for a leeway of less. exp: none, whatever the leeway. */
+static void the_leeway_is_as_configured(void **state)
+{
+	(void)state;
+	struct token token;
+	static const char soon[] =
+		"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiIsImV4cCI6MTcwMDAwMD"
+		"EwMCwibmJmIjoxNzAwMDAwMDYwfQ.ZXvqacPq60DBpww_qHlIKYkm5u1w83dIpi9ugUOka7"
+		"k";
+	struct token_rules rules = { NOW_S, 60, "" };
+	assert_int_equal(token_verify(key, reader, soon, strlen(soon), &rules, &token), TOKEN_GOOD);
+	rules.leeway_s = 59;
+	assert_int_equal(token_verify(key, reader, soon, strlen(soon), &rules, &token), TOKEN_EARLY);
+	rules = (struct token_rules){ NOW_S + 100, 300, "" };
+	assert_int_equal(token_verify(key, reader, soon, strlen(soon), &rules, &token), TOKEN_EXPIRED);
+}
+
 static void a_token_that_we_make_is_good_until_it_expires(void **state)
 {
 	(void)state;
-	static const struct token wanted[] = { { { 0 }, NOW_S + 1, false },
-					       { { USER_ID_MAX }, NOW_S + 100, true } };
+	static const struct token wanted[] = {
+		{ .user = { 0 }, .expiry_s = NOW_S + 1, .issued_s = NOW_S - 1 },
+		{ .user = { USER_ID_MAX }, .expiry_s = NOW_S + 100, .is_admin = true },
+	};
 	for (size_t i = 0; i < ARRAY_COUNT(wanted); i++) {
 		char text[TOKEN_BYTES_MAX + 1];
 		struct token token;
@@ -395,8 +605,11 @@ static void a_token_that_we_make_is_good_until_it_expires(void **state)
 		assert_int_equal(token.user.value, wanted[i].user.value);
 		assert_int_equal(token.expiry_s, wanted[i].expiry_s);
 		assert_int_equal(token.is_admin, wanted[i].is_admin);
-		assert_int_equal(token_verify(key, reader, text, strlen(text), wanted[i].expiry_s,
-					      "", &token),
+		assert_int_equal(token.issued_s, wanted[i].issued_s);
+		assert_false(token.is_nobody);
+		assert_int_equal(token_verify(key, reader, text, strlen(text),
+					      &(struct token_rules){ wanted[i].expiry_s, LEEWAY_S, "" },
+					      &token),
 				 TOKEN_EXPIRED);
 	}
 }
@@ -404,13 +617,13 @@ static void a_token_that_we_make_is_good_until_it_expires(void **state)
 static void a_token_cut_anywhere_or_with_any_letter_changed_fails(void **state)
 {
 	(void)state;
-	static const struct token wanted = { { 42 }, NOW_S + 1, false };
+	static const struct token wanted = { .user = { 42 }, .expiry_s = NOW_S + 1 };
 	char text[TOKEN_BYTES_MAX + 1];
 	struct token token;
 	assert_int_equal(token_make(key, &wanted, "", text), 0);
 	size_t length = strlen(text);
 	for (size_t i = 0; i < length; i++)
-		assert_int_not_equal(token_verify(key, reader, text, i, NOW_S, "", &token),
+		assert_int_not_equal(token_verify(key, reader, text, i, &now, &token),
 				     TOKEN_GOOD);
 	/* The low bits of the last letter are not part of the signature. */
 	for (size_t i = 0; i < length - 1; i++) {
@@ -436,7 +649,7 @@ static void *verify_many(void *argument)
 		return (void *)1;
 	for (int i = 0; i < 2000; i++)
 		failed +=
-			token_verify(key, own, text, strlen(text), NOW_S, "", &token) != TOKEN_GOOD;
+			token_verify(key, own, text, strlen(text), &now, &token) != TOKEN_GOOD;
 	json_reader_close(&own);
 	return (void *)failed;
 }
@@ -461,11 +674,11 @@ static void a_huge_token_is_not_looked_at(void **state)
 	struct token token;
 	memset(text, 'A', sizeof(text));
 	text[20] = text[40] = '.';
-	assert_int_equal(token_verify(key, reader, text, sizeof(text), NOW_S, "", &token),
+	assert_int_equal(token_verify(key, reader, text, sizeof(text), &now, &token),
 			 TOKEN_MALFORMED);
-	assert_int_equal(token_verify(key, reader, text, TOKEN_BYTES_MAX, NOW_S, "", &token),
+	assert_int_equal(token_verify(key, reader, text, TOKEN_BYTES_MAX, &now, &token),
 			 TOKEN_MALFORMED);
-	assert_int_equal(token_verify(key, reader, "", 0, NOW_S, "", &token), TOKEN_MISSING);
+	assert_int_equal(token_verify(key, reader, "", 0, &now, &token), TOKEN_MISSING);
 }
 
 static void refused_key(const void *bytes, size_t length, const char *wanted)
@@ -518,7 +731,7 @@ static void a_generated_key_is_private_new_and_good(void **state)
 	struct stat status;
 	struct token_key *fresh = NULL;
 	char path[128], text[TOKEN_BYTES_MAX + 1];
-	struct token token = { { 1 }, NOW_S + 1, false };
+	struct token token = { .user = { 1 }, .expiry_s = NOW_S + 1 };
 	strcpy(path, path_of("generated"));
 	assert_int_equal(token_key_generate(path), 0);
 	assert_int_equal(token_key_generate(path), -EEXIST);
@@ -539,9 +752,15 @@ int main(void)
 		cmocka_unit_test(the_example_of_rfc_7515_is_verified),
 		cmocka_unit_test(the_public_key_examples_of_rfc_7515_are_verified),
 		cmocka_unit_test(a_key_of_a_set_verifies_only_what_it_is_for),
+		cmocka_unit_test(the_examples_of_rfc_7520_are_verified),
+		cmocka_unit_test(a_key_whose_name_holds_a_nul_is_passed_over),
+		cmocka_unit_test(a_short_rsa_key_of_a_set_is_passed_over),
 		cmocka_unit_test(public_keys_sign_nothing),
 		cmocka_unit_test(the_audience_is_judged_when_one_is_set),
 		cmocka_unit_test(the_word_admin_in_the_scope_makes_an_admin),
+		cmocka_unit_test(a_service_needs_no_user),
+		cmocka_unit_test(when_it_was_issued_is_told),
+		cmocka_unit_test(the_leeway_is_as_configured),
 		cmocka_unit_test(a_token_that_we_make_is_good_until_it_expires),
 		cmocka_unit_test(a_token_cut_anywhere_or_with_any_letter_changed_fails),
 		cmocka_unit_test(threads_share_a_key),

@@ -69,7 +69,8 @@ int command_token(const struct ctl *ctl)
 	if (life_s == 0)
 		return ctl_fail(ctl, EXIT_USAGE,
 				"--ttl takes a time such as 90s, 15m, 1h or 7d, not \"%s\"", life);
-	token.expiry_s = wall_ms() / 1000 + life_s;
+	token.issued_s = wall_ms() / 1000;
+	token.expiry_s = token.issued_s + life_s;
 	if (key_path(ctl)[0] == '\0')
 		return ctl_fail(
 			ctl, EXIT_USAGE,
