@@ -183,6 +183,15 @@ void exchange_ask(struct exchange *exchange, struct store_request *request);
 void exchange_came_back(struct exchange *exchange, struct store_request *request);
 /* Submits `change` (a part of the exchange, with what its request asks); on_store follows. */
 void exchange_change(struct exchange *exchange, struct change *change, const enum change_step *steps);
+/* Asks about exchange->user with the exchange's own request, or change. */
+void exchange_question(struct exchange *exchange, enum store_op op,
+		       void (*on_store)(struct exchange *, struct store_request *));
+void exchange_order(struct exchange *exchange, enum store_op op, const enum change_step *steps,
+		    void (*on_store)(struct exchange *, struct store_request *));
+/* True when the store did what was asked; else the exchange is answered and over. */
+bool exchange_is_good(struct exchange *exchange, const struct store_request *request);
+/* A step for on_store: 204 when the store did what was asked. */
+void exchange_answer_nothing(struct exchange *exchange, struct store_request *request);
 /* The text of a store's status for a problem document, with its HTTP status. */
 unsigned exchange_store_failure(int status, const char **text);
 
@@ -196,6 +205,9 @@ enum token_verdict api_judge(struct app *app, const char *text, size_t length, s
 void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
 /* 405 with the methods that there are, as "GET, HEAD, PUT". */
 void api_refuse_method(struct app *app, struct conn_id conn, const char *allowed);
+
+/* The end of a page: ],"total":...,"next":...} */
+void api_put_next(struct writer *writer, uint32_t total, bool has_next, const struct page_cursor *next);
 
 /* Handlers named in routes.tbl. The request is lent for the call. */
 #define ROUTE(name, text, method, pattern, where, who, handler)                                          \

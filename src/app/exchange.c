@@ -270,3 +270,37 @@ unsigned exchange_store_failure(int status, const char **text)
 		return 500;
 	}
 }
+
+bool exchange_is_good(struct exchange *exchange, const struct store_request *request)
+{
+	if (request->status == 0)
+		return true;
+	const char *text;
+	unsigned status = exchange_store_failure(request->status, &text);
+	exchange_problem(exchange, status, "%s", text);
+	return false;
+}
+
+void exchange_answer_nothing(struct exchange *exchange, struct store_request *request)
+{
+	if (exchange_is_good(exchange, request))
+		exchange_answer(exchange, 204, NULL, NULL, 0);
+}
+
+void exchange_question(struct exchange *exchange, enum store_op op,
+		       void (*on_store)(struct exchange *, struct store_request *))
+{
+	exchange->request.op = op;
+	exchange->request.user = exchange->user;
+	exchange->on_store = on_store;
+	exchange_ask(exchange, &exchange->request);
+}
+
+void exchange_order(struct exchange *exchange, enum store_op op, const enum change_step *steps,
+		    void (*on_store)(struct exchange *, struct store_request *))
+{
+	exchange->change.request.op = op;
+	exchange->change.request.user = exchange->user;
+	exchange->on_store = on_store;
+	exchange_change(exchange, &exchange->change, steps);
+}

@@ -31,7 +31,9 @@ noinst_LTLIBRARIES += libapp.la
 libapp_la_SOURCES = \
 	src/app/alerts.tbl \
 	src/app/api.c \
+	src/app/api_friends.c \
 	src/app/api_store.c \
+	src/app/api_user.c \
 	src/app/app.c src/app/app.h src/app/app_private.h \
 	src/app/app_counters.tbl \
 	src/app/change.c src/app/change.h \
