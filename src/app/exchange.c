@@ -292,6 +292,7 @@ void exchange_question(struct exchange *exchange, enum store_op op,
 {
 	exchange->request.op = op;
 	exchange->request.user = exchange->user;
+	exchange->request.now_ms = wall_ms();
 	exchange->on_store = on_store;
 	exchange_ask(exchange, &exchange->request);
 }
@@ -301,6 +302,7 @@ void exchange_order(struct exchange *exchange, enum store_op op, const enum chan
 {
 	exchange->change.request.op = op;
 	exchange->change.request.user = exchange->user;
+	exchange->change.request.now_ms = wall_ms();
 	exchange->on_store = on_store;
 	exchange_change(exchange, &exchange->change, steps);
 }

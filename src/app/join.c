@@ -256,6 +256,7 @@ void join_adopted(void *context, struct conn_id conn, void *baggage)
 	join->request = (struct store_request){
 		.op = STORE_LOAD,
 		.user = join->user,
+		.now_ms = wall_ms(),
 		.context = (void *)(uintptr_t)cookie_of_pointer(COOKIE_JOIN, join),
 	};
 	app_submit(app, &join->request);

@@ -134,27 +134,51 @@ static int tables_open(struct lmdb *lmdb, MDB_txn *txn)
 			flags |= MDB_INTEGERKEY;
 		if (table->integer_dups)
 			flags |= MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP;
+		if (table->fixed_dups)
+			flags |= MDB_DUPSORT | MDB_DUPFIXED;
 		rc = mdb_dbi_open(txn, table->name, flags, &lmdb->tables[i]);
 	}
 	return rc;
 }
 
-/* A new file gets its format; that of an old one must be ours. */
-static int format_agree(struct lmdb *lmdb, MDB_txn *txn, const char **reason)
+static int format_write(MDB_txn *txn, MDB_dbi root, uint64_t format)
 {
+	MDB_val key = { sizeof(meta_name) - 1, (void *)meta_name };
+	MDB_val value = { sizeof(format), &format };
+	return mdb_put(txn, root, &key, &value, 0);
+}
+
+static int format_refuse(const struct lmdb *lmdb, uint64_t format, bool is_older,
+			 const char **reason)
+{
+	unsigned long long theirs = format, ours = lmdb->config.format;
+	if (is_older)
+		*reason = reason_format(
+			"%s has format %llu, which becomes %llu when nearbyd starts with it",
+			lmdb->path, theirs, ours);
+	else
+		*reason = reason_format(
+			"%s has format %llu; this program reads and writes format %llu only",
+			lmdb->path, theirs, ours);
+	return MDB_VERSION_MISMATCH;
+}
+
+/* A new file gets its format, and so does an older one; that of others must be ours. */
+static int format_agree(struct lmdb *lmdb, MDB_txn *txn, bool *begins, const char **reason)
+{
+	const struct lmdb_config *config = &lmdb->config;
 	MDB_dbi root;
 	MDB_stat stat;
-	uint64_t format = lmdb->config.format;
+	uint64_t format;
 	MDB_val key = { sizeof(meta_name) - 1, (void *)meta_name }, value;
 	int rc = mdb_dbi_open(txn, NULL, 0, &root);
 	if (rc == 0)
 		rc = mdb_stat(txn, root, &stat);
 	if (rc != 0)
 		return rc;
-	if (stat.ms_entries == 0 && lmdb->config.access != LMDB_LOOK) {
-		value = (MDB_val){ sizeof(format), &format };
-		return mdb_put(txn, root, &key, &value, 0);
-	}
+	*begins = stat.ms_entries == 0 && config->access != LMDB_LOOK;
+	if (*begins)
+		return format_write(txn, root, config->format);
 	rc = mdb_get(txn, root, &key, &value);
 	if (rc == MDB_NOTFOUND || (rc == 0 && value.mv_size != sizeof(format))) {
 		*reason = reason_format("%s is an LMDB file, but not one of nearby's", lmdb->path);
@@ -163,12 +187,21 @@ static int format_agree(struct lmdb *lmdb, MDB_txn *txn, const char **reason)
 	if (rc != 0)
 		return rc;
 	memcpy(&format, value.mv_data, sizeof(format));
-	if (format == lmdb->config.format)
+	if (format == config->format)
 		return 0;
-	*reason = reason_format(
-		"%s has format %llu; this program reads and writes format %llu only", lmdb->path,
-		(unsigned long long)format, (unsigned long long)lmdb->config.format);
-	return MDB_VERSION_MISMATCH;
+	bool is_older =
+		config->format_from > 0 && format >= config->format_from && format < config->format;
+	*begins = is_older && config->access != LMDB_LOOK;
+	return *begins ? format_write(txn, root, config->format)
+		       : format_refuse(lmdb, format, is_older, reason);
+}
+
+static int contents_begin(struct lmdb *lmdb, MDB_txn *handle)
+{
+	struct lmdb_txn txn = { .lmdb = lmdb, .handle = handle };
+	if (lmdb->config.begin != NULL)
+		lmdb->config.begin(&txn);
+	return -txn.error;
 }
 
 static int contents_open(struct lmdb *lmdb, const char **reason)
@@ -178,9 +211,12 @@ static int contents_open(struct lmdb *lmdb, const char **reason)
 			       &txn);
 	if (rc != 0)
 		return rc;
-	rc = format_agree(lmdb, txn, reason);
+	bool begins = false;
+	rc = format_agree(lmdb, txn, &begins, reason);
 	if (rc == 0)
 		rc = tables_open(lmdb, txn);
+	if (rc == 0 && begins)
+		rc = contents_begin(lmdb, txn);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);

@@ -29,9 +29,10 @@ struct lmdb_table {
 	const char *name;
 	bool integer_keys; /* keys are uint64_t in host order; else they sort as bytes */
 	bool integer_dups; /* a key has many values, each a uint64_t in host order, sorted */
+	bool fixed_dups;   /* a key has many values, all of one length, sorted as bytes */
 };
 
-#define LMDB_TABLES_MAX 8
+#define LMDB_TABLES_MAX 16
 
 enum lmdb_access {
 	LMDB_SERVE, /* a commit is on disk when it returns */
@@ -41,10 +42,16 @@ enum lmdb_access {
 	LMDB_FILL,
 };
 
+struct lmdb_txn;
+
 struct lmdb_config {
 	const char *path;
-	/* Written at the birth of the file; a file of another number is refused. */
+	/* Written at the birth of the file; a file of another number is refused, save where it is at
+	 * least `format_from` (not 0) and less: that is made one of `format` when it is opened to write. */
 	uint64_t format;
+	uint64_t format_from;
+	/* Of both: fills the tables, in the transaction that writes the number. May be NULL. */
+	void (*begin)(struct lmdb_txn *txn);
 	/* The tables are named by their place in this list. Lent for the environment's life. */
 	const struct lmdb_table *tables;
 	uint32_t table_count;

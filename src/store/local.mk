@@ -1,24 +1,34 @@
 noinst_LTLIBRARIES += libstore.la
 libstore_la_SOURCES = \
+	src/store/bars.c src/store/bars.h \
 	src/store/bell.c src/store/bell.h \
 	src/store/bits.h \
 	src/store/block.c src/store/block.h \
+	src/store/consent.c src/store/consent.h \
+	src/store/exception_row.c src/store/exception_row.h \
 	src/store/history.c src/store/history.h \
 	src/store/history_check.c \
 	src/store/lane.c src/store/lane.h \
 	src/store/lmdb.c src/store/lmdb.h \
 	src/store/name_cache.c src/store/name_cache.h \
+	src/store/people.c src/store/people.h \
 	src/store/point.c src/store/point.h \
 	src/store/portion.c \
+	src/store/profile_row.c src/store/profile_row.h \
 	src/store/reader_thread.c \
 	src/store/reason.c src/store/reason.h \
+	src/store/relation.c src/store/relation.h \
 	src/store/run.c src/store/run.h \
 	src/store/scan.c src/store/scan.h \
 	src/store/store.c src/store/store.h \
 	src/store/store_counters.tbl \
 	src/store/threads.h \
 	src/store/upkeep.c \
+	src/store/user_sharing.c src/store/user_sharing.h \
+	src/store/user_tables.h \
 	src/store/users.c src/store/users.h \
+	src/store/users_check.c \
+	src/store/users_file.c src/store/users_file.h \
 	src/store/users_thread.c \
 	src/store/warm.c src/store/warm.h \
 	src/store/writer_thread.c

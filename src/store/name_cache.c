@@ -12,11 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_CACHE_MAGIC = 0x6e616d65, LINE_BYTES = 64, LINE_NAMES = 2, KEPT_BYTES_MAX = 23 };
+enum {
+	NAME_CACHE_MAGIC = 0x6e616d65,
+	LINE_BYTES = 64,
+	LINE_NAMES = 2,
+	KEPT_BYTES_MAX = 23,
+	IS_OFF = 0x80
+};
 
 struct kept_name {
 	uint64_t user_plus_1; /* 0: none */
-	uint8_t length;
+	uint8_t length;	      /* and IS_OFF */
 	char name[KEPT_BYTES_MAX];
 };
 
@@ -79,7 +85,7 @@ void name_cache_prefetch(const struct name_cache *cache, struct user_id user)
 }
 
 bool name_cache_get(const struct name_cache *cache, struct user_id user, char *name,
-		    uint32_t *length)
+		    uint32_t *length, bool *is_off)
 {
 	const struct line *line = line_of(cache, user);
 	for (unsigned i = 0; i < LINE_NAMES; i++) {
@@ -87,7 +93,8 @@ bool name_cache_get(const struct name_cache *cache, struct user_id user, char *n
 		if (kept->user_plus_1 != user.value + 1)
 			continue;
 		memcpy(name, kept->name, KEPT_BYTES_MAX);
-		*length = kept->length;
+		*length = kept->length & ~(uint32_t)IS_OFF;
+		*is_off = (kept->length & IS_OFF) != 0;
 		return true;
 	}
 	return false;
@@ -102,7 +109,7 @@ void name_cache_forget(struct name_cache *cache, struct user_id user)
 }
 
 void name_cache_put(struct name_cache *cache, struct user_id user, const char *name,
-		    uint32_t length)
+		    uint32_t length, bool is_off)
 {
 	struct line *line = line_of(cache, user);
 	name_cache_forget(cache, user);
@@ -111,6 +118,6 @@ void name_cache_put(struct name_cache *cache, struct user_id user, const char *n
 	if (line->names[0].user_plus_1 != 0)
 		line->names[1] = line->names[0];
 	line->names[0].user_plus_1 = user.value + 1;
-	line->names[0].length = (uint8_t)length;
+	line->names[0].length = (uint8_t)(length | (is_off ? IS_OFF : 0));
 	memcpy(line->names[0].name, name, length);
 }

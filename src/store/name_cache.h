@@ -1,5 +1,5 @@
 /*
- * Owns: the names of users that were asked for lately, in memory.
+ * Owns: the names of users that were asked for lately, and who of them shows nothing, in memory.
  * Invariant: what it gives is what users.mdb holds; it may not know a name that is there.
  * Thread: the users thread.
  * Does not know: databases, friendships.
@@ -26,11 +26,12 @@ void name_cache_close(struct name_cache **cache);
 void name_cache_prefetch(const struct name_cache *cache, struct user_id user);
 /* Copies the name to memory with room for the longest and returns true, when it is known. */
 bool name_cache_get(const struct name_cache *cache, struct user_id user, char *name,
-		    uint32_t *length);
-/* Keeps a name, at the cost of another; a long one is not kept. */
+		    uint32_t *length, bool *is_off);
+/* Keeps a name, at the cost of another; a long one is not kept. `is_off`: the user shows nothing to
+ * everybody, and time alone does not change that. */
 void name_cache_put(struct name_cache *cache, struct user_id user, const char *name,
-		    uint32_t length);
-/* The user's name has changed, or will have. */
+		    uint32_t length, bool is_off);
+/* The user's name, or what it shows, has changed or will have. */
 void name_cache_forget(struct name_cache *cache, struct user_id user);
 
 #endif

@@ -232,7 +232,8 @@ static int submit_to(struct store *store, struct store_request *request, enum la
 
 int store_submit(struct store *store, struct store_request *request)
 {
-	check(request->user_count <= STORE_BATCH_MAX && request->pair_count <= STORE_BATCH_MAX);
+	check(request->user_count <= STORE_BATCH_MAX && request->pair_count <= STORE_BATCH_MAX &&
+	      request->id_count <= STORE_BATCH_MAX);
 	request->is_flush = false;
 	return submit_to(store, request, lane_of(request->op));
 }
@@ -261,12 +262,31 @@ void store_request_fini(struct store_request *request)
 	free(request->friends);
 	free(request->names);
 	free(request->points);
+	free(request->exceptions);
+	free(request->ended);
+	free(request->barred);
+	free(request->sync_pairs);
+	free(request->lapses);
+	free(request->bars);
 	request->friends = NULL;
 	request->names = NULL;
 	request->points = NULL;
-	request->friend_count = 0;
-	request->point_count = 0;
+	request->exceptions = request->ended = NULL;
+	request->barred = NULL;
+	request->sync_pairs = NULL;
+	request->lapses = NULL;
+	request->bars = NULL;
+	request->friend_count = request->point_count = 0;
+	request->exception_count = request->ended_count = request->barred_count = 0;
+	request->sync_count = request->sync_removed_from = 0;
+	request->lapse_count = request->bar_count = 0;
 	request->more = false;
+}
+
+void store_secret(const struct store *store, uint8_t secret[USERS_SECRET_BYTES])
+{
+	check_object(store, STORE_MAGIC);
+	users_secret(store->users, secret);
 }
 
 bool store_append(struct store *store, uint32_t client, struct user_id user,

@@ -73,9 +73,9 @@ struct store_friend {
 	uint32_t name_offset; /* into `names` of the answer */
 	uint32_t name_length;
 	/* STORE_LOAD only: what this friend shows the user beside what it shows everybody (DEFAULT: nothing
-	 * else), and whether it shows nothing to everybody. As of now_ms of the request. */
+	 * else). */
 	enum sharing_mode exception;
-	bool is_off;
+	bool is_off; /* it shows nothing to everybody, as of now_ms of the request */
 };
 
 struct store_profile {
@@ -120,7 +120,8 @@ struct store_bar {
 struct store_pair {
 	struct user_id a;
 	struct user_id b;
-	/* Filled in; the names, into `names` of the answer, only of STORE_FRIENDS_PUT that ADDED. */
+	/* Filled in; the names, into `names` of the answer, only where something changed, and not of
+	 * STORE_FRIENDS_DELETE. */
 	enum store_pair_result result;
 	uint32_t a_name_offset, a_name_length;
 	uint32_t b_name_offset, b_name_length;
@@ -145,23 +146,27 @@ enum store_op {
 	STORE_USER_GET,	     /* user -> profile; -ENOENT */
 	STORE_USERS_PUT,     /* users[] in one transaction */
 	/*
-	 * user -> its friends (that it no longer has), profile; -ENOENT. Its history so far can no longer
+	 * user -> its friends (that it no longer has), profile; -ENOENT. All that it had with others ends:
+	 * asks, blocks and exceptions, of either side; its bar stays. Its history so far can no longer
 	 * be read, and leaves the file with the next merge of its blocks. End its sessions first: what is
 	 * appended after the answer is kept.
 	 */
 	STORE_USER_DELETE,
 	STORE_FRIENDS_GET,   /* user, after, limit -> friends, friend_total (0 and empty when unknown) */
-	STORE_FRIENDS_PUT,   /* pairs[] in one transaction; creates unknown users */
+	/* pairs[] in one transaction; creates unknown users; ends asks between two, yet no block */
+	STORE_FRIENDS_PUT,
 	STORE_FRIENDS_DELETE,/* pairs[]; result ADDED means removed, PRESENT that there was none */
 	/*
 	 * user, ids[] (ascending, no duplicates, not the user) -> afterwards its friends are exactly these;
 	 * pairs (fresh memory, freed by store_request_fini as sync_pairs) tell what was added and, from
 	 * sync_removed_from on, removed. -EDQUOT: more than friends_max; -EMLINK: one of them has that
-	 * many (nothing changed). Who has blocked the user, or is blocked by it, is passed over.
+	 * many (nothing changed). Who has blocked the user, or is blocked by it, is passed over. Creates
+	 * unknown users.
 	 */
 	STORE_FRIENDS_SYNC,
 	/*
-	 * Consent, one pair, a is who acts; names of both are filled in when something changed.
+	 * Consent, one pair, a is who acts; names of both are filled in when something changed. An unknown a
+	 * that asks or blocks is created.
 	 * STORE_ASK: ADDED (b had asked: friends from now on), ASKED, PRESENT (friends before, or asked
 	 * before: see is_friend), LIMIT, BLOCKED, UNKNOWN, SELF. The asks between two end with what they led to.
 	 * STORE_END: friendship, asks either way; ADDED means something ended (was_friend: a friendship),
@@ -179,10 +184,12 @@ enum store_op {
 	/*
 	 * user, has_other, other, sharing, now_ms -> the same, changed. Without other: what everybody sees;
 	 * when that becomes OFF all exceptions end, and `ended` says which. With: the exception for
-	 * other; DEFAULT ends it. -ENOENT: other is no friend; -EDQUOT: SHARING_EXCEPTIONS_MAX.
+	 * other; DEFAULT ends it. -ENOENT: the user is unknown, or other is no friend; -EDQUOT:
+	 * SHARING_EXCEPTIONS_MAX. When what everybody sees has lapsed by now_ms, that is written first, as
+	 * if OFF had been put.
 	 */
 	STORE_SHARING_PUT,
-	/* -> lapses, all of them, in portions: see `more`. */
+	/* -> lapses, all of them by sharer, those of the past too, in portions: see `more`. */
 	STORE_LAPSES,
 	/* user, bar -> durable. STORE_BARS -> bars, all of them, in portions. */
 	STORE_BAR_PUT,
@@ -210,7 +217,8 @@ struct store_request {
 	bool has_other;
 	struct user_id other;
 	struct sharing asked; /* STORE_SHARING_PUT */
-	int64_t now_ms; /* wall clock; LOAD, SHARING_GET and SHARING_PUT: what has lapsed by then is off */
+	/* Wall clock; LOAD, FRIENDS_GET, SHARING_GET and SHARING_PUT: what has lapsed by then is off. */
+	int64_t now_ms;
 	struct store_bar bar;
 	struct store_user *users; /* the caller's, for the request's life */
 	uint32_t user_count;	  /* at most STORE_BATCH_MAX */
@@ -247,7 +255,7 @@ struct store_request {
 	uint32_t friend_total;
 	char *names;
 	/*
-	 * History comes in portions of at most STORE_PORTION_MAX points (a portion may be empty). `more`:
+	 * History, lapses and bars come in portions of at most STORE_PORTION_MAX (a portion may be empty). `more`:
 	 * submit the same request again, unchanged, for the next; it takes the place of the last. No
 	 * LMDB transaction stays open in between. Or stop. Points that are committed meanwhile may be in
 	 * it or not; all others come exactly once.

@@ -36,7 +36,7 @@ static void group_take(struct store *store, struct group *group)
 				continue;
 			found = true;
 			group->count++;
-			group->rows += (*slot)->user_count + (*slot)->pair_count;
+			group->rows += (*slot)->user_count + (*slot)->pair_count + (*slot)->id_count;
 		}
 	}
 }

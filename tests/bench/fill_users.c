@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "store/user_tables.h"
 #include "store/users.h"
 
 #include <errno.h>

@@ -34,7 +34,7 @@ static int teardown(void **state)
 
 static void put(uint64_t user, const char *name)
 {
-	name_cache_put(cache, (struct user_id){ user }, name, (uint32_t)strlen(name));
+	name_cache_put(cache, (struct user_id){ user }, name, (uint32_t)strlen(name), false);
 }
 
 /* The name that the cache gives, or NULL. */
@@ -42,7 +42,8 @@ static const char *get(uint64_t user)
 {
 	static char name[LONGEST + 1];
 	uint32_t length;
-	if (!name_cache_get(cache, (struct user_id){ user }, name, &length))
+	bool is_off;
+	if (!name_cache_get(cache, (struct user_id){ user }, name, &length, &is_off))
 		return NULL;
 	name[length] = '\0';
 	return name;
@@ -78,6 +79,25 @@ static void a_long_name_is_not_kept_and_no_old_one_in_its_place(void **state)
 	name[23] = '\0';
 	put(7, name);
 	assert_string_equal(get(7), name);
+}
+
+static void who_shows_nothing_is_known_beside_the_name(void **state)
+{
+	(void)state;
+	char name[LONGEST];
+	uint32_t length;
+	bool is_off;
+	name_cache_put(cache, (struct user_id){ 6 }, "Ann", 3, true);
+	name_cache_put(cache, (struct user_id){ 7 }, "Twenty-three characters", 23, false);
+	assert_true(name_cache_get(cache, (struct user_id){ 6 }, name, &length, &is_off));
+	assert_true(is_off);
+	assert_int_equal(length, 3);
+	assert_true(name_cache_get(cache, (struct user_id){ 7 }, name, &length, &is_off));
+	assert_false(is_off);
+	assert_int_equal(length, 23);
+	name_cache_put(cache, (struct user_id){ 6 }, "Ann", 3, false);
+	assert_true(name_cache_get(cache, (struct user_id){ 6 }, name, &length, &is_off));
+	assert_false(is_off);
 }
 
 static void a_dense_population_that_fits_is_kept_whole(void **state)
@@ -123,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(a_name_comes_back_until_it_is_forgotten),
 		STORY(a_long_name_is_not_kept_and_no_old_one_in_its_place),
+		STORY(who_shows_nothing_is_known_beside_the_name),
 		STORY(a_dense_population_that_fits_is_kept_whole),
 		STORY(of_more_than_fit_whoever_is_given_is_right),
 	};

@@ -469,7 +469,7 @@ static void an_unknown_format_is_refused_and_named(void **state)
 	const char *reason = NULL;
 	assert_int_equal(store_open(&fixture.store, &fixture.config, &reason), -EPROTO);
 	assert_non_null(strstr(reason, "users.mdb has format 99"));
-	assert_non_null(strstr(reason, "format 1 only"));
+	assert_non_null(strstr(reason, "format 2 only"));
 	assert_int_equal(store_check(fixture.dir, &reason), -EPROTO);
 }
 
