@@ -241,7 +241,7 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 	}
 	exchange->user = rows[route].who == USER ? token.user : ids[0];
 	exchange->expires_s = token.expiry_s;
-	exchange->other = ids[1];
+	exchange->other = rows[route].who == USER ? ids[0] : ids[1];
 	exchange->is_head = text_equal(request->method, "HEAD");
 	why = read_parameters(exchange, request);
 	if (why != NULL)

@@ -9,6 +9,8 @@
 
 #include "proto/json.h"
 
+#include <errno.h>
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static void put_profile(struct writer *writer, struct user_id user, const struct store_profile *profile)
@@ -50,25 +52,52 @@ static void answer_user_put(struct exchange *exchange, struct store_request *req
 		exchange_answer(exchange, exchange->put.created ? 201 : 204, NULL, NULL, 0);
 }
 
-static void put_user(struct exchange *exchange)
+/* Reads the body into what is to be put; false: it was wrong, and the exchange is over. */
+static bool read_profile(struct exchange *exchange)
 {
 	struct decode_error error;
 	struct json_reader *reader = exchange->app->reader;
 	exchange->put.user = exchange->user;
-	if (exchange->body_length > 0 &&
-	    (!json_read(reader, exchange->body, exchange->body_length, &error) ||
-	     !profile_read(reader, &exchange->put, &error))) {
-		exchange_problem(exchange, 400, "%s", error.message);
-		return;
-	}
 	exchange->change.request.users = &exchange->put;
 	exchange->change.request.user_count = 1;
-	exchange_order(exchange, STORE_USERS_PUT, put_steps, answer_user_put);
+	if (exchange->body_length == 0 || (json_read(reader, exchange->body, exchange->body_length, &error) &&
+					   profile_read(reader, &exchange->put, &error)))
+		return true;
+	exchange_problem(exchange, 400, "%s", error.message);
+	return false;
+}
+
+static void put_user(struct exchange *exchange)
+{
+	if (read_profile(exchange))
+		exchange_order(exchange, STORE_USERS_PUT, put_steps, answer_user_put);
 }
 
 void api_user_put(struct exchange *exchange, const struct net_request *request)
 {
 	exchange_gather(exchange, request, put_user);
+}
+
+static void read_back(struct exchange *exchange, struct store_request *request)
+{
+	if (exchange_is_good(exchange, request))
+		exchange_question(exchange, STORE_USER_GET, answer_user);
+}
+
+static void patch_me(struct exchange *exchange)
+{
+	if (exchange->body_length == 0) {
+		exchange_problem(exchange, 400, "a body is needed: {\"name\":\"Ann\",\"picture\":\"https://...\"}, "
+						"either or both, null to take it away");
+		return;
+	}
+	if (read_profile(exchange))
+		exchange_order(exchange, STORE_USERS_PUT, put_steps, read_back);
+}
+
+void api_me_patch(struct exchange *exchange, const struct net_request *request)
+{
+	exchange_gather(exchange, request, patch_me);
 }
 
 /* ---- deleting a user -------------------------------------------------------------------------- */
@@ -84,6 +113,21 @@ void api_user_delete(struct exchange *exchange, const struct net_request *reques
 {
 	(void)request;
 	exchange_order(exchange, STORE_USER_DELETE, delete_steps, exchange_answer_nothing);
+}
+
+/* Who was never seen, and so is not known, has left all the same. */
+static void answer_me_delete(struct exchange *exchange, struct store_request *request)
+{
+	if (request->status == -ENOENT)
+		exchange_answer(exchange, 204, NULL, NULL, 0);
+	else
+		exchange_answer_nothing(exchange, request);
+}
+
+void api_me_delete(struct exchange *exchange, const struct net_request *request)
+{
+	(void)request;
+	exchange_order(exchange, STORE_USER_DELETE, delete_steps, answer_me_delete);
 }
 
 /* Who is kicked may come back with the same token: it ends sessions, not the right to have them. */

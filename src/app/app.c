@@ -143,6 +143,8 @@ void app_close(struct app **app)
 		munmap(old->engine_memory, old->engine_bytes);
 	for (uint32_t i = 0; i < NEARBYSHM_CORES_MAX; i++)
 		free(old->control[i].records);
+	for (uint32_t i = 0; i < old->sessions_max && old->sessions != NULL; i++)
+		news_free(&old->sessions[i]);
 	free(old->waiting);
 	free(old->renames);
 	free(old->sessions);

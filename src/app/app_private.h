@@ -44,6 +44,7 @@
 
 struct exchange;
 struct join;
+struct news;
 
 /* One open WebSocket, by the engine's session slot. */
 struct session {
@@ -56,6 +57,7 @@ struct session {
 	struct user_id user;
 	int64_t expires_s; /* of the token, seconds since 1970 */
 	uint64_t messages_until_us; /* what was heard fills the allowed rate up to here */
+	struct news *news; /* of friendships, that wait for room; NULL: none */
 };
 
 /* A message of control.c, as its ring holds it. */
@@ -138,7 +140,7 @@ struct exchange {
 	uint64_t began_us;
 	int64_t expires_s; /* of the token */
 	struct user_id user;	/* of the path, or of the token under /v1/me */
-	struct user_id other;	/* second of the path */
+	struct user_id other;	/* second of the path, or first under /v1/me */
 	bool wants_csv;		/* Accept: text/csv */
 	bool is_head;		/* only the head of the answer is wanted */
 	uint32_t limit;
@@ -233,6 +235,15 @@ void session_flush(struct app *app);
 /* Ends the sessions of a user that are here, and refuses those of it that wait for the store. */
 void session_logout(struct app *app, struct user_id user);
 
+/* ---- news.c: who became a friend, or asks to --------------------------------------------------- */
+
+/* Sends a `friend` message to all sessions of `user` here: what became of its friendship with `who`. */
+void news_tell(struct app *app, struct user_id user, enum friend_change what, const struct friend_info *who);
+/* Sends what waited for room. True when nothing waits any more; false too when that ended the session. */
+bool news_go_on(struct app *app, struct session *session);
+/* The session is over. */
+void news_free(struct session *session);
+
 /* ---- join.c: sessions on their way ------------------------------------------------------------ */
 
 void join_adopted(void *context, struct conn_id conn, void *baggage);
@@ -250,8 +261,9 @@ void join_logout(struct app *app, struct user_id user);
 void join_give_place(struct app *app);
 /* Ends the joins that are left when network and store are gone. */
 void join_close_all(struct app *app);
-/* Friendship changes of `user` that arrive while its join waits for the store; true when kept. */
-bool join_keep(struct app *app, const struct event *event);
+/* An event about `user` that arrives while its join waits for the store; true when it is kept, and not to be
+ * given to the engine now. What it lends is copied where it is of a friendship; nothing else may lend. */
+bool join_keep(struct app *app, struct user_id user, const struct event *event);
 /* A name that changed, for the joins that wait: the store's answer to them may still have the old. */
 void join_note_name(struct app *app, const struct store_user *user);
 

@@ -15,39 +15,46 @@ static bool is_home(const struct app *app, struct user_id user)
 
 /* ---- friendships ------------------------------------------------------------------------------ */
 
-/* Gives one side of a friendship change to the engine, when that side lives here. */
-static void hear_side(struct app *app, bool is_removal, struct user_id user, struct friend_info with)
+/* Gives one side of a change to the engine, where that user lives. */
+static void hear_event(struct app *app, struct user_id user, const struct event *event)
+{
+	if (join_keep(app, user, event) || engine_session_count(app->engine, user) == 0)
+		return;
+	struct engine_out out;
+	/* No room for one more subscription is counted by the engine; the next join has it. */
+	engine_step(app->engine, event, &out);
+}
+
+/* One side of a friendship that begins or ends. */
+static void hear_side(struct app *app, bool is_end, struct user_id user, const struct friend_info *with)
 {
 	if (!is_home(app, user))
 		return;
 	struct event event = {
-		.type = is_removal ? EVENT_UNFRIEND : EVENT_BEFRIEND,
+		.type = is_end ? EVENT_UNFRIEND : EVENT_BEFRIEND,
 		.now_us = boot_us(),
-		.friendship = { .user = user, .with = with },
+		.friendship = { .user = user, .with = *with },
 	};
-	if (join_keep(app, &event) || engine_session_count(app->engine, user) == 0)
-		return;
-	struct engine_out out;
-	/* No room for one more subscription is counted by the engine; the next join has it. */
-	engine_step(app->engine, &event, &out);
+	hear_event(app, user, &event);
+	news_tell(app, user, is_end ? FRIEND_REMOVED : FRIEND_ADDED, with);
 }
 
 static void hear_pairs(struct app *app, const struct store_request *request)
 {
 	const char *names = request->names != NULL ? request->names : "";
-	bool is_removal = request->op == STORE_FRIENDS_DELETE;
+	bool is_end = request->op == STORE_FRIENDS_DELETE;
 	for (uint32_t i = 0; i < request->pair_count; i++) {
 		const struct store_pair *pair = &request->pairs[i];
-		if (pair->result != STORE_PAIR_ADDED)
-			continue;
 		struct friend_info a = { .user = pair->a,
 					 .name = names + pair->a_name_offset,
 					 .name_length = pair->a_name_length };
 		struct friend_info b = { .user = pair->b,
 					 .name = names + pair->b_name_offset,
 					 .name_length = pair->b_name_length };
-		hear_side(app, is_removal, a.user, b);
-		hear_side(app, is_removal, b.user, a);
+		if (pair->result != STORE_PAIR_ADDED)
+			continue;
+		hear_side(app, is_end, a.user, &b);
+		hear_side(app, is_end, b.user, &a);
 	}
 }
 
@@ -64,13 +71,16 @@ static void hear_names(struct app *app, const struct store_request *request)
 	}
 }
 
+/* Its friends hear of it as of any friendship that ends; the user itself is not there any more. */
 static void hear_deleted(struct app *app, const struct store_request *request)
 {
-	struct friend_info user = { .user = request->user, .name = "" };
+	struct friend_info user = { .user = request->user,
+				    .name = request->profile.name,
+				    .name_length = request->profile.name_length };
 	for (uint32_t i = 0; i < request->friend_count; i++) {
 		struct friend_info other = { .user = request->friends[i].user, .name = "" };
-		hear_side(app, true, user.user, other);
-		hear_side(app, true, other.user, user);
+		hear_side(app, true, user.user, &other);
+		hear_side(app, true, other.user, &user);
 	}
 }
 

@@ -99,6 +99,8 @@ static void tally_batch(struct import *import)
 		enum store_pair_result result = import->is_pairs ? import->sent_pairs[i].result : STORE_PAIR_ADDED;
 		if (result == STORE_PAIR_LIMIT)
 			reject(import, IMPORT_LIMIT, import->sent_line_numbers[i]);
+		else if (result == STORE_PAIR_BLOCKED)
+			reject(import, IMPORT_BLOCKED, import->sent_line_numbers[i]);
 		else
 			import->accepted++;
 	}

@@ -262,26 +262,33 @@ void join_adopted(void *context, struct conn_id conn, void *baggage)
 	app_submit(app, &join->request);
 }
 
-bool join_keep(struct app *app, const struct event *event)
+/* A copy of an event; of those that are kept only friendships lend something. */
+static struct kept_change *change_copy(const struct event *event)
+{
+	struct kept_change *change = calloc(1, sizeof(*change));
+	check(change != NULL);
+	change->event = *event;
+	if (event->type != EVENT_BEFRIEND && event->type != EVENT_UNFRIEND)
+		return change;
+	memcpy(change->name, event->friendship.with.name, event->friendship.with.name_length);
+	change->event.friendship.with.name = change->name;
+	return change;
+}
+
+bool join_keep(struct app *app, struct user_id user, const struct event *event)
 {
 	bool is_kept = false;
 	for (struct join *join = app->joins; join != NULL; join = join->next) {
-		if (!user_id_equal(join->user, event->friendship.user))
+		if (!user_id_equal(join->user, user))
 			continue;
-		struct kept_change *change = malloc(sizeof(*change));
-		check(change != NULL);
-		change->next = NULL;
-		change->event = *event;
-		uint32_t length = event->friendship.with.name_length;
-		memcpy(change->name, event->friendship.with.name, length);
-		change->event.friendship.with.name = change->name;
+		struct kept_change *change = change_copy(event);
 		*join->changes_end = change;
 		join->changes_end = &change->next;
 		is_kept = true;
 	}
 	/* Another device of the user may be in already, and hears of it now; the kept copy then does
 	 * nothing new. */
-	return is_kept && engine_session_count(app->engine, event->friendship.user) == 0;
+	return is_kept && engine_session_count(app->engine, user) == 0;
 }
 
 /* ---- joining ---------------------------------------------------------------------------------- */
@@ -296,7 +303,11 @@ static int join_engine(struct join *join, struct session_id *id)
 	struct event event = { .type = EVENT_JOIN,
 			       .now_us = boot_us(),
 			       .wall_ms = wall_ms(),
-			       .join = { join->user, friends, answer->friend_count } };
+			       .join = { .user = join->user,
+					 .friends = friends,
+					 .friend_count = answer->friend_count,
+					 .barred = answer->barred,
+					 .barred_count = answer->barred_count } };
 	struct engine_out out;
 	int error = engine_step(app->engine, &event, &out);
 	*id = out.joined;

@@ -48,6 +48,7 @@ libapp_la_SOURCES = \
 	src/app/join.c \
 	src/app/lines.c src/app/lines.h \
 	src/app/metrics.c \
+	src/app/news.c \
 	src/app/profile.c src/app/profile.h \
 	src/app/routes.tbl \
 	src/app/session.c \

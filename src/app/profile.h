@@ -10,8 +10,8 @@
 #include "proto/json.h"
 #include "store/store.h"
 
-/* Fills name and picture where the object that was read has them; false with *error when one is not
- * as it must be. */
+/* Fills name and picture where the object that was read has them, null or "" as empty; false with *error when
+ * one is not as it must be. Of an object without them nothing is to be changed. */
 bool profile_read(struct json_reader *reader, struct store_user *put, struct decode_error *error);
 
 #endif

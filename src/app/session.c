@@ -62,6 +62,7 @@ static void close_session(struct app *app, struct session *session)
 	struct event event = { .type = EVENT_LEAVE, .now_us = boot_us(), .session = session->id };
 	struct engine_out out;
 	check(engine_step(app->engine, &event, &out) == 0);
+	news_free(session);
 	session->is_open = false;
 	app->session_count--;
 	join_give_place(app);
@@ -144,7 +145,8 @@ bool session_send(struct app *app, struct session *session, const struct server_
 
 void session_writable(struct app *app, struct session *session)
 {
-	set_paused(app, session, false);
+	if (news_go_on(app, session))
+		set_paused(app, session, false);
 }
 
 static void note_push_times(struct app *app, const struct server_msg *msg, uint64_t now_us)

@@ -227,6 +227,7 @@ class Client:
         self.daemon, self.user, self.options = daemon, user, options
         self.bearer = bearer or token(user)
         self.told = {}  # what was said last of each friend
+        self.news = []  # `friend` messages that were passed over, or were not yet asked for
 
     async def __aenter__(self):
         self.socket = await websockets.connect(
@@ -242,11 +243,29 @@ class Client:
     async def send(self, **message):
         await self.socket.send(json.dumps(message))
 
+    async def hear(self):
+        """The next message, whatever it is."""
+        return json.loads(await asyncio.wait_for(self.socket.recv(), LIMIT_S))
+
+    async def friend(self, what, user, name=""):
+        """The next news of a friendship is this; nothing else comes before it but updates and gone."""
+        while not self.news:
+            message = await self.hear()
+            assert message["type"] in ("friend", "update", "gone"), message
+            if message["type"] == "friend":
+                self.news.append(message)
+        message = self.news.pop(0)
+        assert message == {"type": "friend", "what": what, "user": str(user), "name": name}, message
+
     async def receive(self):
         """The next message that says something new: an update may repeat what a list or an update
-        said just before, when the friend's core hears of this session only now."""
+        said just before, when the friend's core hears of this session only now. News of friendships
+        are kept for those who ask for them."""
         while True:
-            message = json.loads(await asyncio.wait_for(self.socket.recv(), LIMIT_S))
+            message = await self.hear()
+            if message["type"] == "friend":
+                self.news.append(message)
+                continue
             entries = message.get("friends", []) if message["type"] in ("nearby", "update") else []
             is_repeat = message["type"] == "update" and all(
                 self.told.get(entry["user"]) == entry for entry in entries)

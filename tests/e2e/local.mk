@@ -4,6 +4,7 @@ e2e_tests = \
 	tests/e2e/test_bad_luck.py \
 	tests/e2e/test_bench.py \
 	tests/e2e/test_client_js.py \
+	tests/e2e/test_consent.py \
 	tests/e2e/test_crash.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_documents.py \

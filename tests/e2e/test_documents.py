@@ -132,6 +132,10 @@ def answers_are_as_described():
             api.ask(200, "GET", path)
         api.ask(403, "GET", "/v1/users/1", headers={"Authorization": "Bearer " + token(1)})
         api.ask(204, "POST", "/v1/users/1/kick")
+        api.ask(200, "PATCH", "/v1/me", body={"name": "Ann", "picture": None}, via="request", user=1)
+        api.ask(400, "PATCH", "/v1/me", body={"picture": "http://example.org/1"}, via="request", user=1)
+        api.ask(413, "PATCH", "/v1/me", body="x" * 10000, via="request", user=1)
+        api.ask(204, "DELETE", "/v1/me", via="request", user=2)
         copy = os.path.join(daemon.folder, "copy")
         api.ask(204, "POST", "/v1/backup", {"directory": copy})
         api.ask(409, "POST", "/v1/backup", {"directory": copy})
@@ -162,7 +166,7 @@ async def messages_are_as_described():
         daemon.befriend((1, 7))
         async with daemon.session(1) as ann, daemon.session(7) as bob:
             hear(json.dumps(ann.welcome))
-            ann.receive = lambda: receive(ann)
+            ann.hear = lambda: receive(ann)
 
             async def receive(client):
                 return hear(await asyncio.wait_for(client.socket.recv(), 60))
@@ -190,6 +194,8 @@ async def messages_are_as_described():
             await ann.expect("gone", skipping=("update",))
             await ann.send(type="subscribe", user="99")
             await ann.expect("error")
+            assert daemon.admin("PUT", "/v1/users/1/friends/99").status == 204
+            await ann.friend("added", 99)
             daemon.admin("POST", "/v1/drain")
             await ann.expect("reconnect")
         assert heard == set(schemas), set(schemas) - heard

@@ -166,7 +166,7 @@ def wrong_requests_are_told_what_is_right():
         problem(daemon.request("GET", "/nowhere", user=1), 404)
         wrong = daemon.request("POST", "/v1/me", user=1)
         problem(wrong, 405)
-        assert wrong.headers["allow"] == "GET, HEAD", wrong.headers
+        assert wrong.headers["allow"] == "GET, HEAD, PATCH, DELETE", wrong.headers
         assert daemon.admin("POST", "/v1/users/1").headers["allow"] == "PUT, GET, HEAD, DELETE"
         assert daemon.counter("http_requests_unrouted_total") == 3
         for query in ("from=%zz", "limit=%4", "cursor=" + "1" * 65, "limit=", "to=2026-02-31T00:00:00Z"):

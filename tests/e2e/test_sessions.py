@@ -69,6 +69,9 @@ async def friendships_begin_and_end_on_live_sessions_at_once():
             await bob.locate(*HERE)
             await bob.quiet()
             assert (await ann.quiet())["total"] == 0
+            for client, other in ((ann, 2), (bob, 1)):
+                await client.friend("added", other)
+                await client.friend("removed", other)
 
 
 async def an_expired_location_goes_with_idle():
