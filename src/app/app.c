@@ -164,12 +164,21 @@ static void on_expected(void *context, uint64_t cookie)
 	engine_expect(app->engine, (struct session_id){ .slot = COOKIE_SLOT(cookie) });
 }
 
-static void on_message(void *context, struct conn_id conn, const void *text, size_t length)
+static struct session *session_of(struct app *app, struct conn_id conn)
 {
-	struct app *app = context;
 	uint64_t cookie = net_cookie(app->net, conn);
 	check(COOKIE_KIND(cookie) == COOKIE_SESSION);
-	session_message(app, &app->sessions[COOKIE_SLOT(cookie)], text, length);
+	return &app->sessions[COOKIE_SLOT(cookie)];
+}
+
+static void on_message(void *context, struct conn_id conn, const void *text, size_t length)
+{
+	session_message(context, session_of(context, conn), false, text, length);
+}
+
+static void on_binary(void *context, struct conn_id conn, const void *bytes, size_t length)
+{
+	session_message(context, session_of(context, conn), true, bytes, length);
 }
 
 static void on_writable(void *context, struct conn_id conn)
@@ -215,6 +224,7 @@ const struct net_handler app_net_handler = {
 	.handover_failed = join_handover_failed,
 	.expected = on_expected,
 	.message = on_message,
+	.binary = on_binary,
 	.writable = on_writable,
 	.closed = on_closed,
 	.woken = on_woken,

@@ -52,6 +52,7 @@ struct session {
 	struct conn_id conn;
 	bool is_open;
 	bool is_paused; /* the engine was told that it can take no frame */
+	uint8_t codec;	/* enum codec_id */
 	uint8_t errors; /* since error_window_s */
 	uint32_t error_window_s; /* of the boot clock */
 	struct user_id user;
@@ -221,7 +222,8 @@ void api_put_next(struct writer *writer, uint32_t total, bool has_next, const st
 
 /* A session that is in the engine now: its slot is *fresh from here on, and the client is welcomed. */
 void session_begin(struct app *app, const struct session *fresh, const struct store_profile *profile);
-void session_message(struct app *app, struct session *session, const void *text, size_t length);
+/* A whole message; one of the kind that the session's subprotocol does not speak ends it. */
+void session_message(struct app *app, struct session *session, bool is_binary, const void *bytes, size_t length);
 void session_gone(struct app *app, struct session *session);
 void session_writable(struct app *app, struct session *session);
 /* Sends one message; false when there was no room (the session is shut then). */

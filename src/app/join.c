@@ -33,7 +33,8 @@ struct join {
 	struct conn_id conn;
 	bool conn_gone;
 	bool is_logged_out; /* the user was kicked or deleted while this waited for the store */
-	bool has_protocol; /* the client offered ours by name */
+	bool has_protocol;   /* the client offered some by name */
+	enum codec_id codec; /* the first of them that is ours, or the default */
 	int64_t expires_s;
 	uint64_t began_us;
 	struct user_id user;
@@ -45,25 +46,33 @@ struct join {
 
 enum { JOIN_MAGIC = 0x6a6f696e };
 
-#define SUBPROTOCOL "nearby.v1.json"
-
 /* ---- asking in -------------------------------------------------------------------------------- */
 
-/* Whether a comma-separated list holds `name`. */
-static bool list_has(struct net_text list, const char *name)
+/* The codec of this name; CODEC_COUNT when there is none. */
+static enum codec_id codec_named(const char *name, size_t length)
 {
-	size_t length = strlen(name);
+	unsigned id = 0;
+	while (id < CODEC_COUNT && (strlen(codecs[id].subprotocol) != length ||
+				    memcmp(codecs[id].subprotocol, name, length) != 0))
+		id++;
+	return (enum codec_id)id;
+}
+
+/* The first of a comma-separated list that is one of ours; CODEC_COUNT when none is. Who offers nothing
+ * speaks JSON. */
+static enum codec_id negotiate(struct net_text list)
+{
 	const char *at = list.bytes, *end = list.bytes + list.length;
-	while (at < end) {
+	enum codec_id found = list.length == 0 ? CODEC_JSON : CODEC_COUNT;
+	while (at < end && found == CODEC_COUNT) {
 		while (at < end && (*at == ' ' || *at == ',' || *at == '\t'))
 			at++;
 		const char *start = at;
 		while (at < end && *at != ',' && *at != ' ' && *at != '\t')
 			at++;
-		if ((size_t)(at - start) == length && memcmp(start, name, length) == 0)
-			return true;
+		found = codec_named(start, (size_t)(at - start));
 	}
-	return false;
+	return found;
 }
 
 /* NULL, or why this request cannot become a session, with the status to answer. */
@@ -73,9 +82,9 @@ static const char *refusal(const struct app *app, const struct net_request *requ
 		*status = 426;
 		return "this address speaks WebSocket: GET with Upgrade: websocket and version 13";
 	}
-	if (request->subprotocols.length > 0 && !list_has(request->subprotocols, SUBPROTOCOL)) {
+	if (negotiate(request->subprotocols) == CODEC_COUNT) {
 		*status = 400;
-		return "offer the subprotocol " SUBPROTOCOL ", or none";
+		return "offer the subprotocol nearby.v1.json or nearby.v1.protobuf, or none";
 	}
 	*status = 503;
 	if (atomic_load_explicit(&app->shared->draining, memory_order_relaxed))
@@ -124,6 +133,7 @@ void join_request(struct exchange *exchange, const struct net_request *request)
 	join->user = exchange->user;
 	join->expires_s = exchange->expires_s;
 	join->has_protocol = request->subprotocols.length > 0;
+	join->codec = negotiate(request->subprotocols);
 	join->began_us = boot_us();
 	join->changes_end = &join->changes;
 	struct conn_id conn = exchange->conn;
@@ -325,8 +335,8 @@ static int join_engine(struct join *join, struct session_id *id)
 static void open_session(struct join *join, struct session_id id)
 {
 	struct app *app = join->app;
-	struct session fresh = { .id = id, .conn = join->conn, .user = join->user, .expires_s = join->expires_s };
-	net_upgrade(app->net, join->conn, join->has_protocol ? SUBPROTOCOL : NULL);
+	struct session fresh = { .id = id, .codec = (uint8_t)join->codec, .conn = join->conn, .user = join->user, .expires_s = join->expires_s };
+	net_upgrade(app->net, join->conn, join->has_protocol ? codecs[join->codec].subprotocol : NULL);
 	histogram_add(&app->counters.app[APP_COUNTER_JOIN_SECONDS], boot_us() - join->began_us);
 	session_begin(app, &fresh, &join->request.profile);
 }

@@ -63,7 +63,7 @@ own_files = \
 	openapi=src/app/openapi.json asyncapi=src/app/asyncapi.json \
 	page=tools/demo/index.html style=tools/demo/demo.css script=tools/demo/demo.js \
 	client=tools/client-js/nearby.js
-dist_pkgdata_DATA = src/app/openapi.json src/app/asyncapi.json
+dist_pkgdata_DATA += src/app/openapi.json src/app/asyncapi.json
 EXTRA_DIST += tools/demo/index.html tools/demo/demo.css tools/demo/demo.js
 BUILT_SOURCES += src/app/files.inc
 CLEANFILES += src/app/files.inc

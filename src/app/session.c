@@ -24,9 +24,6 @@
 #define EXPIRY_SLOTS 1024u
 /* Sessions told to reconnect in one tick at most: a million in ten seconds. */
 #define DRAIN_SLOTS 1024u
-/* Bytes of one entry in JSON at most, but for the name, and of a byte of that; see ENCODED_BYTES_MAX. */
-#define ENTRY_BYTES	160
-#define NAME_BYTE_BYTES 6
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 
@@ -93,29 +90,6 @@ void session_gone(struct app *app, struct session *session)
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
-/* By the names that there are: the longest possible would take four times the memory. */
-static size_t entries_bytes_max(const struct entry *entries, uint32_t count)
-{
-	size_t bytes = 256 + (size_t)count * ENTRY_BYTES;
-	for (uint32_t i = 0; i < count; i++)
-		bytes += (size_t)entries[i].name_length * NAME_BYTE_BYTES;
-	return bytes;
-}
-
-static size_t msg_bytes_max(const struct server_msg *msg)
-{
-	switch (msg->type) {
-	case SERVER_NEARBY:
-		return entries_bytes_max(msg->nearby.entries, msg->nearby.count);
-	case SERVER_UPDATE:
-		return entries_bytes_max(msg->update.entries, msg->update.count);
-	case SERVER_GONE:
-		return 256 + (size_t)msg->gone.count * 64;
-	default:
-		return 1024;
-	}
-}
-
 static void set_paused(struct app *app, struct session *session, bool is_paused)
 {
 	if (session->is_paused == is_paused)
@@ -130,16 +104,20 @@ static void set_paused(struct app *app, struct session *session, bool is_paused)
 
 bool session_send(struct app *app, struct session *session, const struct server_msg *msg)
 {
-	struct writer *writer = net_frame_begin(app->net, session->conn, msg_bytes_max(msg));
+	const struct codec *codec = &codecs[session->codec];
+	struct writer *writer = net_frame_begin(app->net, session->conn, codec->bytes_max(msg));
 	if (writer == NULL) {
 		/* It asks faster than it reads: what is pushed waits in the engine, answers cannot. */
 		counter_add(&app->counters.app[APP_COUNTER_FRAMES_REFUSED], 1);
 		session_shut(app, session, 1008, "answers are not being read", CLOSE_POLICY);
 		return false;
 	}
-	json_encode(writer, msg);
+	codec->encode(writer, msg);
 	check(!writer->overflow);
-	net_frame_commit(app->net, session->conn);
+	if (codec->is_binary)
+		net_frame_commit_binary(app->net, session->conn);
+	else
+		net_frame_commit(app->net, session->conn);
 	return true;
 }
 
@@ -279,14 +257,17 @@ static bool is_in_time(const struct app *app, struct session *session)
 	return true;
 }
 
-void session_message(struct app *app, struct session *session, const void *text, size_t length)
+void session_message(struct app *app, struct session *session, bool is_binary, const void *bytes, size_t length)
 {
 	check(session->is_open);
+	const struct codec *codec = &codecs[session->codec];
 	struct client_msg msg;
 	struct decode_error error;
-	if (!is_in_time(app, session))
+	if (is_binary != codec->is_binary)
+		session_shut(app, session, 1003, codec->is_binary ? "nearby.v1.protobuf is spoken in binary messages" : "nearby.v1.json is spoken in text messages", CLOSE_UNSUPPORTED);
+	else if (!is_in_time(app, session))
 		answer_error(app, session, ERROR_TOO_FAST, "more messages than this server hears from one session");
-	else if (json_decode(app->decoder, text, length, &msg, &error))
+	else if (codec->decode(app->decoder, bytes, length, &msg, &error))
 		handle(app, session, &msg);
 	else
 		answer_error(app, session, error.code, error.message);

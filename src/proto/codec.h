@@ -15,15 +15,31 @@
 
 struct decoder;
 
+/* The subprotocols that there are: each session speaks one. */
+enum codec_id { CODEC_JSON, CODEC_PROTOBUF, CODEC_COUNT };
+
+/* What a subprotocol makes of messages. */
+struct codec {
+	const char *subprotocol; /* its name in Sec-WebSocket-Protocol */
+	bool is_binary;		 /* a message is one binary frame, else one text frame */
+	/*
+	 * Reads one message of a client; more than MESSAGE_BYTES_MAX is refused. True: *msg is filled,
+	 * and lends from the decoder until its next use. False: *error is, and *msg is not to be looked at.
+	 */
+	bool (*decode)(struct decoder *decoder, const void *bytes, size_t length,
+		       struct client_msg *msg, struct decode_error *error);
+	/* The room that `encode` needs for this message: ENCODED_BYTES_MAX at most. */
+	size_t (*bytes_max)(const struct server_msg *msg);
+	/* Writes one message to a client. With less room than bytes_max the writer may overflow. */
+	void (*encode)(struct writer *writer, const struct server_msg *msg);
+};
+extern const struct codec codecs[CODEC_COUNT];
+
 /* Makes a decoder with its scratch memory. 0, or -ENOMEM. */
 int decoder_open(struct decoder **decoder);
 void decoder_close(struct decoder **decoder);
 
-/*
- * Reads one message of nearby.v1.json; more than MESSAGE_BYTES_MAX is refused as BAD_JSON. True:
- * *msg is filled, and lends from the decoder until its next use. False: *error is, and *msg is not
- * to be looked at.
- */
+/* `decode` of nearby.v1.json; what is no JSON object is refused as BAD_JSON. */
 bool json_decode(struct decoder *decoder, const void *text, size_t length, struct client_msg *msg,
 		 struct decode_error *error);
 
@@ -35,8 +51,19 @@ bool json_decode_general(struct decoder *decoder, const void *text, size_t lengt
 bool json_take_sharing(const struct json_reader *reader, bool is_exception, struct sharing *sharing,
 		       struct decode_error *error);
 
-/* Writes one message of nearby.v1.json. The most that any message takes is ENCODED_BYTES_MAX. */
+/* `bytes_max` and `encode` of nearby.v1.json. */
+size_t json_bytes_max(const struct server_msg *msg);
 void json_encode(struct writer *writer, const struct server_msg *msg);
+
+/*
+ * `decode` of nearby.v1.protobuf, see nearby.proto. Bytes that are no ClientMessage, or one that
+ * takes more memory than the decoder has, are refused as BAD_MESSAGE. A string ends at its first NUL.
+ */
+bool protobuf_decode(struct decoder *decoder, const void *bytes, size_t length,
+		     struct client_msg *msg, struct decode_error *error);
+/* `bytes_max` and `encode` of nearby.v1.protobuf. */
+size_t protobuf_bytes_max(const struct server_msg *msg);
+void protobuf_encode(struct writer *writer, const struct server_msg *msg);
 
 /* One ENTRY object, for the HTTP answers that list friends. */
 void json_encode_entry(struct writer *writer, const struct entry *entry);
@@ -49,7 +76,7 @@ void json_encode_sharing_state(struct writer *writer, const struct sharing *shar
 void json_encode_string(struct writer *writer, const char *text, size_t length);
 
 /* FRAME_ENTRIES_MAX entries, a name of NAME_BYTES_MAX each fully escaped (6 bytes a byte), 160
- * bytes for the rest of an entry, and 256 around them. */
+ * bytes for the rest of an entry, and 256 around them: in JSON, the longer form. */
 #define ENCODED_BYTES_MAX (256 + FRAME_ENTRIES_MAX * (6 * NAME_BYTES_MAX + 160))
 
 #endif

@@ -13,16 +13,11 @@
 
 #include "base/id.h"
 #include "proto/message.h"
+#include "proto/refusal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* What was wrong with a client's text, ready to be sent back. */
-struct decode_error {
-	enum error_code code; /* BAD_JSON, BAD_FIELD or UNKNOWN_TYPE */
-	char message[160];
-};
 
 enum json_kind {
 	JSON_KIND_ABSENT,
@@ -83,9 +78,5 @@ size_t json_count(const struct json_reader *reader, const char *name);
 bool json_enter(struct json_reader *reader, const char *name, size_t idx, const char **key);
 /* Back to the object that was read. */
 void json_leave(struct json_reader *reader);
-
-/* Fills *error. */
-void decode_error_set(struct decode_error *error, enum error_code code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -8,48 +8,11 @@
 #include "proto/codec.h"
 
 #include "base/check.h"
+#include "proto/decoder.h"
 #include "proto/json_location.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { DECODER_MAGIC = 0x6465636f };
-
-/* Whole milliseconds up to here are exact in every JSON library (2^53 - 1). */
-#define TS_MS_MAX ((INT64_C(1) << 53) - 1)
-
-struct decoder {
-	uint32_t magic;
-	struct json_reader *reader;
-};
-
-int decoder_open(struct decoder **decoder)
-{
-	struct decoder *fresh = malloc(sizeof(*fresh));
-	if (fresh == NULL)
-		return -ENOMEM;
-	int result = json_reader_open(&fresh->reader);
-	if (result != 0) {
-		free(fresh);
-		return result;
-	}
-	fresh->magic = DECODER_MAGIC;
-	*decoder = fresh;
-	return 0;
-}
-
-void decoder_close(struct decoder **decoder)
-{
-	if (*decoder == NULL)
-		return;
-	check_object(*decoder, DECODER_MAGIC);
-	json_reader_close(&(*decoder)->reader);
-	(*decoder)->magic = 0;
-	free(*decoder);
-	*decoder = NULL;
-}
 
 /* What is read of one type of message, beside the type. */
 typedef bool take_fields(const struct json_reader *reader, struct client_msg *msg,
@@ -79,9 +42,7 @@ static bool take_cursor(const struct json_reader *reader, struct page_cursor *cu
 			   error) &&
 	    page_cursor_parse(text, length, cursor))
 		return true;
-	decode_error_set(error, ERROR_BAD_FIELD,
-			 "cursor must be null or the \"next\" of the page before");
-	return false;
+	return refuse_cursor(error);
 }
 
 static bool take_nearby(const struct json_reader *reader, struct client_msg *msg,
@@ -117,12 +78,8 @@ bool json_take_sharing(const struct json_reader *reader, bool is_exception, stru
 	*sharing = (struct sharing){ 0 };
 	if (!json_take_text(reader, "mode", 0, MESSAGE_BYTES_MAX, &mode, &length, error) ||
 	    !sharing_mode_parse(mode, length, &sharing->mode) ||
-	    (sharing->mode == SHARING_DEFAULT && !is_exception)) {
-		decode_error_set(error, ERROR_BAD_FIELD,
-				 "mode must be \"precise\", \"approximate\" or \"off\"%s",
-				 is_exception ? ", or \"default\"" : "");
-		return false;
-	}
+	    (sharing->mode == SHARING_DEFAULT && !is_exception))
+		return refuse_mode(error, is_exception);
 	return !json_has(reader, "until") ||
 	       json_take_integer(reader, "until", 1, TS_MS_MAX, &sharing->until_ms, error);
 }
@@ -188,8 +145,5 @@ bool json_decode_general(struct decoder *decoder, const void *text, size_t lengt
 		msg->type = (enum client_msg_type)i;
 		return types[i].take(reader, msg, error);
 	}
-	decode_error_set(error, ERROR_UNKNOWN_TYPE,
-			 "type must be location, nearby, subscribe, unsubscribe, token, sharing or "
-			 "strangers");
-	return false;
+	return refuse_type(error);
 }

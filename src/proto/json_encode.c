@@ -8,33 +8,13 @@
 #include "proto/codec.h"
 
 #include "base/check.h"
+#include "proto/utf8.h"
 
 #include <string.h>
 
-/*
- * Bytes of the UTF-8 sequence at the start of `text` (RFC 3629: shortest form, no surrogates, up to
- * U+10FFFF), or 0 when there is none.
- */
-static size_t utf8_sequence(const uint8_t *text, size_t length)
-{
-	uint8_t first = text[0];
-	if (first < 0x80)
-		return 1;
-	size_t bytes = first < 0xc2   ? 0
-		       : first < 0xe0 ? 2
-		       : first < 0xf0 ? 3
-		       : first < 0xf5 ? 4
-				      : 0;
-	if (bytes == 0 || bytes > length)
-		return 0;
-	for (size_t i = 1; i < bytes; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	if ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) ||
-	    (first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return bytes;
-}
+/* The most that a message takes, apart from its entries; an entry but for its name; a byte of a name, which
+ * may be escaped; one who is gone; an exception of sharing. */
+enum { HEAD_BYTES = 256, ENTRY_BYTES = 160, TEXT_BYTE_BYTES = 6, GONE_BYTES = 64, EXCEPTION_BYTES = 96 };
 
 static bool is_plain(uint8_t c)
 {
@@ -54,7 +34,7 @@ static size_t put_special(struct writer *writer, const uint8_t *text, size_t len
 {
 	size_t bytes = utf8_sequence(text, length);
 	if (bytes == 0) {
-		writer_put_text(writer, "\xef\xbf\xbd"); /* U+FFFD */
+		writer_put_text(writer, UTF8_REPLACEMENT);
 		return 1;
 	}
 	if (bytes == 1)
@@ -277,4 +257,39 @@ void json_encode(struct writer *writer, const struct server_msg *msg)
 		return;
 	}
 	check(!"a type of enum server_msg_type");
+}
+
+/* By the names that there are: the longest possible would take four times the memory. */
+static size_t entries_bytes_max(const struct entry *entries, uint32_t count)
+{
+	size_t bytes = HEAD_BYTES + (size_t)count * ENTRY_BYTES;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += (size_t)entries[i].name_length * TEXT_BYTE_BYTES;
+	return bytes;
+}
+
+size_t json_bytes_max(const struct server_msg *msg)
+{
+	switch (msg->type) {
+	case SERVER_WELCOME:
+		return HEAD_BYTES + (size_t)msg->welcome.name_length * TEXT_BYTE_BYTES;
+	case SERVER_NEARBY:
+		return entries_bytes_max(msg->nearby.entries, msg->nearby.count);
+	case SERVER_UPDATE:
+	case SERVER_STRANGERS:
+		return entries_bytes_max(msg->update.entries, msg->update.count);
+	case SERVER_GONE:
+	case SERVER_STRANGERS_GONE:
+		return HEAD_BYTES + (size_t)msg->gone.count * GONE_BYTES;
+	case SERVER_ERROR:
+		return HEAD_BYTES + strlen(msg->error.message) * TEXT_BYTE_BYTES;
+	case SERVER_RECONNECT:
+		return HEAD_BYTES;
+	case SERVER_FRIEND:
+		return HEAD_BYTES + (size_t)msg->friend.name_length * TEXT_BYTE_BYTES;
+	case SERVER_SHARING:
+		return HEAD_BYTES + (size_t)msg->sharing.count * EXCEPTION_BYTES;
+	}
+	check(!"a type of enum server_msg_type");
+	return 0;
 }

@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,17 +115,8 @@ void json_reader_close(struct json_reader **reader)
 	*reader = NULL;
 }
 
-void decode_error_set(struct decode_error *error, enum error_code code, const char *format, ...)
-{
-	error->code = code;
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(error->message, sizeof(error->message), format, arguments);
-	va_end(arguments);
-}
-
 /* jansson's own words quote the text, so they are not passed on. */
-static void refuse_text(const json_error_t *problem, struct decode_error *error)
+static void refuse_json(const json_error_t *problem, struct decode_error *error)
 {
 	const char *why = "this is no JSON object";
 	enum error_code code = ERROR_BAD_JSON;
@@ -178,7 +167,7 @@ bool json_read(struct json_reader *reader, const void *text, size_t length,
 	json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
 	reading = NULL;
 	if (value == NULL) {
-		refuse_text(&problem, error);
+		refuse_json(&problem, error);
 		return false;
 	}
 	if (!json_is_object(value)) {
@@ -225,12 +214,6 @@ bool json_has(const struct json_reader *reader, const char *name)
 	return value != NULL && !json_is_null(value);
 }
 
-/* "is missing and must be", "must be": what stands between a field's name and its range. */
-static const char *verb(const json_t *value)
-{
-	return value == NULL ? "is missing and must be" : "must be";
-}
-
 bool json_take_integer(const struct json_reader *reader, const char *name, int64_t min, int64_t max,
 		       int64_t *value, struct decode_error *error)
 {
@@ -242,9 +225,7 @@ bool json_take_integer(const struct json_reader *reader, const char *name, int64
 			return true;
 		}
 	}
-	decode_error_set(error, ERROR_BAD_FIELD, "%s %s an integer from %lld to %lld", name,
-			 verb(found), (long long)min, (long long)max);
-	return false;
+	return refuse_integer(error, name, found == NULL, min, max);
 }
 
 bool json_take_number(const struct json_reader *reader, const char *name, int64_t min, int64_t max,
@@ -258,9 +239,7 @@ bool json_take_number(const struct json_reader *reader, const char *name, int64_
 			return true;
 		}
 	}
-	decode_error_set(error, ERROR_BAD_FIELD, "%s %s a number from %lld to %lld", name,
-			 verb(found), (long long)min, (long long)max);
-	return false;
+	return refuse_number(error, name, found == NULL, min, max);
 }
 
 bool json_take_bool(const struct json_reader *reader, const char *name, bool *value,
@@ -271,8 +250,7 @@ bool json_take_bool(const struct json_reader *reader, const char *name, bool *va
 		*value = json_is_true(found);
 		return true;
 	}
-	decode_error_set(error, ERROR_BAD_FIELD, "%s %s true or false", name, verb(found));
-	return false;
+	return refuse_bool(error, name, found == NULL);
 }
 
 bool json_take_text(const struct json_reader *reader, const char *name, size_t bytes_min,
@@ -287,9 +265,7 @@ bool json_take_text(const struct json_reader *reader, const char *name, size_t b
 			return true;
 		}
 	}
-	decode_error_set(error, ERROR_BAD_FIELD, "%s %s a string of %zu to %zu bytes", name,
-			 verb(found), bytes_min, bytes_max);
-	return false;
+	return refuse_text(error, name, found == NULL, bytes_min, bytes_max);
 }
 
 bool json_take_user(const struct json_reader *reader, const char *name, struct user_id *user,
@@ -300,7 +276,8 @@ bool json_take_user(const struct json_reader *reader, const char *name, struct u
 	    user_id_parse(json_string_value(found), json_string_length(found), user))
 		return true;
 	decode_error_set(error, ERROR_BAD_FIELD, "%s %s a decimal string from \"0\" to \"%llu\"",
-			 name, verb(found), (unsigned long long)USER_ID_MAX);
+			 name, found == NULL ? "is missing and must be" : "must be",
+			 (unsigned long long)USER_ID_MAX);
 	return false;
 }
 

@@ -23,10 +23,13 @@
 #define FRAME_ENTRIES_MAX 128
 /* UTF-8 bytes of a name. */
 #define NAME_BYTES_MAX 64
-/* A text frame from a client at most; over it: close 1009. */
+/* A frame from a client at most; over it: close 1009. */
 #define MESSAGE_BYTES_MAX (64 * 1024)
 /* A token at most: those of identity providers with all their claims take 1 to 2 KiB. */
 #define TOKEN_BYTES_MAX 4096
+
+/* Whole milliseconds up to here are exact in every JSON library. */
+#define TS_MS_MAX ((INT64_C(1) << 53) - 1)
 
 /*
  * Where a page ended: the order of a nearby list is by (distance, user), both of the last entry of

@@ -24,7 +24,7 @@ ENGINE_FORBIDDEN = re.compile(
     r'^\s*#\s*include\s+(<(pthread|threads|time|unistd|stdio|sys/\w+|netinet/\w+)\.h>'
     r'|"base/(clock|log|ring)\.h"|"proto/codec\.h")', re.M)
 # Foreign libraries, as their headers begin: one file of the programs includes all that it needs.
-FOREIGN = ("liburing", "ck_", "lmdb.h", "wslay/", "http_parser.h", "jansson", "cjose/", "openssl/evp", "openssl/sha", "openssl/pem",
+FOREIGN = ("liburing", "ck_", "lmdb.h", "wslay/", "http_parser.h", "jansson", "protobuf-c/", "proto/nearby.pb-c", "cjose/", "openssl/evp", "openssl/sha", "openssl/pem",
            "openssl/core_names", "openssl/err", "curl/", "sqlite3.h")
 # Folders of libc's and the kernel's headers; one in any other folder is a foreign library's.
 SYSTEM_FOLDERS = ("sys/", "netinet/", "arpa/", "linux/", "sanitizer/")
@@ -44,14 +44,15 @@ ELSEWHERE = re.compile(
 
 
 def files(root, endings=None):
-    """Relative names of the files of a tree: no build folders, nothing hidden but .ci."""
+    """Relative names of the files of a tree: no build folders, nothing hidden but .ci, nothing that
+    protobuf-c generated."""
     for folder, folders, names in os.walk(root):
         top = os.path.relpath(folder, root)
         folders[:] = sorted(f for f in folders
                             if (not f.startswith(".") or f == ".ci")
                             and f not in ("autom4te.cache", "__pycache__")
                             and not (top == "." and (f.startswith(("build", "_build", "_inst")))))
-        for name in sorted(n for n in names if not n.startswith(".")):
+        for name in sorted(n for n in names if not n.startswith(".") and ".pb-c." not in n):
             path = os.path.normpath(os.path.join(top, name))
             if endings is None or name.endswith(endings):
                 yield path
@@ -134,7 +135,7 @@ def each_foreign_library_has_one_includer(root):
     found = []
     sources = [p for p in files(root, CODE) if not p.startswith("tests/")]
     for library in FOREIGN:
-        include = re.compile(r"^\s*#\s*include\s+<%s" % re.escape(library), re.M)
+        include = re.compile(r'^\s*#\s*include\s+[<"]%s' % re.escape(library), re.M)
         includers = [p for p in sources if include.search(text(root, p))]
         found += [f"{p}: {library} is included by {includers[0]} already" for p in includers[1:]]
     return found

@@ -17,7 +17,7 @@ FILES = (
     "share/man/man8/nearbyd.8", "share/man/man8/nearbyctl.8", "share/man/man5/nearbyd.conf.5",
     "share/man/man5/nearby-shm.5", "share/man/man7/nearby-protocol.7",
     "share/man/man7/nearby-metrics.7", "share/man/man1/nearby-bench.1",
-    "share/nearby/openapi.json", "share/nearby/asyncapi.json",
+    "share/nearby/openapi.json", "share/nearby/asyncapi.json", "share/nearby/nearby.proto",
     "share/nearby/client-js/nearby.js", "share/nearby/client-js/nearby.d.ts",
 )
 READER = """

@@ -10,6 +10,7 @@
 # below.
 fuzz_targets = \
 	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_protobuf \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_token \
 	tests/fuzz/fuzz_key \
@@ -35,6 +36,13 @@ fuzz-targets: $(fuzz_targets)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_json_LDADD = libproto.la libbase.la
+
+tests_fuzz_fuzz_protobuf_SOURCES = tests/fuzz/fuzz_protobuf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_protobuf_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_fuzz_fuzz_protobuf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_protobuf_LDADD = libproto.la libbase.la $(PROTOBUF_C_LIBS)
+fuzzes_messages = tests/fuzz/fuzz_protobuf-fuzz_protobuf.$(OBJEXT)
+$(fuzzes_messages): src/proto/nearby.pb-c.h
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
