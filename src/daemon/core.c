@@ -139,6 +139,7 @@ static int open_core(struct core *core, const char **reason)
 		.send_timeout_ms = config->send_timeout_s * 1000,
 		.close_timeout_ms = CLOSE_TIMEOUT_MS,
 		.message_bytes_max = config->message_bytes_max,
+		.frames_per_s = config->frames_per_s,
 		.handler = &app_net_handler,
 		.context = core->app,
 		.counters = counters.net,

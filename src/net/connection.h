@@ -93,6 +93,8 @@ _Static_assert(sizeof(struct connection) <= 128, "an idle connection outgrew its
 /* What is seldom asked for of a connection, in a table of its own beside that of the records. */
 struct connection_more {
 	struct address peer;
+	uint32_t frames_s; /* the second in which `frames` of a WebSocket came */
+	uint32_t frames;
 };
 
 static inline struct conn_id connection_id(const struct connection *c)

@@ -116,6 +116,7 @@ struct net_config {
 	uint32_t send_timeout_ms;      /* that a peer may take no byte of what waits for it */
 	uint32_t close_timeout_ms;     /* for the close handshake */
 	uint32_t message_bytes_max;    /* over it: close 1009 */
+	uint32_t frames_per_s;	       /* of a WebSocket; over it: close 1008. 0: no limit */
 	uint32_t files_max; /* direct descriptors of one ring; 0: what the system allows */
 	const struct net_handler *handler;
 	void *context;

@@ -444,12 +444,15 @@ struct websocket_end websocket_feed(struct websocket_pool *pool, struct websocke
 	lease->verdict = 0;
 	lease->stopped = false;
 	const uint8_t *at = bytes;
+	uint32_t frames = 0;
 	while (length > 0 && end.code == 0 && !lease->stopped) {
 		size_t used;
 		end = feed_frame(lease, at, length, &used);
+		frames += lease->head_bytes == 0;
 		at += used;
 		length -= used;
 	}
+	end.frames = frames;
 	bool is_between = lease->head_bytes == 0 && !lease->in_message;
 	if (end.code != 0)
 		lease_give(pool, &websocket->lease, false);

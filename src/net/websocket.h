@@ -69,6 +69,7 @@ void websocket_pool_fini(struct websocket_pool *pool);
 struct websocket_end {
 	uint16_t code; /* 0: it goes on. Else it is over; the Close was answered. */
 	bool by_peer;  /* the peer's Close, and `code` its; else our verdict on what came */
+	uint32_t frames; /* that came to their end, control frames and fragments too */
 };
 
 struct websocket_end websocket_feed(struct websocket_pool *pool, struct websocket *websocket,

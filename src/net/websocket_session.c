@@ -102,6 +102,29 @@ static enum close_reason reason_of(uint16_t code)
 	}
 }
 
+/* Counts frames by the second. False when there are more than a peer may send. */
+static bool frames_are_within_rate(struct net *net, struct connection *c, uint32_t frames)
+{
+	struct connection_more *more = connection_more(net, c);
+	uint32_t now_s = (uint32_t)(net->now_ms / 1000);
+	if (more->frames_s != now_s) {
+		more->frames_s = now_s;
+		more->frames = 0;
+	}
+	more->frames += frames;
+	return net->config.frames_per_s == 0 || more->frames <= net->config.frames_per_s;
+}
+
+static void end_flood(struct net *net, struct connection *c)
+{
+	uint8_t frame[2 + WEBSOCKET_CONTROL_BYTES_MAX];
+	size_t length = websocket_close_put(frame, 1008, "more frames a second than this server takes");
+	net_count(net, NET_COUNTER_FRAMES_TOO_FAST, 1);
+	if (!connection_put(net, c, frame, length))
+		c->resets = true;
+	connection_finish(net, c, CLOSE_POLICY);
+}
+
 void websocket_session_received(struct net *net, struct connection *c, const void *bytes,
 				size_t length)
 {
@@ -111,6 +134,9 @@ void websocket_session_received(struct net *net, struct connection *c, const voi
 	struct websocket_end end =
 		websocket_feed(&net->websockets, &c->websocket, bytes, length, &sink, &receiving);
 	counter_set(&net->config.counters[NET_COUNTER_LENT], net->websockets.lent_count);
+	bool is_flood = !frames_are_within_rate(net, c, end.frames);
+	if (end.code == 0 && is_flood && c->state == CONN_WEBSOCKET)
+		end_flood(net, c);
 	if (end.code == 0)
 		return;
 	/* In CLOSING the reason is ours already, whatever the peer still said. */

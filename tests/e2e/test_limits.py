@@ -49,6 +49,21 @@ async def a_message_has_so_many_bytes_and_no_more():
         daemon.wait_for_counter('connections_closed_total{reason="too_big"}', 1)
 
 
+async def a_flood_of_pings_ends_a_session():
+    with Daemon(frames_per_s=100) as daemon:
+        async with daemon.session(1) as ann:
+            ping = b"\x89\x80\x00\x00\x00\x00"
+            # As many as a machine takes that reads a hundred in a second; the first hundred pass.
+            with contextlib.suppress(ConnectionError, websockets.ConnectionClosed):
+                for _ in range(1000):
+                    ann.socket.transport.write(100 * ping)
+                    await ann.socket.drain()
+            assert await ann.closed() == 1008
+        assert daemon.counter("websocket_floods_total") == 1
+        async with daemon.session(2):
+            pass
+
+
 def a_user_asks_so_often_and_no_more():
     with Daemon(requests_per_s=1) as daemon:
         # Ten at once; the bound of tries is for a machine that answers one a second.
@@ -83,5 +98,6 @@ if __name__ == "__main__":
     run(a_user_has_so_many_sessions_and_no_more,
         errors_end_a_session_when_there_are_too_many,
         a_message_has_so_many_bytes_and_no_more,
+        a_flood_of_pings_ends_a_session,
         a_user_asks_so_often_and_no_more,
         messages_of_a_session_are_heard_so_often_and_no_more)
