@@ -41,6 +41,18 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/store_fixture
 tests_unit_test_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_store_consent
+TESTS += tests/unit/test_store_consent
+tests_unit_test_store_consent_SOURCES = tests/unit/test_store_consent.c tests/unit/store_fixture.h
+tests_unit_test_store_consent_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_consent_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_sharing
+TESTS += tests/unit/test_store_sharing
+tests_unit_test_store_sharing_SOURCES = tests/unit/test_store_sharing.c tests/unit/store_fixture.h
+tests_unit_test_store_sharing_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_sharing_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_store_block
 TESTS += tests/unit/test_store_block
 tests_unit_test_store_block_SOURCES = tests/unit/test_store_block.c

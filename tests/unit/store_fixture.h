@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Long past any answer: a test that waits so long has failed. */
@@ -133,6 +134,53 @@ static inline enum store_pair_result fixture_befriend(struct fixture *fixture, e
 	assert_int_equal(fixture_ask(fixture, &request), 0);
 	store_request_fini(&request);
 	return pair.result;
+}
+
+/* Has `a` do something to `b`. The answer is the caller's to fini, unless it is NULL. */
+static inline enum store_pair_result fixture_act(struct fixture *fixture, enum store_op op, uint64_t a,
+						 uint64_t b, struct store_request *answer)
+{
+	struct store_pair pair = { .a = { a }, .b = { b } };
+	struct store_request request = { .op = op, .pairs = &pair, .pair_count = 1 };
+	assert_int_equal(fixture_ask(fixture, &request), 0);
+	if (answer == NULL)
+		store_request_fini(&request);
+	else
+		*answer = request;
+	return pair.result;
+}
+
+/* Makes users of these ids known, `count` up from `first`. */
+static inline void fixture_users(struct fixture *fixture, uint64_t first, uint32_t count)
+{
+	struct store_user *users = calloc(count, sizeof(*users));
+	check(users != NULL && count <= STORE_BATCH_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		users[i].user.value = first + i;
+	struct store_request request = { .op = STORE_USERS_PUT, .users = users, .user_count = count };
+	assert_int_equal(fixture_ask(fixture, &request), 0);
+	free(users);
+}
+
+/* How many people are in a list of the user. */
+static inline uint32_t fixture_list(struct fixture *fixture, uint64_t user, enum store_list list)
+{
+	struct store_request request = {
+		.op = STORE_FRIENDS_GET, .user = { user }, .list = list, .limit = UINT32_MAX
+	};
+	assert_int_equal(fixture_ask(fixture, &request), 0);
+	assert_int_equal(request.friend_count, request.friend_total);
+	store_request_fini(&request);
+	return request.friend_total;
+}
+
+/* What is loaded of a user at this time; the caller's to fini. */
+static inline struct store_request fixture_load(struct fixture *fixture, uint64_t user,
+						int64_t now_ms)
+{
+	struct store_request request = { .op = STORE_LOAD, .user = { user }, .now_ms = now_ms };
+	assert_int_equal(fixture_ask(fixture, &request), 0);
+	return request;
 }
 
 static inline bool fixture_append(struct fixture *fixture, uint64_t user, int64_t ts_ms,
