@@ -42,3 +42,7 @@ TESTS += tests/unit/test_protobuf
 tests_unit_test_protobuf_SOURCES = tests/unit/test_protobuf.c tests/unit/protobuf_v1.tbl
 tests_unit_test_protobuf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_unit_test_protobuf_LDADD = libproto.la libbase.la $(CMOCKA_LIBS) $(PROTOBUF_C_LIBS)
+
+# Today's nearby.proto against the first version.
+TESTS += tests/proto/test_compatible.py
+EXTRA_DIST += tests/proto/test_compatible.py tests/proto/baseline.pb

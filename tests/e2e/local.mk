@@ -16,6 +16,7 @@ e2e_tests = \
 	tests/e2e/test_man_examples.py \
 	tests/e2e/test_nearbyctl.py \
 	tests/e2e/test_operations.py \
+	tests/e2e/test_protobuf.py \
 	tests/e2e/test_sessions.py \
 	tests/e2e/test_tokens.py
 TESTS += $(e2e_tests)
