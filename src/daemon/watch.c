@@ -71,6 +71,14 @@ static void set_while_failing(struct watch *watch)
 	watch->commits = commits;
 }
 
+/* By the wall clock, as it has to outlast a restart. */
+static bool erasure_is_late(const struct watch *watch)
+{
+	uint64_t since_ms = nearby_segment_read(watch->shared->segment,
+						counters_store_row(STORE_COUNTER_ERASING_SINCE), 0);
+	return since_ms != 0 && wall_ms() - (int64_t)since_ms > STORE_ERASE_WITHIN_MS;
+}
+
 static bool all_cores_beat(const struct app_shared *shared, uint64_t now_us)
 {
 	for (uint32_t core = 0; core < shared->cores; core++)
@@ -85,6 +93,7 @@ bool watch_look(struct watch *watch, uint64_t now_us)
 	set(watch, ALERT_CORE_STALLED, !beat);
 	set_while_growing(watch, ALERT_HISTORY_LOST, counters_store_row(STORE_COUNTER_HISTORY_DROPPED), now_us);
 	set_while_failing(watch);
+	set(watch, ALERT_ERASURE_LATE, erasure_is_late(watch));
 	set_while_growing(watch, ALERT_TABLE_FULL, counters_engine_row(ENGINE_COUNTER_LOCATIONS_FULL), now_us);
 	set_while_growing(watch, ALERT_SESSIONS_FULL, counters_app_row(APP_COUNTER_REFUSED_FULL), now_us);
 	set_while_growing(watch, ALERT_MESH_BEHIND, counters_engine_row(ENGINE_COUNTER_RESCANS), now_us);

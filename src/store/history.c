@@ -2,11 +2,12 @@
  * Owns: the environment of history.mdb and the writing of commit windows.
  * Invariant: see the header.
  * Thread: see the header.
- * Does not know: merging (upkeep.c), reading (portion.c), checking (history_check.c).
+ * Does not know: merging (upkeep.c), erasing (erase.c), reading (portion.c), checking (history_check.c).
  */
 #include "store/history.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "store/reason.h"
 #include "store/run.h"
 
@@ -118,6 +119,8 @@ int history_hide(struct history *history, const struct user_id *users, uint32_t 
 		struct lmdb_txn txn;
 		lmdb_begin_write(history_lmdb(history), &txn);
 		uint64_t window = run_next_window(&txn);
+		if (lmdb_count(&txn, RUN_TABLE_HIDDEN) == 0)
+			run_set_erasing_since(&txn, wall_ms());
 		for (uint32_t i = 0; i < count; i++)
 			run_hide_before(&txn, users[i], window);
 		error = lmdb_commit(&txn);

@@ -1,8 +1,8 @@
 /*
  * Owns: history.mdb: every location that was kept, by user and time.
  * Invariant: append only: a commit window is written once; merging and retention move and drop whole
- *   blocks; deleting a user hides their points at once.
- * Thread: one thread writes (commit, hide, upkeep); another may read and copy at the same time.
+ *   blocks; deleting a user hides their points at once, and passes then take them out of the file.
+ * Thread: one thread writes (commit, hide, upkeep, passes); another may read and copy at the same time.
  * Does not know: rings, clients, friends. run.h describes the file.
  */
 #ifndef NEARBY_STORE_HISTORY_H
@@ -27,8 +27,8 @@ int history_commit(struct history *history, const struct store_point *points, si
 		   int64_t receipt_min_ms, int64_t receipt_max_ms);
 
 /*
- * Hides all points that these users have so far, synced. They leave the file when their block is next
- * merged or retired.
+ * Hides all points that these users have so far, synced. They stay in the file until a pass has taken
+ * them out.
  */
 int history_hide(struct history *history, const struct user_id *users, uint32_t count);
 
@@ -47,6 +47,33 @@ struct history_upkeep {
  */
 int history_upkeep(struct history *history, uint64_t points_max, int64_t retain_from_ms,
 		   struct history_upkeep *done);
+
+/* ---- erasing (erase.c) ---------------------------------------------------------------------- */
+
+/*
+ * A pass takes all points that were hidden when it began out of the blocks, in steps; then a sweep
+ * (lmdb.h) takes what is left of them out of the file; then the rows that hid them may go. Where it ends
+ * before, whatever for, the rows are still there and the next pass does it all.
+ */
+struct history_pass {
+	struct run_mark *marks; /* that it is for, by user */
+	uint64_t mark_count;
+	uint32_t tier; /* the run that it is at, and the mark there */
+	uint64_t window;
+	uint64_t mark;
+	uint64_t changed; /* blocks */
+	int64_t began_ms; /* by the wall clock */
+	bool is_through;  /* no block holds any of them */
+};
+/* 0, or negative errno and nothing is begun. */
+int history_pass_begin(struct history *history, struct history_pass *pass);
+/* One small transaction, synced. 0, or negative errno and nothing was changed. */
+int history_pass_step(struct history *history, struct history_pass *pass);
+/* Forgets that those were hidden: the pass is through, and what it left was swept. */
+int history_unhide(struct history *history, const struct history_pass *pass);
+void history_pass_end(struct history_pass *pass);
+/* How many users have hidden points, and since when the first, at the latest (ms since 1970). */
+int history_hidden(struct history *history, uint64_t *count, int64_t *since_ms);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 

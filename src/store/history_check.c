@@ -9,6 +9,7 @@
 #include "store/run.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What was counted while walking a run. */
@@ -110,6 +111,24 @@ static int runs_check(struct lmdb_txn *txn, const struct run_list *list, const c
 	return 0;
 }
 
+/* What is hidden lies in windows that came before; such rows are left only while it is erased. */
+static int marks_check(struct lmdb_txn *txn, const char **reason)
+{
+	struct run_mark *marks;
+	uint64_t count, next_window = run_next_window(txn);
+	int error = 0;
+	run_marks_load(txn, &marks, &count);
+	for (uint64_t i = 0; i < count && txn->error == 0 && error == 0; i++) {
+		if (marks[i].user.value <= USER_ID_MAX && marks[i].window <= next_window)
+			continue;
+		*reason = reason_format("history.mdb: the deletion of user %llu names a window still to come",
+					(unsigned long long)marks[i].user.value);
+		error = -EBADMSG;
+	}
+	free(marks);
+	return error;
+}
+
 int history_check(const char *data_dir, const char **reason)
 {
 	struct lmdb *lmdb;
@@ -123,6 +142,8 @@ int history_check(const char *data_dir, const char **reason)
 		error = runs_check(&txn, &list, reason);
 		run_list_free(&list);
 	}
+	if (error == 0)
+		error = marks_check(&txn, reason);
 	if (error == 0 && txn.error != 0) {
 		error = txn.error;
 		*reason = reason_format("history.mdb cannot be read: %s", strerror(-error));

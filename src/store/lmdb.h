@@ -77,6 +77,28 @@ int lmdb_copy(struct lmdb *lmdb, const char *path);
 /* Puts all that was committed on disk. 0, or negative errno. */
 int lmdb_sync(struct lmdb *lmdb);
 
+/*
+ * A sweep: once over the whole file, in bounded steps, after which no byte of it is left that was in no
+ * table any more when the sweep began: what was removed or replaced before is gone from it. (LMDB alone
+ * leaves such bytes in free pages, in the free part of pages in use, and in memory that it uses again.)
+ * Reads and copies go on. On the thread that writes, outside a transaction.
+ */
+struct lmdb_sweep {
+	uint64_t begun_txn;  /* what this and later transactions freed held nothing that is to go */
+	uint64_t page;	     /* the next */
+	uint64_t cleared;    /* pages in which something was cleared */
+	uint64_t *again;     /* pages to be looked at once more, from again_at on */
+	uint32_t again_count, again_capacity, again_at;
+	bool is_held; /* the last step came no further: somebody reads what is to be cleared */
+	bool is_done; /* and the file is synced */
+};
+/* 0; -EBUSY: a copy is under way, or a long read, try again later; or negative errno. */
+int lmdb_sweep_begin(struct lmdb *lmdb, struct lmdb_sweep *sweep);
+/* Looks at about so many pages. 0, or negative errno; then it may be called again. */
+int lmdb_sweep_step(struct lmdb *lmdb, struct lmdb_sweep *sweep, uint32_t pages_max);
+/* Frees what it holds; a sweep that is begun is ended by it, done or not. */
+void lmdb_sweep_end(struct lmdb_sweep *sweep);
+
 /* Bytes of the file that are in use or free inside it. */
 uint64_t lmdb_file_bytes(struct lmdb *lmdb);
 

@@ -6,12 +6,15 @@ libstore_la_SOURCES = \
 	src/store/block.c src/store/block.h \
 	src/store/consent.c src/store/consent.h \
 	src/store/exception_row.c src/store/exception_row.h \
+	src/store/erase.c \
+	src/store/eraser.c src/store/eraser.h \
 	src/store/history.c src/store/history.h \
 	src/store/history_check.c \
 	src/store/lane.c src/store/lane.h \
 	src/store/lmdb.c src/store/lmdb.h \
 	src/store/name_cache.c src/store/name_cache.h \
 	src/store/people.c src/store/people.h \
+	src/store/page.c src/store/page.h \
 	src/store/point.c src/store/point.h \
 	src/store/portion.c \
 	src/store/profile_row.c src/store/profile_row.h \
@@ -23,6 +26,7 @@ libstore_la_SOURCES = \
 	src/store/store.c src/store/store.h \
 	src/store/store_counters.tbl \
 	src/store/threads.h \
+	src/store/sweeper.c src/store/sweeper.h \
 	src/store/upkeep.c \
 	src/store/user_sharing.c src/store/user_sharing.h \
 	src/store/user_tables.h \
@@ -76,3 +80,9 @@ TESTS += tests/unit/test_name_cache
 tests_unit_test_name_cache_SOURCES = tests/unit/test_name_cache.c
 tests_unit_test_name_cache_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_name_cache_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_erase
+TESTS += tests/unit/test_store_erase
+tests_unit_test_store_erase_SOURCES = tests/unit/test_store_erase.c tests/unit/store_fixture.h
+tests_unit_test_store_erase_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_erase_LDADD = libstore.la libbase.la $(CMOCKA_LIBS)

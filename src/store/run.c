@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char next_window_name[] = "next_window";
-
 static void put_u64(uint8_t *at, uint64_t value)
 {
 	for (unsigned i = 0; i < 8; i++)
@@ -157,32 +155,73 @@ bool run_any_hidden(struct lmdb_txn *txn, uint64_t from, uint64_t end)
 	return any;
 }
 
-void run_unhide_through(struct lmdb_txn *txn, uint64_t oldest_window)
+void run_unhide(struct lmdb_txn *txn, struct user_id user, uint64_t window)
 {
+	uint8_t key[8];
+	put_u64(key, user.value);
+	if (run_hidden_before(txn, user) == window)
+		lmdb_remove(txn, RUN_TABLE_HIDDEN, (struct bytes){ key, sizeof(key) }, NULL);
+}
+
+bool run_marks_load(struct lmdb_txn *txn, struct run_mark **marks, uint64_t *count)
+{
+	uint64_t wanted = lmdb_count(txn, RUN_TABLE_HIDDEN);
 	struct lmdb_cursor cursor;
+	*count = 0;
+	*marks = malloc((wanted + 1) * sizeof(**marks));
+	if (*marks == NULL)
+		lmdb_fail(txn, -ENOMEM);
 	lmdb_cursor_open(&cursor, txn, RUN_TABLE_HIDDEN);
-	for (bool more = lmdb_first(&cursor); more; more = lmdb_next(&cursor)) {
-		uint64_t window = 0;
-		memcpy(&window, cursor.value.at, sizeof(window));
-		if (window <= oldest_window)
-			lmdb_cursor_remove(&cursor);
+	for (bool more = lmdb_first(&cursor); more && *count < wanted; more = lmdb_next(&cursor)) {
+		struct run_mark *mark = &(*marks)[(*count)++];
+		if (cursor.key.length != sizeof(uint64_t) || cursor.value.length != sizeof(mark->window)) {
+			lmdb_fail(txn, -EBADMSG);
+			break;
+		}
+		mark->user.value = take_u64(cursor.key.at);
+		memcpy(&mark->window, cursor.value.at, sizeof(mark->window));
 	}
 	lmdb_cursor_close(&cursor);
+	return txn->error == 0;
 }
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+static uint64_t meta_get(struct lmdb_txn *txn, struct bytes name, uint64_t otherwise)
+{
+	struct bytes value;
+	uint64_t number = otherwise;
+	if (lmdb_get(txn, RUN_TABLE_META, name, &value) && value.length == sizeof(number))
+		memcpy(&number, value.at, sizeof(number));
+	return number;
+}
+
+static void meta_set(struct lmdb_txn *txn, struct bytes name, uint64_t number)
+{
+	lmdb_put(txn, RUN_TABLE_META, name, (struct bytes){ &number, sizeof(number) }, LMDB_REPLACE);
+}
+
+static const struct bytes next_window_name = { "next_window", 11 };
+static const struct bytes erasing_since_name = { "erasing_since", 13 };
 
 uint64_t run_next_window(struct lmdb_txn *txn)
 {
-	struct bytes key = { next_window_name, sizeof(next_window_name) - 1 }, value;
-	uint64_t window = 1;
-	if (lmdb_get(txn, RUN_TABLE_META, key, &value) && value.length == sizeof(window))
-		memcpy(&window, value.at, sizeof(window));
-	return window;
+	return meta_get(txn, next_window_name, 1);
 }
 
 void run_set_next_window(struct lmdb_txn *txn, uint64_t window)
 {
-	struct bytes key = { next_window_name, sizeof(next_window_name) - 1 };
-	lmdb_put(txn, RUN_TABLE_META, key, (struct bytes){ &window, sizeof(window) }, LMDB_REPLACE);
+	meta_set(txn, next_window_name, window);
+}
+
+int64_t run_erasing_since(struct lmdb_txn *txn)
+{
+	return (int64_t)meta_get(txn, erasing_since_name, 0);
+}
+
+void run_set_erasing_since(struct lmdb_txn *txn, int64_t since_ms)
+{
+	meta_set(txn, erasing_since_name, (uint64_t)since_ms);
 }
 
 /* ---- blocks --------------------------------------------------------------------------------- */
@@ -195,6 +234,15 @@ struct run_block_key run_block_key(uint64_t first_window, uint64_t first_user, u
 	for (unsigned i = 0; i < 4; i++)
 		key.bytes[16 + i] = (uint8_t)(number >> (24 - 8 * i));
 	return key;
+}
+
+struct run_block_key run_block_key_with_user(struct bytes key, uint64_t first_user)
+{
+	struct run_block_key other;
+	check(key.length == sizeof(other.bytes));
+	memcpy(other.bytes, key.at, sizeof(other.bytes));
+	put_u64(other.bytes + 8, first_user);
+	return other;
 }
 
 uint64_t run_block_key_window(struct bytes key)

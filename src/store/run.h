@@ -9,8 +9,11 @@
  * byte order of the host (as LMDB's own) in values:
  *   "meta"    "next_window" -> u64: the number of the next commit window. It orders history, so that
  *             a wall clock that steps back does not.
+ *             "erasing_since" -> i64 ms since 1970, at or before the oldest row of "hidden" came.
  *   "runs"    u8 tier, u64 first window -> struct run_record
- *   "hidden"  u64 user -> u64 window: points of this user in earlier windows are deleted
+ *   "hidden"  u64 user -> u64 window: points of this user in earlier windows are deleted. Nobody reads
+ *             them from then on, no merge takes them along, and erase.c takes them out of the blocks; the
+ *             row goes when the file holds them no more.
  *   "tier0" to "tier3"  u64 first window of the run, u64 first user in the block, u32 number of the
  *             block in its run -> block (block.h). A user's points in a run are one look-up: the
  *             last block that begins at or before the user, and those after it that begin with them.
@@ -95,8 +98,19 @@ uint64_t run_hidden_before(struct lmdb_txn *txn, struct user_id user);
 void run_hide_before(struct lmdb_txn *txn, struct user_id user, uint64_t window);
 /* Whether any of the users from <= user < end has deleted points. */
 bool run_any_hidden(struct lmdb_txn *txn, uint64_t from, uint64_t end);
-/* Forgets the deletions that no run is old enough for. */
-void run_unhide_through(struct lmdb_txn *txn, uint64_t oldest_window);
+/* Forgets a deletion, unless the user was deleted again in a later window. */
+void run_unhide(struct lmdb_txn *txn, struct user_id user, uint64_t window);
+
+/* All deletions, by user. */
+struct run_mark {
+	struct user_id user;
+	uint64_t window;
+};
+/* Fresh memory that the caller frees; false when the transaction has failed. */
+bool run_marks_load(struct lmdb_txn *txn, struct run_mark **marks, uint64_t *count);
+
+int64_t run_erasing_since(struct lmdb_txn *txn);
+void run_set_erasing_since(struct lmdb_txn *txn, int64_t since_ms);
 
 uint64_t run_next_window(struct lmdb_txn *txn);
 void run_set_next_window(struct lmdb_txn *txn, uint64_t window);
@@ -107,6 +121,8 @@ struct run_block_key {
 	uint8_t bytes[RUN_BLOCK_KEY_BYTES];
 };
 struct run_block_key run_block_key(uint64_t first_window, uint64_t first_user, uint32_t number);
+/* The same with another first user. */
+struct run_block_key run_block_key_with_user(struct bytes key, uint64_t first_user);
 uint64_t run_block_key_window(struct bytes key);
 uint64_t run_block_key_user(struct bytes key);
 

@@ -207,6 +207,7 @@ void store_close(struct store **store)
 static enum lane_name lane_of(enum store_op op)
 {
 	switch (op) {
+	case STORE_HISTORY_ERASE:
 	case STORE_USER_DELETE: /* its history first: see writer_thread.c */
 		return LANE_WRITER;
 	case STORE_HISTORY:

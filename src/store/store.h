@@ -147,9 +147,8 @@ enum store_op {
 	STORE_USERS_PUT,     /* users[] in one transaction */
 	/*
 	 * user -> its friends (that it no longer has), profile; -ENOENT. All that it had with others ends:
-	 * asks, blocks and exceptions, of either side; its bar stays. Its history so far can no longer
-	 * be read, and leaves the file with the next merge of its blocks. End its sessions first: what is
-	 * appended after the answer is kept.
+	 * asks, blocks and exceptions, of either side; its bar stays. Its history goes first, as by
+	 * STORE_HISTORY_ERASE, also when the user is not known. End its sessions before.
 	 */
 	STORE_USER_DELETE,
 	STORE_FRIENDS_GET,   /* user, after, limit -> friends, friend_total (0 and empty when unknown) */
@@ -195,6 +194,16 @@ enum store_op {
 	STORE_BAR_PUT,
 	STORE_BARS,
 	STORE_HISTORY,	     /* user, from_ms, to_ms -> points by time, in portions: see `more` */
+	/*
+	 * user -> all that was appended for it before the request was submitted can no longer be read, durable
+	 * with the answer; what is appended after the answer is kept. (A portion that is read at that moment
+	 * may still hold it.) Within STORE_ERASE_WITHIN_MS neither file holds a byte of it: it is taken
+	 * out of the blocks, and the files' free room is cleared; so are profile and friendships of who was
+	 * deleted. What may stay is the user's bare number, as a border in an index. While a backup is made
+	 * it waits for its end; a restart goes on with it. A sweep reads the whole file once, at half of the
+	 * disk's pace: what the disk cannot read in a quarter of an hour takes longer.
+	 */
+	STORE_HISTORY_ERASE,
 	STORE_EXPORT,	     /* from_ms, to_ms of all users -> points by user, then time, in portions */
 	/* directory (made when missing) -> users.mdb and history.mdb, each a consistent copy made while
 	 * running; -EEXIST when one is there. Restoring is putting them into an empty data_dir. */
@@ -272,6 +281,9 @@ struct store_request {
 	} resume;
 	bool is_flush; /* the store's */
 };
+
+/* What was erased has left the files by then; later is an alert. */
+#define STORE_ERASE_WITHIN_MS ((int64_t)3600 * 1000)
 
 #define STORE_BATCH_MAX	  8192
 #define STORE_PORTION_MAX 16384

@@ -198,17 +198,6 @@ static void sums_take(const struct run_list *list, struct history_upkeep *done)
 	}
 }
 
-static void hidden_clean(struct lmdb_txn *txn, const struct run_list *list)
-{
-	if (lmdb_count(txn, RUN_TABLE_HIDDEN) == 0)
-		return;
-	uint64_t oldest = run_next_window(txn);
-	for (uint32_t i = 0; i < list->count; i++)
-		if (list->runs[i].first_window < oldest)
-			oldest = list->runs[i].first_window;
-	run_unhide_through(txn, oldest);
-}
-
 static void upkeep(struct lmdb_txn *txn, uint64_t points_max, int64_t retain_from_ms,
 		   struct history_upkeep *done)
 {
@@ -222,7 +211,6 @@ static void upkeep(struct lmdb_txn *txn, uint64_t points_max, int64_t retain_fro
 	}
 	if (run_list_load(&list, txn)) {
 		sums_take(&list, done);
-		hidden_clean(txn, &list);
 		run_list_free(&list);
 	}
 }

@@ -75,6 +75,12 @@ void users_close(struct users **users)
 	*users = NULL;
 }
 
+struct lmdb *users_lmdb(struct users *users)
+{
+	check_object(users, USERS_MAGIC);
+	return users->lmdb;
+}
+
 int users_copy(struct users *users, const char *path)
 {
 	return lmdb_copy(users->lmdb, path);

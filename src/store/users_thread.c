@@ -4,6 +4,7 @@
  * Thread: this one.
  * Does not know: what requests do to the tables.
  */
+#include "store/sweeper.h"
 #include "store/threads.h"
 
 #include "base/clock.h"
@@ -19,8 +20,8 @@ struct group {
 	uint32_t rows;
 };
 
-/* Takes one request of each poster in turn, so that none starves another. */
-static void group_take(struct store *store, struct group *group)
+/* Takes one request of each poster in turn, so that none starves another. Whether it took all. */
+static bool group_take(struct store *store, struct group *group)
 {
 	struct lane *lane = &store->lanes[LANE_USERS];
 	group->count = 0;
@@ -30,7 +31,7 @@ static void group_take(struct store *store, struct group *group)
 		found = false;
 		for (uint32_t poster = 0; poster <= writer_poster(store); poster++) {
 			if (group->count == GROUP_MAX || group->rows >= GROUP_ROWS_MAX)
-				return;
+				return false;
 			struct store_request **slot = &group->requests[group->count];
 			if (lane_take(lane, poster, slot, 1) == 0)
 				continue;
@@ -39,6 +40,7 @@ static void group_take(struct store *store, struct group *group)
 			group->rows += (*slot)->user_count + (*slot)->pair_count + (*slot)->id_count;
 		}
 	}
+	return true;
 }
 
 static void group_answer(struct store *store, const struct group *group)
@@ -58,21 +60,61 @@ static void group_answer(struct store *store, const struct group *group)
 	lane_wake(&store->lanes[LANE_USERS]);
 }
 
+/* ---- sweeping ------------------------------------------------------------------------------- */
+
+/* A sweep that the writer wants, of the file: see eraser.h. */
+struct users_sweep {
+	uint64_t wanted; /* the last that is asked for and, once it is begun, the one that it answers */
+	bool is_begun;
+	struct sweeper sweeper;
+};
+
+/*
+ * The deletions of a sweep were posted before it was asked for. So when it was asked for before the rings
+ * were looked at, and they were empty when the look ended, all of these are committed.
+ */
+static void sweep_turn(struct store *store, struct users_sweep *sweep, uint64_t wanted, bool is_drained)
+{
+	if (!sweep->is_begun && is_drained && wanted > atomic_load(&store->users_sweep_done)) {
+		sweep->is_begun = true;
+		sweep->wanted = wanted;
+	}
+	if (!sweep->is_begun || !sweeper_turn(&sweep->sweeper, users_lmdb(store->users), "users.mdb",
+					      store_counter(store, STORE_WORD_USERS_SWEPT)))
+		return;
+	sweep->is_begun = false;
+	atomic_store(&store->users_sweep_done, sweep->wanted);
+}
+
+static uint64_t sweep_rest_us(const struct store *store, const struct users_sweep *sweep)
+{
+	if (sweep->is_begun)
+		return sweeper_rest_us(&sweep->sweeper);
+	return atomic_load(&store->users_sweep_wanted) > atomic_load(&store->users_sweep_done) ? 0 : BELL_FOREVER;
+}
+
+/* ---- thread --------------------------------------------------------------------------------- */
+
 void *users_thread(void *argument)
 {
 	struct store *store = argument;
 	struct bell *bell = &store->lanes[LANE_USERS].bell;
 	struct group group;
+	struct users_sweep sweep = { .wanted = 0 };
 	for (;;) {
 		uint32_t seen = bell_seen(bell);
 		if (atomic_load(&store->is_stopping[LANE_USERS]))
 			break;
-		group_take(store, &group);
+		uint64_t wanted = atomic_load(&store->users_sweep_wanted);
+		bool is_drained = group_take(store, &group);
 		if (group.count > 0)
 			group_answer(store, &group);
-		else
-			bell_wait(bell, seen, BELL_FOREVER);
+		sweep_turn(store, &sweep, wanted, is_drained);
+		uint64_t rest_us = sweep_rest_us(store, &sweep);
+		if (group.count == 0 && rest_us > 0)
+			bell_wait(bell, seen, rest_us);
 	}
+	sweeper_fini(&sweep.sweeper);
 	lane_cancel(store, LANE_USERS);
 	return NULL;
 }

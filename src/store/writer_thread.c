@@ -1,5 +1,6 @@
 /*
- * Owns: the thread that writes history.mdb: commit windows, hiding, merging, retention.
+ * Owns: the thread that writes history.mdb: commit windows, hiding, merging,
+ *   retention, erasing.
  * Invariant: a location is on disk one commit window after it was appended, while the disk works;
  *   while it does not, what waits is kept until the buffer is full, and tried again.
  * Thread: this one. Clients append without waking it: it looks by itself, several times a window.
@@ -13,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/eraser.h"
 #include "store/point.h"
 
 #include <errno.h>
@@ -35,6 +37,7 @@ struct writer_state {
 	uint64_t upkeep_due_us;
 	uint64_t committed; /* points since the last upkeep */
 	bool upkeep_fails;
+	struct eraser eraser;
 };
 
 static uint64_t window_us(const struct store *store)
@@ -160,26 +163,44 @@ static int commit_all(struct writer_state *writer)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-/* Answers flushes, and hands deletions on to the users thread, all after one commit. */
+/*
+ * Hides what these users have so far. Order makes it whole: what was appended before a request was
+ * submitted is in the rings when the request is taken, so it goes into windows before the one that the
+ * row in the file names; what is appended later goes into that or a later one.
+ */
+static int erasures_hide(struct writer_state *writer, struct store_request *const *requests, uint32_t count)
+{
+	struct user_id users[REQUESTS_MAX];
+	uint32_t erased = 0;
+	bool has_users = false;
+	for (uint32_t i = 0; i < count; i++) {
+		if (requests[i]->is_flush)
+			continue;
+		users[erased++] = requests[i]->user;
+		has_users |= requests[i]->op == STORE_USER_DELETE;
+	}
+	int error = erased == 0 ? 0 : history_hide(writer->store->history, users, erased);
+	if (error == 0 && erased > 0)
+		eraser_note(&writer->eraser, erased, has_users);
+	return error;
+}
+
+/* Answers flushes and erasures, and hands deletions on to the users thread, all after one commit. */
 static void requests_answer(struct writer_state *writer, struct store_request **requests,
 			    uint32_t count)
 {
 	struct store *store = writer->store;
-	struct user_id deleted[REQUESTS_MAX];
-	uint32_t deleted_count = 0;
-	for (uint32_t i = 0; i < count; i++)
-		if (!requests[i]->is_flush)
-			deleted[deleted_count++] = requests[i]->user;
 	int error = commit_all(writer);
-	if (error == 0 && deleted_count > 0)
-		error = history_hide(store->history, deleted, deleted_count);
+	if (error == 0)
+		error = erasures_hide(writer, requests, count);
 	for (uint32_t i = 0; i < count; i++) {
-		requests[i]->status = error;
-		if (requests[i]->is_flush || error != 0)
-			lane_answer(&store->lanes[LANE_WRITER], requests[i]);
+		struct store_request *request = requests[i];
+		bool is_deletion = !request->is_flush && request->op == STORE_USER_DELETE;
+		request->status = error;
+		if (is_deletion && error == 0)
+			check(lane_post(&store->lanes[LANE_USERS], writer_poster(store), request));
 		else
-			check(lane_post(&store->lanes[LANE_USERS], writer_poster(store),
-					requests[i]));
+			lane_answer(&store->lanes[LANE_WRITER], request);
 	}
 	lane_wake(&store->lanes[LANE_WRITER]);
 }
@@ -246,8 +267,17 @@ static bool turn(struct writer_state *writer)
 	/* Beside each commit, and when there are none, too. */
 	if (writer->committed > 0 || boot_us() >= writer->upkeep_due_us)
 		upkeep(writer);
+	eraser_turn(&writer->eraser);
 	counter_set(store_counter(writer->store, STORE_WORD_HISTORY_PENDING), pending(writer));
 	return count > 0 || (due && writer->backoff_us == 0);
+}
+
+/* How long it may sleep: it looks for appended locations by itself. */
+static uint64_t rest_us(const struct writer_state *writer)
+{
+	uint64_t look_us = window_us(writer->store) / LOOKS_A_WINDOW;
+	uint64_t erase_us = eraser_rest_us(&writer->eraser);
+	return look_us < erase_us ? look_us : erase_us;
 }
 
 void *writer_thread(void *argument)
@@ -256,14 +286,16 @@ void *writer_thread(void *argument)
 	struct bell *bell = &store->lanes[LANE_WRITER].bell;
 	struct writer_state writer = { .store = store };
 	window_clear(&writer);
+	eraser_init(&writer.eraser, store);
 	while (!atomic_load(&store->is_stopping[LANE_WRITER])) {
 		uint32_t seen = bell_seen(bell);
 		if (!turn(&writer) && !atomic_load(&store->is_stopping[LANE_WRITER]))
-			bell_wait(bell, seen, window_us(store) / LOOKS_A_WINDOW);
+			bell_wait(bell, seen, rest_us(&writer));
 	}
 	if (commit_all(&writer) != 0)
 		log_error("history: %llu locations could not be written before the end",
 			  (unsigned long long)pending(&writer));
+	eraser_fini(&writer.eraser);
 	lane_cancel(store, LANE_WRITER);
 	return NULL;
 }

@@ -382,10 +382,6 @@ static void deleted_points_leave_the_file_when_they_are_merged(void **state)
 	forget(7);
 	upkeep_to_the_end();
 	assert_int_equal(upkeep(1).blocks, 0);
-	struct lmdb_txn txn;
-	lmdb_begin_read(history_lmdb(world.history), &txn);
-	assert_int_equal(run_hidden_before(&txn, (struct user_id){ 7 }), 0);
-	lmdb_abort(&txn);
 	reopen();
 }
 
