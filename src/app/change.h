@@ -21,7 +21,8 @@ enum change_step {
 	CHANGE_END,   /* ends each list: the change goes home */
 	CHANGE_STORE, /* the store does what `request` asks; if it fails, all that follows is left out */
 	CHANGE_LOGOUT, /* the sessions of request.user end */
-	CHANGE_PAIRS,  /* friendships of request.pairs began or ended */
+	CHANGE_PAIRS,  /* friendships of request.pairs, or sync_pairs, began or ended, or were asked for */
+	CHANGE_BLOCK,  /* of request.pairs, one has blocked the other, or lifted that */
 	CHANGE_DELETED,/* the friendships of a deleted user, request.friends, ended */
 	CHANGE_FORGET, /* the location of a deleted user goes, with what joined meanwhile */
 	CHANGE_RENAME, /* names of request.users changed */

@@ -39,23 +39,87 @@ static void hear_side(struct app *app, bool is_end, struct user_id user, const s
 	news_tell(app, user, is_end ? FRIEND_REMOVED : FRIEND_ADDED, with);
 }
 
-static void hear_pairs(struct app *app, const struct store_request *request)
+/* What one pair of a request means, once it is durable. */
+struct outcome {
+	struct friend_info a, b;
+	bool is_asked, is_begun, is_ended;
+};
+
+/* Whether the pairs of a request that changed, from `idx` on in a sync, are friendships that ended. */
+static bool ends(const struct store_request *request, uint32_t idx)
+{
+	switch (request->op) {
+	case STORE_FRIENDS_DELETE:
+	case STORE_END:
+		return true;
+	case STORE_BLOCK:
+		return request->was_friend || request->was_asked;
+	case STORE_FRIENDS_SYNC:
+		return idx >= request->sync_removed_from;
+	default:
+		return false;
+	}
+}
+
+static struct outcome outcome_of(const struct store_request *request, const struct store_pair *pair, uint32_t idx)
 {
 	const char *names = request->names != NULL ? request->names : "";
-	bool is_end = request->op == STORE_FRIENDS_DELETE;
-	for (uint32_t i = 0; i < request->pair_count; i++) {
-		const struct store_pair *pair = &request->pairs[i];
-		struct friend_info a = { .user = pair->a,
-					 .name = names + pair->a_name_offset,
-					 .name_length = pair->a_name_length };
-		struct friend_info b = { .user = pair->b,
-					 .name = names + pair->b_name_offset,
-					 .name_length = pair->b_name_length };
-		if (pair->result != STORE_PAIR_ADDED)
-			continue;
-		hear_side(app, is_end, a.user, &b);
-		hear_side(app, is_end, b.user, &a);
+	bool is_changed = pair->result == STORE_PAIR_ADDED;
+	bool is_ended = is_changed && ends(request, idx);
+	return (struct outcome){
+		.a = { .user = pair->a, .name = names + pair->a_name_offset, .name_length = pair->a_name_length },
+		.b = { .user = pair->b, .name = names + pair->b_name_offset, .name_length = pair->b_name_length },
+		.is_asked = pair->result == STORE_PAIR_ASKED,
+		.is_begun = is_changed && !is_ended && request->op != STORE_BLOCK && request->op != STORE_UNBLOCK,
+		.is_ended = is_ended,
+	};
+}
+
+static void hear_pair(struct app *app, const struct outcome *outcome)
+{
+	const struct friend_info *a = &outcome->a, *b = &outcome->b;
+	/* Who asked has the answer to that. */
+	if (outcome->is_asked && is_home(app, b->user))
+		news_tell(app, b->user, FRIEND_ASKED, a);
+	if (!outcome->is_begun && !outcome->is_ended)
+		return;
+	hear_side(app, outcome->is_ended, a->user, b);
+	hear_side(app, outcome->is_ended, b->user, a);
+}
+
+static void hear_pairs(struct app *app, const struct store_request *request)
+{
+	bool is_sync = request->op == STORE_FRIENDS_SYNC;
+	const struct store_pair *pairs = is_sync ? request->sync_pairs : request->pairs;
+	uint32_t count = is_sync ? request->sync_count : request->pair_count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct outcome outcome = outcome_of(request, &pairs[i], i);
+		hear_pair(app, &outcome);
 	}
+}
+
+/* ---- blocks ----------------------------------------------------------------------------------- */
+
+static void hear_bar(struct app *app, struct user_id user, struct user_id other, bool is_barred)
+{
+	if (!is_home(app, user))
+		return;
+	struct event event = { .type = EVENT_BAR,
+			       .now_us = boot_us(),
+			       .bar = { .user = user, .other = other, .is_barred = is_barred } };
+	hear_event(app, user, &event);
+}
+
+/* While either of the two blocks the other both are barred. */
+static void hear_block(struct app *app, const struct store_request *request)
+{
+	const struct store_pair *pair = &request->pairs[0];
+	hear_pairs(app, request);
+	if (pair->result != STORE_PAIR_ADDED)
+		return;
+	bool is_barred = request->op == STORE_BLOCK || request->still_barred;
+	hear_bar(app, pair->a, pair->b, is_barred);
+	hear_bar(app, pair->b, pair->a, is_barred);
 }
 
 /* ---- users ------------------------------------------------------------------------------------ */
@@ -102,6 +166,9 @@ void hear(struct app *app, enum change_step step, const struct store_request *re
 		return;
 	case CHANGE_PAIRS:
 		hear_pairs(app, request);
+		return;
+	case CHANGE_BLOCK:
+		hear_block(app, request);
 		return;
 	case CHANGE_DELETED:
 		hear_deleted(app, request);

@@ -54,6 +54,7 @@ libapp_la_SOURCES = \
 	src/app/session.c \
 	src/app/shared.c \
 	src/app/stream.c \
+	src/app/sync.c \
 	src/app/text.c
 
 nodist_libapp_la_SOURCES = src/app/files.inc

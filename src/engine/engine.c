@@ -244,6 +244,9 @@ static int step_any(struct engine *engine, const struct event *event, struct eng
 	case EVENT_FORGET:
 		location_forget(engine, event->now_us, event->forget.value);
 		return 0;
+	case EVENT_BAR:
+		/* There are no strangers yet that could meet. */
+		return 0;
 	case EVENT_PEER:
 		peer_receive(engine, event->now_us, event->peer.from_core, &event->peer.msg);
 		return 0;
