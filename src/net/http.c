@@ -11,6 +11,7 @@
 #include "net/http.h"
 
 #include "base/check.h"
+#include "net/chunks.h"
 
 #include <http_parser.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct http {
 	uint32_t header_count;
 	bool in_value;
 	bool is_over; /* the request is complete; kept until the next is fed */
+	struct chunks chunks;
 
 	/* News of the parse that runs. */
 	enum http_news_kind news;
@@ -365,6 +367,7 @@ static void restart(struct http *http)
 	http->header_count = 0;
 	http->in_value = false;
 	http->is_over = false;
+	http->chunks = (struct chunks){ 0 };
 }
 
 struct http *http_open(struct buffer_pool *buffers)
@@ -473,6 +476,15 @@ static size_t feed_head(struct http *http, const char *bytes, size_t length)
 	return used;
 }
 
+static size_t feed_body(struct http *http, const char *bytes, size_t length)
+{
+	bool is_chunked = (http->parser.flags & F_CHUNKED) != 0;
+	size_t used = parse(http, bytes, length);
+	if (is_chunked && http->news != HTTP_NEWS_BAD && !chunks_feed(&http->chunks, bytes, used))
+		refuse(http, 400, "The chunks of the body are not framed as RFC 9112 says.");
+	return used;
+}
+
 struct http_news http_feed(struct http *http, const void *bytes, size_t length)
 {
 	check_object(http, HTTP_MAGIC);
@@ -482,7 +494,7 @@ struct http_news http_feed(struct http *http, const void *bytes, size_t length)
 		restart(http);
 	if (length > 0)
 		used = http->phase == PHASE_HEAD ? feed_head(http, bytes, length)
-						 : parse(http, bytes, length);
+						 : feed_body(http, bytes, length);
 	struct http_news news = { .kind = http->news, .used = used };
 	if (news.kind == HTTP_NEWS_BODY) {
 		news.body = http->body;

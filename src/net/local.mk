@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += libnet.la
 libnet_la_SOURCES = \
 	src/net/buffer.c src/net/buffer.h \
+	src/net/chunks.c src/net/chunks.h \
 	src/net/close_reasons.tbl \
 	src/net/connection.c src/net/connection.h \
 	src/net/handover.c \

@@ -221,6 +221,41 @@ static void what_is_no_request_is_refused(void **state)
 		 "[POST /? 2 body]!400");
 }
 
+/* In portions of `step`; what of the body comes before the refusal depends on them. */
+static bool is_refused(const char *told, size_t step)
+{
+	char memory[1024];
+	struct writer heard = writer_init(memory, sizeof(memory));
+	struct http *http = http_open(&buffers);
+	size_t length = strlen(told);
+	bool in_body = false, goes_on = true;
+	for (size_t at = 0; at < length && goes_on; at += step)
+		goes_on = hear(http, told + at, step < length - at ? step : length - at, &heard, &in_body);
+	http_close(&http);
+	return !goes_on;
+}
+
+#define CHUNKED "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+/* What two programs could read in two ways, one of them a proxy before this one. */
+static void chunks_are_framed_to_the_letter(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {
+		"1\na\r\n0\r\n\r\n",		"1;x\ny\r\na\r\n0\r\n\r\n",
+		"1\r\naX\n0\r\n\r\n",		"1\r\na\rX0\r\n\r\n",
+		"1\r\na\n0\r\n\r\n",		"1 \r\na\r\n0\r\n\r\n",
+		"0x1\r\na\r\n0\r\n\r\n",	";x\r\na\r\n0\r\n\r\n",
+		"11111111111111111\r\na",	"1\r\na\r\n0\r\nTrailer: t\n\r\n",
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+		char request[256];
+		snprintf(request, sizeof(request), "%s%s", CHUNKED, wrong[i]);
+		for (size_t step = 1; step <= strlen(request); step++)
+			assert_true(is_refused(request, step));
+	}
+}
+
 /* A head of exactly `bytes`. */
 static char *padded_head(size_t bytes)
 {
@@ -276,6 +311,7 @@ int main(void)
 		cmocka_unit_test(the_accept_key_is_that_of_the_standard),
 		cmocka_unit_test(what_can_be_read_in_two_ways_is_refused),
 		cmocka_unit_test(what_is_no_request_is_refused),
+		cmocka_unit_test(chunks_are_framed_to_the_letter),
 		cmocka_unit_test(a_head_has_a_bound),
 		cmocka_unit_test(headers_have_a_bound),
 	};
