@@ -316,6 +316,7 @@ static int join_engine(struct join *join, struct session_id *id)
 			       .join = { .user = join->user,
 					 .friends = friends,
 					 .friend_count = answer->friend_count,
+					 .mode = SHARING_PRECISE,
 					 .barred = answer->barred,
 					 .barred_count = answer->barred_count } };
 	struct engine_out out;

@@ -18,6 +18,7 @@ enum sharing_mode {
 	SHARING_APPROXIMATE = 2, /* a place on a grid of about 1 km */
 	SHARING_OFF = 3,	 /* nothing */
 };
+#define SHARING_MODES 4
 
 /* A mode, and until when it holds: ms since 1970, 0 for ever. After that it is OFF. */
 struct sharing {

@@ -16,6 +16,7 @@
 #include "engine/pace.h"
 #include "engine/peer.h"
 #include "engine/session.h"
+#include "engine/sharing.h"
 #include "engine/sighting.h"
 #include "engine/subscription.h"
 #include "engine/sweep.h"
@@ -158,6 +159,8 @@ static int step_join(struct engine *engine, const struct event *event, struct en
 {
 	int status = session_open(engine, event->join.user, event->join.friends,
 				  event->join.friend_count, &out->joined);
+	if (status == 0)
+		sharing_join(engine, event, out->joined.slot);
 	engine_count(engine, status == 0 ? ENGINE_COUNTER_JOINS : ENGINE_COUNTER_JOINS_REFUSED, 1);
 	return status;
 }
@@ -241,6 +244,12 @@ static int step_any(struct engine *engine, const struct event *event, struct eng
 		return 0;
 	case EVENT_RENAME:
 		return friendship_rename(engine, event->now_us, &event->rename);
+	case EVENT_SHARING:
+		sharing_change(engine, event);
+		return 0;
+	case EVENT_EXCEPTION:
+		sharing_except(engine, event);
+		return 0;
 	case EVENT_FORGET:
 		location_forget(engine, event->now_us, event->forget.value);
 		return 0;

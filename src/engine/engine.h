@@ -91,7 +91,9 @@ enum event_type {
 	EVENT_UNFRIEND,	   /* ... has one less */
 	EVENT_RENAME,	   /* a user's name changed; to be given to every core */
 	EVENT_FORGET,	   /* user (homed here) was deleted: its location goes at once */
-	EVENT_SHARING,	   /* what a user shows everybody changed; to be given to every core */
+	EVENT_SHARING,	   /* what a user shows everybody changed, or whether some exception shows it;
+			    * to be given to every core. What it takes away is done when the home core has
+			    * it: no message is made after that, here or elsewhere, that shows it */
 	EVENT_EXCEPTION,   /* what a user shows one friend changed; for the friend's home core */
 	EVENT_BAR,	   /* user (homed here) and another meet as strangers no more, or may again */
 	EVENT_STRANGERS,   /* the session wants to see and be seen by strangers, or no more */
@@ -120,7 +122,9 @@ struct event {
 			/* Of the user itself, taken from its first session here; later ones find what
 			 * the events since have made of it. */
 			enum sharing_mode mode; /* what it shows everybody */
-			bool is_shown;		/* some exception shows it though mode is OFF */
+			/* Some exception shows it, be it precisely or not and whatever the mode. While
+			 * nobody may see anything its location is nowhere but with its sessions. */
+			bool is_shown;
 			const struct user_id *barred; /* ascending; lent during the call */
 			uint32_t barred_count;
 		} join;
@@ -177,7 +181,8 @@ struct engine_out {
 	/* When has_answer: for the session that the event named. */
 	bool has_answer;
 	struct server_msg answer;
-	/* When has_record: an accepted location, to be kept as history. */
+	/* When has_record: an accepted location, to be kept as history; none is while the user shows
+	 * nothing to everybody. */
 	bool has_record;
 	struct user_id record_user;
 	struct nearby_location record;

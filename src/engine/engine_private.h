@@ -5,7 +5,8 @@
  * Does not know: more than engine.h does.
  *
  * The parts, each a file: channel (what this core knows of a user), session (a device),
- * subscription (the pair of a session and a friend), privacy (the gate), look (what a user's
+ * subscription (the pair of a session and a friend), privacy (the gate), sharing (what it is
+ * asked by), look (what a user's
  * change means for who follows, and a viewer's own for its list), nearby (pages), flush (frames),
  * pace (whose turn it is), peer (other cores), sweep (the TTL).
  */
@@ -20,7 +21,8 @@
 /* No channel, no session, no place in a queue. */
 #define NONE UINT32_MAX
 
-/* Tags of a subscription. The session's list has all of them, the channel's KNOWN and EDGE. */
+/* Tags of a subscription. The session's list has all of them, the channel's KNOWN and EDGE, and in
+ * the place of others the exception, see exception_of. */
 enum {
 	TAG_KNOWN = 1,	 /* the client believes that this friend is in range */
 	TAG_DIRTY = 2,	 /* to be judged at the next flush */
@@ -28,6 +30,15 @@ enum {
 	TAG_REMOVED = 8, /* no friend any more, but KNOWN and DIRTY: `gone` is still to be said */
 	TAG_EDGE = 16, /* about as far as the radius: the viewer's own steps may change its range */
 };
+
+/* In the channel's list, in the place of DIRTY and MUTED: what its user shows this follower beside
+ * what it shows everybody; an enum sharing_mode, DEFAULT for no exception. */
+#define EXCEPTION_SHIFT 1
+#define EXCEPTION_MASK	(3u << EXCEPTION_SHIFT)
+static inline enum sharing_mode exception_of(uint32_t follower)
+{
+	return (enum sharing_mode)((follower & EXCEPTION_MASK) >> EXCEPTION_SHIFT);
+}
 
 /* Both at once, otherwise impossible: being added, with others that may not find room. */
 #define TAG_FRESH (TAG_MUTED | TAG_REMOVED)
@@ -50,7 +61,20 @@ struct channel {
 	/* The user had no unexpired location, and we were not told to look since: none has come, or a
 	 * message about it is on its way. */
 	bool is_absent : 1;
+	bool is_off : 1;	 /* the user shows nothing to everybody, so when missing it is `off` */
+	bool has_exceptions : 1; /* some follower here has one */
+	/* Of a user with sessions here: what it shows everybody, an enum sharing_mode, and whether some
+	 * exception shows it something. */
+	bool is_shown : 1;
+	uint8_t mode : 2;
 };
+_Static_assert(sizeof(struct channel) == 32, "two to a line of cache");
+
+/* Nothing of the user is to be seen by anybody: then its location is not put into the table. */
+static inline bool channel_is_hidden(const struct channel *channel)
+{
+	return channel->mode == SHARING_OFF && !channel->is_shown;
+}
 
 /* The rest of a channel, for machines of several cores; else it is never touched. */
 struct reach {
@@ -96,6 +120,8 @@ struct session {
 	bool is_located : 1;	 /* its user has a location */
 	bool is_paused : 1;
 	bool is_timed : 1;
+	bool is_hidden : 1; /* is_located, but the location is not in the table */
+	bool is_source : 1; /* it was this device that sent it */
 	/* The rest. */
 	uint64_t last_frame_us;
 	uint64_t evaluate_us;  /* when is_timed: evaluate the list then */
@@ -131,6 +157,7 @@ struct sweep {
 	uint32_t partition; /* the one being walked, ours */
 	uint64_t left;	    /* slots of it still to be looked at in this round */
 	uint64_t last_us;
+	uint32_t session; /* the next to be looked at for hidden ones */
 	bool is_asleep; /* our partitions are empty: nothing to do until a location is put */
 	bool has_put;	/* since the round began */
 };
@@ -175,6 +202,7 @@ struct engine {
 	struct spot *spots; /* beside sessions: what the filter reads, and nothing else */
 	uint32_t session_count, session_high, session_free;
 	uint64_t subscription_count;
+	uint32_t hidden_count; /* sessions that are hidden */
 
 	struct arena arena; /* lists and names */
 

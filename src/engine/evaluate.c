@@ -86,8 +86,6 @@ static void evaluate_friend(struct engine *engine, uint64_t now_us, uint32_t slo
 	struct entry entry;
 	enum gone_why why;
 	bool is_seen = subscription_see(engine, now_us, slot, viewer, item, &entry, &why);
-	if (!is_seen && why == GONE_IDLE)
-		engine->channels[tag_key(*item)].is_absent = session_sees(engine, now_us, slot);
 	if (is_seen != ((*item & TAG_KNOWN) != 0))
 		subscription_mark(engine, slot, item);
 }

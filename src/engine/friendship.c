@@ -64,13 +64,23 @@ static void drop_fresh(struct engine *engine, uint32_t first, struct user_id wit
 	}
 }
 
+/* Who goes but was not said to be gone comes back, and what it showed before counts no more. */
+static void revive(struct engine *engine, uint32_t slot, uint32_t *item,
+		   enum sharing_mode exception)
+{
+	if (!(*item & TAG_REMOVED))
+		return;
+	subscription_revive(engine, slot, item);
+	subscription_except(engine, slot, tag_key(*item), exception);
+}
+
 /* The friend is to be judged by each session that has a place to look from. */
-static void settle_fresh(struct engine *engine, uint32_t first, struct user_id with)
+static void settle_fresh(struct engine *engine, uint32_t first, const struct friend_info *with)
 {
 	for (uint32_t slot = first; slot != NONE; slot = next_session(engine, slot)) {
-		uint32_t *item = subscription_find(engine, slot, with.value);
+		uint32_t *item = subscription_find(engine, slot, with->user.value);
 		if (!is_fresh(item)) {
-			subscription_revive(engine, slot, item);
+			revive(engine, slot, item, with->exception);
 			continue;
 		}
 		*item &= ~(uint32_t)TAG_FRESH;
@@ -89,7 +99,7 @@ int friendship_add(struct engine *engine, struct user_id user, const struct frie
 	if (status < 0)
 		drop_fresh(engine, first, with->user);
 	else
-		settle_fresh(engine, first, with->user);
+		settle_fresh(engine, first, with);
 	return status;
 }
 

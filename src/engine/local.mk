@@ -19,6 +19,7 @@ libengine_la_SOURCES = \
 	src/engine/peer.c src/engine/peer.h \
 	src/engine/privacy.c src/engine/privacy.h \
 	src/engine/session.c src/engine/session.h \
+	src/engine/sharing.c src/engine/sharing.h \
 	src/engine/sighting.c src/engine/sighting.h \
 	src/engine/subscription.c src/engine/subscription.h \
 	src/engine/sweep.c src/engine/sweep.h \
@@ -32,6 +33,8 @@ engine_tests = \
 	tests/unit/test_engine \
 	tests/unit/test_engine_limits \
 	tests/unit/test_engine_mesh \
+	tests/unit/test_engine_sharing \
+	tests/unit/test_engine_tracking \
 	tests/unit/test_engine_time \
 	tests/unit/test_geo \
 	tests/unit/test_grid
@@ -65,3 +68,11 @@ tests_unit_test_geo_LDADD = $(engine_test_libs) -lm
 tests_unit_test_grid_SOURCES = tests/unit/test_grid.c
 tests_unit_test_grid_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_grid_LDADD = $(engine_test_libs) -lm
+
+tests_unit_test_engine_sharing_SOURCES = tests/unit/test_engine_sharing.c $(engine_world)
+tests_unit_test_engine_sharing_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_sharing_LDADD = $(engine_test_libs) -lm
+
+tests_unit_test_engine_tracking_SOURCES = tests/unit/test_engine_tracking.c $(engine_world)
+tests_unit_test_engine_tracking_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_tracking_LDADD = $(engine_test_libs) -lm

@@ -10,9 +10,12 @@
 #include "engine/answer.h"
 #include "engine/channel.h"
 #include "engine/evaluate.h"
+#include "engine/grid.h"
 #include "engine/look.h"
+#include "engine/mark.h"
 #include "engine/nearby.h"
 #include "engine/peer.h"
+#include "engine/privacy.h"
 #include "engine/session.h"
 #include "engine/sweep.h"
 
@@ -50,12 +53,45 @@ static void move_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 }
 
 static void move_all(struct engine *engine, uint64_t now_us, const struct channel *user,
-		     const struct nearby_location *location)
+		     uint32_t source, const struct nearby_location *location)
 {
 	for (uint32_t slot = user->first_session; slot != NONE;
-	     slot = engine->sessions[slot].sibling)
-		if (engine->sessions[slot].is_initialised)
-			move_session(engine, now_us, slot, location);
+	     slot = engine->sessions[slot].sibling) {
+		if (!engine->sessions[slot].is_initialised)
+			continue;
+		move_session(engine, now_us, slot, location);
+		session_hide(engine, slot, channel_is_hidden(user));
+		engine->sessions[slot].is_source = slot == source;
+	}
+}
+
+/* Where on the grid the user is shown costs something, and is only needed when somebody sees that. */
+static uint8_t mark_of(const struct engine *engine, struct channel *user, struct nearby_place place)
+{
+	if (user->mode == SHARING_PRECISE && !user->is_shown)
+		return mark_make(SHARING_PRECISE, GRID_OFFSET_OWN, false);
+	return mark_make(user->mode, privacy_snap(engine, user, place), false);
+}
+
+/* Tells who follows to look, those here and at other cores. */
+static void tell(struct engine *engine, uint64_t now_us, uint64_t user)
+{
+	uint32_t channel = channel_find(engine, user);
+	/* With none nobody here follows; whether one of the deaf does is not known. */
+	if (channel == NONE)
+		peer_rescan(engine, engine->deaf);
+	else
+		look_publish(engine, now_us, channel);
+}
+
+static bool put(struct engine *engine, struct channel *user, const struct nearby_location *location)
+{
+	if (nearby_table_put(engine->config.segment, user->user, &user->hint, location) < 0) {
+		engine_count(engine, ENGINE_COUNTER_LOCATIONS_FULL, 1);
+		return false;
+	}
+	sweep_wake(engine);
+	return true;
 }
 
 void location_accept(struct engine *engine, const struct event *event, uint32_t slot,
@@ -69,51 +105,96 @@ void location_accept(struct engine *engine, const struct event *event, uint32_t 
 		.place = event->location.place,
 		.client_ms = event->location.ts_ms,
 		.receipt_us = event->now_us,
+		.mark = mark_of(engine, user, event->location.place),
 	};
-	if (nearby_table_put(engine->config.segment, user->user, &user->hint, &location) < 0) {
-		engine_count(engine, ENGINE_COUNTER_LOCATIONS_FULL, 1);
+	bool is_hidden = channel_is_hidden(user);
+	if (!is_hidden && !put(engine, user, &location)) {
 		answer_error(out, ERROR_FULL, "no room for another location now; try again later");
 		return;
 	}
-	sweep_wake(engine);
 	engine_count(engine, ENGINE_COUNTER_LOCATIONS, 1);
-	out->has_record = true;
+	out->has_record = user->mode != SHARING_OFF;
 	out->record_user.value = user->user;
 	out->record = location;
 	session->last_ts_ms = location.client_ms;
-	move_all(engine, event->now_us, user, &location);
-	look_publish(engine, event->now_us, session->channel);
+	move_all(engine, event->now_us, user, slot, &location);
+	if (!is_hidden)
+		look_publish(engine, event->now_us, session->channel);
 	if (session->is_initialised)
 		return;
 	session_place(engine, slot, &location);
+	session_hide(engine, slot, is_hidden);
+	session->is_source = true;
 	nearby_first(engine, event->now_us, slot, &out->answer);
 	out->has_answer = true;
 }
 
-/* The location is out of the table: its user's sessions see nothing, its followers look. */
-static void tell_absence(struct engine *engine, uint64_t now_us, uint64_t user)
+/* The user is nowhere: its sessions see nothing. */
+static void unplace_all(struct engine *engine, uint64_t user)
 {
 	uint32_t channel = channel_find(engine, user);
-	if (channel == NONE) {
-		/* Nobody here follows; whether one of the deaf does is not known. */
-		peer_rescan(engine, engine->deaf);
-		return;
-	}
-	for (uint32_t slot = engine->channels[channel].first_session; slot != NONE;
-	     slot = engine->sessions[slot].sibling)
+	uint32_t slot = channel == NONE ? NONE : engine->channels[channel].first_session;
+	for (; slot != NONE; slot = engine->sessions[slot].sibling)
 		session_unplace(engine, slot);
-	look_publish(engine, now_us, channel);
 }
 
 void location_expire(struct engine *engine, uint64_t now_us, uint64_t user)
 {
 	engine_count(engine, ENGINE_COUNTER_LOCATIONS_EXPIRED, 1);
-	tell_absence(engine, now_us, user);
+	unplace_all(engine, user);
+	tell(engine, now_us, user);
 }
 
 void location_forget(struct engine *engine, uint64_t now_us, uint64_t user)
 {
 	check(nearby_home_core(user, engine->config.cores) == engine->config.core);
+	unplace_all(engine, user);
 	if (nearby_table_remove(engine->config.segment, user) == 0)
-		tell_absence(engine, now_us, user);
+		tell(engine, now_us, user);
+}
+
+/* The location that the user's devices know goes into the table, where it was not for nobody was to
+ * see it. Only the device that sent it knows the phone's time of it. */
+static bool put_back(struct engine *engine, uint64_t now_us, struct channel *user)
+{
+	uint32_t slot = user->first_session;
+	while (slot != NONE && !(engine->sessions[slot].is_source && session_sees(engine, now_us, slot)))
+		slot = engine->sessions[slot].sibling;
+	if (slot == NONE)
+		return false;
+	const struct session *session = &engine->sessions[slot];
+	struct nearby_location location = {
+		.place = session->place,
+		.client_ms = session->last_ts_ms,
+		.receipt_us = session->receipt_us,
+		.mark = mark_of(engine, user, session->place),
+	};
+	return put(engine, user, &location);
+}
+
+void location_show(struct engine *engine, uint64_t now_us, uint64_t user, enum sharing_mode mode)
+{
+	check(nearby_home_core(user, engine->config.cores) == engine->config.core);
+	uint32_t channel = channel_find(engine, user);
+	bool is_changed = false;
+	bool is_there = privacy_remark(engine, user, mode, &is_changed);
+	if (!is_there && channel != NONE)
+		is_there = is_changed = put_back(engine, now_us, &engine->channels[channel]);
+	if (!is_changed)
+		return;
+	uint32_t slot = channel == NONE ? NONE : engine->channels[channel].first_session;
+	for (; slot != NONE; slot = engine->sessions[slot].sibling)
+		session_hide(engine, slot, false);
+	tell(engine, now_us, user);
+}
+
+void location_hide(struct engine *engine, uint64_t now_us, uint64_t user)
+{
+	check(nearby_home_core(user, engine->config.cores) == engine->config.core);
+	uint32_t channel = channel_find(engine, user);
+	uint32_t slot = channel == NONE ? NONE : engine->channels[channel].first_session;
+	for (; slot != NONE; slot = engine->sessions[slot].sibling)
+		session_hide(engine, slot, engine->sessions[slot].is_located);
+	if (nearby_table_remove(engine->config.segment, user) == 0)
+		tell(engine, now_us, user);
 }

@@ -30,18 +30,13 @@ static void meet(struct engine *engine, uint32_t channel, uint32_t item, float c
 }
 
 /* The hot loop of the engine: a quarter of a line of memory a follower, as long as nobody is near. */
-void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
+static void look_from_all(struct engine *engine, uint32_t channel, const struct spot *shown)
 {
-	struct channel *record = &engine->channels[channel];
-	uint32_t count = record->followers.count;
-	record->is_absent = false;
-	if (count == 0)
-		return;
-	struct spot spot;
-	if (!privacy_find(engine, now_us, record, &spot))
-		spot = SPOT_UNSEEN;
+	const struct taglist *followers = &engine->channels[channel].followers;
+	const uint32_t *items = taglist_items(&engine->arena, followers);
+	uint32_t count = followers->count;
+	struct spot spot = *shown;
 	float most = engine->edge_most_spot2;
-	const uint32_t *items = taglist_items(&engine->arena, &record->followers);
 	const struct spot *spots = engine->spots;
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t slot = tag_key(items[i]);
@@ -51,7 +46,35 @@ void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
 		if ((items[i] & TAG_KNOWN) || chord2 <= most)
 			meet(engine, channel, items[i], chord2);
 	}
-	engine_count(engine, ENGINE_COUNTER_CHECKS, count);
+}
+
+/* The same for a user whom not all see in one place. No other place than the one that a follower
+ * sees may count for it: not even when its list is evaluated must depend on where the user is. */
+static void look_from_each(struct engine *engine, uint32_t channel, const struct spot *shown)
+{
+	const struct taglist *followers = &engine->channels[channel].followers;
+	const uint32_t *items = taglist_items(&engine->arena, followers);
+	for (uint32_t i = 0; i < followers->count; i++) {
+		float chord2 = geo_spot_chord2(&engine->spots[tag_key(items[i])],
+					       &shown[exception_of(items[i])]);
+		if ((items[i] & TAG_KNOWN) || chord2 <= engine->edge_most_spot2)
+			meet(engine, channel, items[i], chord2);
+	}
+}
+
+void look_at(struct engine *engine, uint64_t now_us, uint32_t channel)
+{
+	struct channel *record = &engine->channels[channel];
+	struct spot shown[SHARING_MODES];
+	record->is_absent = false;
+	if (record->followers.count == 0)
+		return;
+	privacy_find(engine, now_us, record, shown);
+	if (record->has_exceptions)
+		look_from_each(engine, channel, shown);
+	else
+		look_from_all(engine, channel, &shown[SHARING_DEFAULT]);
+	engine_count(engine, ENGINE_COUNTER_CHECKS, record->followers.count);
 }
 
 void look_publish(struct engine *engine, uint64_t now_us, uint32_t channel)

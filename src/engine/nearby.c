@@ -117,13 +117,29 @@ void nearby_first(struct engine *engine, uint64_t now_us, uint32_t slot, struct 
 	page_finish(engine, &page, msg);
 }
 
+/* Where a user is itself; one whom nobody sees is known to its devices alone. */
+static bool find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
+		      struct vantage *vantage)
+{
+	if (privacy_find_self(engine, now_us, user, vantage))
+		return true;
+	uint32_t channel = channel_find(engine, user.value);
+	uint32_t slot = channel == NONE ? NONE : engine->channels[channel].first_session;
+	while (slot != NONE && !engine->sessions[slot].is_hidden)
+		slot = engine->sessions[slot].sibling;
+	if (slot == NONE || !session_sees(engine, now_us, slot))
+		return false;
+	*vantage = session_vantage(engine, slot);
+	return true;
+}
+
 int engine_list(struct engine *engine, uint64_t now_us, struct user_id user,
 		const struct friend_info *friends, uint32_t friend_count,
 		const struct page_cursor *after, uint32_t limit, struct server_msg *msg)
 {
 	check(limit >= 1 && limit <= PAGE_LIMIT_MAX);
 	struct vantage viewer;
-	if (!privacy_find_self(engine, now_us, user, &viewer))
+	if (!find_self(engine, now_us, user, &viewer))
 		return -ENOENT;
 	struct page page = { .after = after, .limit = limit };
 	for (uint32_t i = 0; i < friend_count; i++) {
@@ -131,7 +147,9 @@ int engine_list(struct engine *engine, uint64_t now_us, struct user_id user,
 		struct sight sight = { .viewer = &viewer,
 				       .sharer = friends[i].user,
 				       .hint = &hint,
-				       .is_friend = true };
+				       .is_friend = true,
+				       .is_off = friends[i].is_off,
+				       .exception = friends[i].exception };
 		struct entry entry;
 		enum gone_why why;
 		if (!privacy_see(engine, now_us, &sight, &entry, &why))

@@ -190,7 +190,8 @@ uint32_t engine_mesh_drain(struct engine *engine, uint32_t to, struct mesh_msg *
 /*
  * No room to note who follows the user: from now on the core hears of every change here, be it of
  * that user or not. The user has no session here (that takes a channel), so all that can happen to
- * its location without one is to expire, which sweep tells to the deaf by a rescan.
+ * its location without one is to expire or to be shown otherwise, of which the deaf are told by a
+ * rescan.
  */
 static void interest_refused(struct engine *engine, uint32_t from)
 {

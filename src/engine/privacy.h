@@ -1,7 +1,7 @@
 /*
  * Owns: the gate. What a viewer may see of a sharer is decided here and nowhere else.
- * Invariant: no other file of the daemon reads locations from the table, so that none can be sent
- *   past it; it is asked at the moment of sending.
+ * Invariant: no other file of the daemon reads locations from the table, or asks a grid, so that
+ *   none can be sent past it; it is asked at the moment of sending.
  * Thread: as engine.h.
  * Does not know: sessions, frames, lists.
  */
@@ -16,18 +16,28 @@ struct sight {
 	struct user_id sharer;
 	nearby_hint *hint; /* of the sharer; updated */
 	bool is_friend;
-	/* Filled in: as TAG_EDGE. */
+	bool is_off;		     /* as channel.is_off */
+	enum sharing_mode exception; /* of the sharer for the viewer; DEFAULT: none */
+	/* Filled in: as TAG_EDGE; and whether the sharer had no unexpired location when looked for. */
 	bool is_at_edge;
+	bool is_missing;
 };
 
 /* True: the viewer sees the sharer, *entry is filled save for the name. False: *why it does not. */
 bool privacy_see(const struct engine *engine, uint64_t now_us, struct sight *sight,
 		 struct entry *entry, enum gone_why *why);
 
-/* Where the filter finds a sharer, for all its viewers at once; false when nobody sees it now. This
- * only chooses whom to ask privacy_see about, so it may say more than that, never less. */
-bool privacy_find(struct engine *engine, uint64_t now_us, struct channel *sharer,
-		  struct spot *spot);
+/* Where the filter finds a sharer, for all its viewers at once: by the exception that a viewer has,
+ * those of DEFAULT first; the others are filled in when some viewer here has one. SPOT_UNSEEN for who
+ * sees nothing now. This only chooses whom to ask privacy_see about. */
+void privacy_find(struct engine *engine, uint64_t now_us, struct channel *sharer,
+		  struct spot shown[SHARING_MODES]);
+
+/* Where on its grid a user is shown that is at `place` now, after what the table has; see grid_snap. */
+uint8_t privacy_snap(const struct engine *engine, struct channel *user, struct nearby_place place);
+/* The user's location in the table, homed here, says from now on what it shows everybody. False when
+ * there is none; *is_changed is set when it said something else. */
+bool privacy_remark(struct engine *engine, uint64_t user, enum sharing_mode mode, bool *is_changed);
 
 /* Where a user is itself, to look from; false when it has no location that counts. */
 bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,

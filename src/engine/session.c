@@ -103,6 +103,7 @@ void session_close(struct engine *engine, uint32_t slot)
 {
 	uint32_t channel = engine->sessions[slot].channel;
 	subscription_drop_all(engine, slot);
+	session_hide(engine, slot, false);
 	pace_remove(engine, slot);
 	evaluate_cancel(engine, slot);
 	session_unlink(engine, slot);
@@ -150,11 +151,21 @@ void session_place(struct engine *engine, uint32_t slot, const struct nearby_loc
 	engine->spots[slot] = geo_spot(engine_point(engine, location->place));
 }
 
+void session_hide(struct engine *engine, uint32_t slot, bool is_hidden)
+{
+	struct session *session = &engine->sessions[slot];
+	if (session->is_hidden == is_hidden)
+		return;
+	session->is_hidden = is_hidden;
+	engine->hidden_count += is_hidden ? 1 : UINT32_MAX;
+}
+
 void session_unplace(struct engine *engine, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
 	if (!session->is_located)
 		return;
+	session_hide(engine, slot, false);
 	session->is_located = false;
 	engine->spots[slot] = SPOT_NOWHERE;
 	evaluate_cancel(engine, slot);
@@ -171,6 +182,10 @@ static void check_vantage(const struct engine *engine, uint32_t slot)
 	struct spot spot = session->is_located ? geo_spot(&vantage.point) : SPOT_NOWHERE;
 	struct user_id user = { engine->channels[session->channel].user };
 	check(geo_spot_chord2(&engine->spots[slot], &spot) == 0);
+	check(!session->is_hidden || session->is_located);
+	check(!session->is_source || session->is_initialised);
+	if (session->is_hidden)
+		vantage.point = VANTAGE_NOWHERE;
 	if (session->is_initialised)
 		privacy_check_self(engine, user, &vantage);
 }
@@ -181,6 +196,7 @@ static void check_session(const struct engine *engine, uint32_t slot)
 	const struct channel *user = &engine->channels[session->channel];
 	check(user->is_live);
 	check(session->is_initialised || !session->is_located);
+	check(session->is_hidden || !session->is_located || !channel_is_hidden(user));
 	check_vantage(engine, slot);
 	check(!session->is_timed || session->is_located);
 	check(!session->is_paused || session->pace_idx == NONE);
@@ -193,17 +209,19 @@ static void check_session(const struct engine *engine, uint32_t slot)
 
 void session_check_all(const struct engine *engine)
 {
-	uint32_t live = 0, free_count = 0;
+	uint32_t live = 0, free_count = 0, hidden = 0;
 	for (uint32_t slot = 0; slot < engine->session_high; slot++) {
 		if (!engine->sessions[slot].is_live)
 			continue;
 		check_session(engine, slot);
+		hidden += engine->sessions[slot].is_hidden;
 		live++;
 	}
 	for (uint32_t s = engine->session_free; s != NONE; s = engine->sessions[s].sibling) {
 		check(!engine->sessions[s].is_live);
 		free_count++;
 	}
+	check(hidden == engine->hidden_count);
 	check(live == engine->session_count);
 	check(live + free_count == engine->session_high);
 }

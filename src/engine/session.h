@@ -29,6 +29,8 @@ struct vantage session_vantage(const struct engine *engine, uint32_t slot);
 
 /* The session may look from there from now on. */
 void session_place(struct engine *engine, uint32_t slot, const struct nearby_location *location);
+/* Whether that is not in the table, as nobody may see it. */
+void session_hide(struct engine *engine, uint32_t slot, bool is_hidden);
 /* The user's location expired: the whole list goes until there is another. */
 void session_unplace(struct engine *engine, uint32_t slot);
 

@@ -13,6 +13,44 @@
 
 #include <errno.h>
 
+static bool has_exceptions(const struct engine *engine, uint32_t channel)
+{
+	const struct taglist *followers = &engine->channels[channel].followers;
+	const uint32_t *items = taglist_items(&engine->arena, followers);
+	for (uint32_t i = 0; i < followers->count; i++)
+		if (items[i] & EXCEPTION_MASK)
+			return true;
+	return false;
+}
+
+void subscription_except(struct engine *engine, uint32_t slot, uint32_t channel,
+			 enum sharing_mode mode)
+{
+	struct channel *record = &engine->channels[channel];
+	if (mode == SHARING_DEFAULT && !record->has_exceptions)
+		return;
+	uint32_t *mirror = taglist_find(&engine->arena, &record->followers, slot);
+	check(mirror != NULL);
+	*mirror = (*mirror & ~EXCEPTION_MASK) | (uint32_t)mode << EXCEPTION_SHIFT;
+	record->has_exceptions = mode != SHARING_DEFAULT || has_exceptions(engine, channel);
+}
+
+static enum sharing_mode find_exception(const struct engine *engine, uint32_t slot,
+					const struct channel *friend)
+{
+	if (!friend->has_exceptions)
+		return SHARING_DEFAULT;
+	const uint32_t *mirror = taglist_find(&engine->arena, &friend->followers, slot);
+	check(mirror != NULL);
+	return exception_of(*mirror);
+}
+
+static void drop_follower(struct engine *engine, uint32_t slot, uint32_t channel)
+{
+	subscription_except(engine, slot, channel, SHARING_DEFAULT);
+	taglist_remove(&engine->arena, &engine->channels[channel].followers, slot);
+}
+
 /* The channel's half. Returns the channel, or NONE: no room, nothing changed. */
 static uint32_t follow(struct engine *engine, uint32_t slot, const struct friend_info *friend)
 {
@@ -24,8 +62,11 @@ static uint32_t follow(struct engine *engine, uint32_t slot, const struct friend
 	bool is_first = followers->count == 0;
 	if (taglist_insert(&engine->arena, followers, slot) < 0)
 		goto refuse;
+	subscription_except(engine, slot, channel, friend->exception);
+	if (is_first)
+		engine->channels[channel].is_off = friend->is_off;
 	if (is_first && channel_rename(engine, channel, friend->name, friend->name_length) < 0) {
-		taglist_remove(&engine->arena, followers, slot);
+		drop_follower(engine, slot, channel);
 		goto refuse;
 	}
 	channel_settle(engine, channel);
@@ -38,7 +79,7 @@ refuse:
 
 static void unfollow(struct engine *engine, uint32_t slot, uint32_t channel)
 {
-	taglist_remove(&engine->arena, &engine->channels[channel].followers, slot);
+	drop_follower(engine, slot, channel);
 	engine_gauge(engine, ENGINE_COUNTER_SUBSCRIPTIONS, --engine->subscription_count);
 	channel_settle(engine, channel);
 }
@@ -196,8 +237,12 @@ bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot,
 		.sharer = { friend->user },
 		.hint = &friend->hint,
 		.is_friend = !(*item & TAG_REMOVED),
+		.is_off = friend->is_off,
+		.exception = find_exception(engine, slot, friend),
 	};
 	bool is_seen = privacy_see(engine, now_us, &sight, entry, why);
+	if (sight.is_missing)
+		friend->is_absent = true;
 	subscription_set_edge(engine, slot, item, sight.is_at_edge);
 	if (!is_seen)
 		return false;
@@ -213,7 +258,7 @@ static void check_item(const struct engine *engine, uint32_t slot, uint32_t item
 	check(tag_key(item) < engine->channel_high && channel->is_live);
 	const uint32_t *mirror = taglist_find(&engine->arena, &channel->followers, slot);
 	check(mirror != NULL);
-	check((*mirror & TAG_MASK) == (item & (TAG_KNOWN | TAG_EDGE)));
+	check((*mirror & TAG_MASK & ~EXCEPTION_MASK) == (item & (TAG_KNOWN | TAG_EDGE)));
 	check(!(item & TAG_MUTED) || !(item & (TAG_KNOWN | TAG_DIRTY | TAG_REMOVED)));
 	check(!(item & TAG_REMOVED) || (item & TAG_KNOWN && item & TAG_DIRTY));
 	check(!(item & (TAG_KNOWN | TAG_DIRTY)) || engine->sessions[slot].is_initialised);
@@ -248,8 +293,10 @@ void subscription_check_all(const struct engine *engine)
 		check_session(engine, slot);
 		in_sessions += engine->sessions[slot].friends.count;
 	}
-	for (uint32_t channel = 0; channel < engine->channel_high; channel++)
+	for (uint32_t channel = 0; channel < engine->channel_high; channel++) {
 		in_channels += engine->channels[channel].followers.count;
+		check(engine->channels[channel].has_exceptions == has_exceptions(engine, channel));
+	}
 	check(in_sessions == engine->subscription_count);
 	check(in_channels == engine->subscription_count);
 }

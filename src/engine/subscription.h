@@ -1,7 +1,8 @@
 /*
  * Owns: the pair of a session and a friend, which stands in two lists: the session's (keys are
  *   channels) and the channel's (keys are session slots).
- * Invariant: it stands in both or in neither, and TAG_KNOWN and TAG_EDGE are the same in both.
+ * Invariant: it stands in both or in neither, and TAG_KNOWN and TAG_EDGE are the same in both;
+ *   the exception stands in the channel's alone.
  * Thread: as engine.h.
  * Does not know: why a friend is known or dirty.
  */
@@ -41,6 +42,10 @@ static inline uint32_t subscription_group(uint32_t idx)
 void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item);
 /* Nothing to be judged any more. */
 void subscription_clear(struct engine *engine, uint32_t slot, uint32_t *item);
+
+/* What the channel's user shows the session, which follows it, beside what it shows everybody. */
+void subscription_except(struct engine *engine, uint32_t slot, uint32_t channel,
+			 enum sharing_mode mode);
 
 /* The friend goes, or comes back before that was said. A friend that the client believes in range
  * stays as REMOVED until the flush has said `gone`; others are dropped at once. */

@@ -7,6 +7,7 @@
 #include "engine/sweep.h"
 
 #include "engine/location.h"
+#include "engine/session.h"
 
 /* A round over all partitions of this core takes this long. */
 #define ROUND_US 1000000u
@@ -81,6 +82,21 @@ static uint64_t sweep_chunk(struct engine *engine, uint64_t now_us, uint64_t slo
 	return slots;
 }
 
+/* Where nothing is in the table it does not tell of the end either: the sessions are gone through. */
+static void sweep_hidden(struct engine *engine, uint64_t now_us, uint64_t elapsed_us)
+{
+	uint64_t left = engine->session_high * elapsed_us / ROUND_US + 1;
+	if (left > STEP_SLOTS_MAX)
+		left = STEP_SLOTS_MAX;
+	for (; left > 0 && engine->hidden_count > 0; left--) {
+		uint32_t slot = engine->sweep.session;
+		engine->sweep.session = slot + 1 < engine->session_high ? slot + 1 : 0;
+		const struct session *session = &engine->sessions[slot];
+		if (session->is_hidden && engine_is_expired(engine, now_us, session->receipt_us))
+			session_unplace(engine, slot);
+	}
+}
+
 void sweep_step(struct engine *engine, uint64_t now_us)
 {
 	struct sweep *sweep = &engine->sweep;
@@ -94,11 +110,14 @@ void sweep_step(struct engine *engine, uint64_t now_us)
 	if (budget > STEP_SLOTS_MAX)
 		budget = STEP_SLOTS_MAX;
 	sweep->last_us = now_us;
+	sweep_hidden(engine, now_us, elapsed_us);
 	while (budget > 0 && !sweep->is_asleep)
 		budget -= sweep_chunk(engine, now_us, budget);
 }
 
 uint64_t sweep_next_us(const struct engine *engine)
 {
-	return engine->sweep.is_asleep ? UINT64_MAX : engine->sweep.last_us + STEP_US;
+	return engine->sweep.is_asleep && engine->hidden_count == 0
+		       ? UINT64_MAX
+		       : engine->sweep.last_us + STEP_US;
 }

@@ -126,6 +126,7 @@ static void join(struct host *host, uint32_t user, struct friend_info *friends)
 	event.join.user.value = user;
 	event.join.friends = friends;
 	event.join.friend_count = count;
+	event.join.mode = SHARING_PRECISE;
 	step(host, core, &event, &out);
 	host->sessions[user] = out.joined;
 	host->viewers[core][out.joined.slot] = user;

@@ -95,6 +95,7 @@ uint32_t cluster_join(struct cluster *cluster, uint32_t load)
 	event.join.user.value = cluster->config.ids[user];
 	event.join.friends = cluster->infos;
 	event.join.friend_count = count;
+	event.join.mode = SHARING_PRECISE;
 	int status = cluster_step(cluster, core, &event, &out);
 	if (status != 0) {
 		if (status != -ENOSPC)

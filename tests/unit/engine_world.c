@@ -24,6 +24,7 @@ enum {
 	DEVICES_MAX = 6000,
 	HEARD_BYTES = 2000,
 	NAMES_MAX = 16,
+	SHARES_MAX = 64,
 };
 
 struct ear {
@@ -49,6 +50,15 @@ struct world {
 		char name[NAME_BYTES_MAX + 1];
 	} names[NAMES_MAX];
 	uint32_t name_count;
+	struct {
+		uint64_t sharer, viewer; /* what the sharer shows that one, or everybody */
+		bool is_default;
+		enum sharing_mode mode;
+	} shares[SHARES_MAX];
+	uint32_t share_count;
+	void (*listen)(void *listener, struct device device, const struct server_msg *msg);
+	void *listener;
+	bool has_record;
 	struct ear *ears;
 	uint32_t ear_count;
 	struct friend_info friends[FRIENDSHIPS_MAX];
@@ -258,6 +268,10 @@ static void hear_message(struct world *world, struct session_id session, uint32_
 			 const struct server_msg *msg)
 {
 	struct ear *ear = ear_of(world, session, core);
+	if (world->listen != NULL) {
+		world->listen(world->listener, ear->device, msg);
+		return;
+	}
 	if (ear->heard[0] != '\0')
 		hear(ear, "; ");
 	switch (msg->type) {
@@ -276,6 +290,15 @@ static void hear_message(struct world *world, struct session_id session, uint32_
 	default:
 		fail_msg("a message of type %d", (int)msg->type);
 	}
+}
+
+void world_listen(struct world *world,
+		  void (*listen)(void *listener, struct device device,
+				 const struct server_msg *msg),
+		  void *listener)
+{
+	world->listen = listen;
+	world->listener = listener;
 }
 
 void world_hears(struct world *world, struct device device, const char *file, int line,
@@ -324,6 +347,7 @@ static void step_device(struct world *world, struct device device, struct event 
 	assert_int_equal(step(world, device.core, event, &out), 0);
 	if (out.has_answer)
 		hear_message(world, device.session, device.core, &out.answer);
+	world->has_record = out.has_record;
 	if (out.has_record)
 		assert_int_equal(out.record_user.value, device.user);
 }
@@ -344,11 +368,116 @@ static void name_of(const struct world *world, uint64_t user, char *name)
 	snprintf(name, NAME_BYTES_MAX + 1, "user %llu", (unsigned long long)user);
 }
 
-static struct friend_info info_of(struct world *world, uint64_t user, uint32_t at)
+/* ---- what users show ---------------------------------------------------------------------- */
+
+static enum sharing_mode exception_for(const struct world *world, uint64_t sharer, uint64_t viewer)
+{
+	for (uint32_t i = 0; i < world->share_count; i++)
+		if (!world->shares[i].is_default && world->shares[i].sharer == sharer &&
+		    world->shares[i].viewer == viewer)
+			return world->shares[i].mode;
+	return SHARING_DEFAULT;
+}
+
+static enum sharing_mode mode_of(const struct world *world, uint64_t sharer)
+{
+	for (uint32_t i = 0; i < world->share_count; i++)
+		if (world->shares[i].is_default && world->shares[i].sharer == sharer)
+			return world->shares[i].mode;
+	return SHARING_PRECISE;
+}
+
+static bool is_shown(const struct world *world, uint64_t sharer)
+{
+	for (uint32_t i = 0; i < world->share_count; i++)
+		if (!world->shares[i].is_default && world->shares[i].sharer == sharer &&
+		    world->shares[i].mode != SHARING_DEFAULT && world->shares[i].mode != SHARING_OFF)
+			return true;
+	return false;
+}
+
+static void note_share(struct world *world, uint64_t sharer, uint64_t viewer, bool is_default,
+		       enum sharing_mode mode)
+{
+	uint32_t i = 0;
+	while (i < world->share_count &&
+	       (world->shares[i].sharer != sharer || world->shares[i].viewer != viewer ||
+		world->shares[i].is_default != is_default))
+		i++;
+	assert_true(i < SHARES_MAX);
+	if (i == world->share_count)
+		world->share_count++;
+	world->shares[i].sharer = sharer;
+	world->shares[i].viewer = viewer;
+	world->shares[i].is_default = is_default;
+	world->shares[i].mode = mode;
+}
+
+static void tell_sharing(struct world *world, uint32_t core, uint64_t user)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_SHARING };
+	event.sharing.user.value = user;
+	event.sharing.mode = mode_of(world, user);
+	event.sharing.is_shown = is_shown(world, user);
+	assert_int_equal(step(world, core, event, &out), 0);
+	assert_false(out.has_answer || out.has_record);
+}
+
+static void tell_exception(struct world *world, uint64_t sharer, uint64_t viewer)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_EXCEPTION };
+	event.exception.sharer.value = sharer;
+	event.exception.viewer.value = viewer;
+	event.exception.mode = exception_for(world, sharer, viewer);
+	assert_int_equal(step(world, home(world, viewer), event, &out), 0);
+	assert_false(out.has_answer || out.has_record);
+}
+
+void share_at_home(struct world *world, uint64_t user, enum sharing_mode mode)
+{
+	note_share(world, user, 0, true, mode);
+	tell_sharing(world, home(world, user), user);
+}
+
+void share_unheard(struct world *world, uint64_t user, enum sharing_mode mode)
+{
+	note_share(world, user, 0, true, mode);
+}
+
+void share(struct world *world, uint64_t user, enum sharing_mode mode)
+{
+	share_at_home(world, user, mode);
+	for (uint32_t i = 0; mode == SHARING_OFF && i < world->share_count; i++) {
+		if (world->shares[i].is_default || world->shares[i].sharer != user)
+			continue;
+		world->shares[i].mode = SHARING_DEFAULT;
+		tell_exception(world, user, world->shares[i].viewer);
+	}
+	for (uint32_t core = 0; core < world->cores; core++)
+		tell_sharing(world, core, user);
+}
+
+void share_with(struct world *world, uint64_t user, uint64_t viewer, enum sharing_mode mode)
+{
+	note_share(world, user, viewer, false, mode);
+	tell_exception(world, user, viewer);
+	for (uint32_t core = 0; core < world->cores; core++)
+		tell_sharing(world, core, user);
+}
+
+/* ---- friends ------------------------------------------------------------------------------ */
+
+static struct friend_info info_of(struct world *world, uint64_t viewer, uint64_t user, uint32_t at)
 {
 	char *name = world->friend_names[at];
 	name_of(world, user, name);
-	return (struct friend_info){ .user = { user }, .name = name, .name_length = (uint32_t)strlen(name) };
+	return (struct friend_info){ .user = { user },
+				     .name = name,
+				     .name_length = (uint32_t)strlen(name),
+				     .exception = exception_for(world, user, viewer),
+				     .is_off = mode_of(world, user) == SHARING_OFF };
 }
 
 static int befriend_one(struct world *world, uint64_t user, uint64_t with)
@@ -356,7 +485,7 @@ static int befriend_one(struct world *world, uint64_t user, uint64_t with)
 	struct engine_out out;
 	struct event event = { .type = EVENT_BEFRIEND };
 	event.friendship.user.value = user;
-	event.friendship.with = info_of(world, with, 0);
+	event.friendship.with = info_of(world, user, with, 0);
 	return step(world, home(world, user), event, &out);
 }
 
@@ -414,8 +543,8 @@ int try_join(struct world *world, uint64_t user, struct device *device)
 	for (uint32_t i = 0; i < world->friendship_count; i++) {
 		const uint64_t *pair = world->friendships[i];
 		if (pair[0] == user || pair[1] == user) {
-			world->friends[count] =
-				info_of(world, pair[0] == user ? pair[1] : pair[0], count);
+			world->friends[count] = info_of(
+				world, user, pair[0] == user ? pair[1] : pair[0], count);
 			count++;
 		}
 	}
@@ -424,6 +553,8 @@ int try_join(struct world *world, uint64_t user, struct device *device)
 	event.join.user.value = user;
 	event.join.friends = world->friends;
 	event.join.friend_count = count;
+	event.join.mode = mode_of(world, user);
+	event.join.is_shown = is_shown(world, user);
 	int status = step(world, home(world, user), event, &out);
 	if (status < 0)
 		return status;
@@ -595,4 +726,9 @@ void wait_us(struct world *world, uint64_t us)
 			;
 	}
 	settle(world);
+}
+
+bool world_has_record(const struct world *world)
+{
+	return world->has_record;
 }

@@ -52,6 +52,15 @@ void unfriend(struct world *world, uint64_t a, uint64_t b);
 void forget_user(struct world *world, uint64_t user);
 void rename_user(struct world *world, uint64_t user, const char *name);
 
+/* What a user shows everybody from now on; OFF ends its exceptions. share_at_home tells its home core
+ * alone, as before such a change is committed. */
+void share(struct world *world, uint64_t user, enum sharing_mode mode);
+void share_at_home(struct world *world, uint64_t user, enum sharing_mode mode);
+/* The store has it, and no core heard of it. */
+void share_unheard(struct world *world, uint64_t user, enum sharing_mode mode);
+/* ... and what it shows one friend; DEFAULT ends that. */
+void share_with(struct world *world, uint64_t user, uint64_t viewer, enum sharing_mode mode);
+
 /* A device joins; it must succeed. try_join returns the status. */
 struct device join(struct world *world, uint64_t user);
 int try_join(struct world *world, uint64_t user, struct device *device);
@@ -91,9 +100,18 @@ __attribute__((format(printf, 5, 6))) void world_hears(struct world *world, stru
 		hears(world, device, __VA_ARGS__);                                                 \
 	} while (0)
 
+/* From now on messages are given to `listen`, and nothing is kept of them. */
+void world_listen(struct world *world,
+		  void (*listen)(void *listener, struct device device,
+				 const struct server_msg *msg),
+		  void *listener);
+
 /* The last message that carried entries to the device, with its entries. */
 const struct entry *world_last_entries(const struct world *world, struct device device,
 				       uint32_t *count);
+/* Whether the device's last location was to be kept as history. */
+bool world_has_record(const struct world *world);
+
 /* Whether the last page that the device was given had a next one. */
 bool world_has_more(const struct world *world, struct device device);
 
