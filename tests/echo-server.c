@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "net/net.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -51,6 +52,9 @@ static pthread_barrier_t opened, stopped;
 static char address[64];
 static const char *unix_path;
 static uint16_t port;
+static struct tls_files tls_files;
+static struct tickets *tickets;
+static struct tls_server *tls_server;
 static struct net_config settings = {
 	.connections_max = 10000,
 	.handshake_timeout_ms = 10000,
@@ -174,7 +178,7 @@ static void answer_counters(struct core *core, struct conn_id conn)
 	char memory[16384];
 	struct writer text = writer_init(memory, sizeof(memory));
 #define COUNTER(name, title, label, kind, help)                                                    \
-	writer_put_format(&text, "%s %llu\n", title,                                               \
+	writer_put_format(&text, label[0] == '\0' ? "%s%s %llu\n" : "%s{%s} %llu\n", title, label,   \
 			  (unsigned long long)counter_sum(NET_COUNTER_##name));
 #include "net/net_counters.tbl"
 #undef COUNTER
@@ -317,11 +321,17 @@ static int core_open(struct core *core)
 	return error;
 }
 
+static unsigned manner(void)
+{
+	return tls_server != NULL ? NET_TLS : NET_PLAIN;
+}
+
 static int core_listen(struct core *core)
 {
-	int error = net_listen(core->net, address, 0, &core->reason);
+	net_set_tls(core->net, tls_server);
+	int error = net_listen(core->net, address, 0, manner(), &core->reason);
 	if (error == 0 && unix_path != NULL)
-		error = net_listen(core->net, unix_path, 1, &core->reason);
+		error = net_listen(core->net, unix_path, 1, NET_PLAIN, &core->reason);
 	return error;
 }
 
@@ -343,7 +353,7 @@ static void *core_run(void *argument)
 	/* Core 0 listens first: where a free port was asked for, it tells the others which. */
 	if (core->number == 0 && error == 0) {
 		error = core_listen(core);
-		port = net_listen_port(core->net, 0);
+		port = net_listen_port(core->net, 0, manner());
 		snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	}
 	pthread_barrier_wait(&opened);
@@ -364,18 +374,21 @@ static void *core_run(void *argument)
 static const struct {
 	struct option option;
 	uint32_t *value;
+	const char **text;
 } options[] = {
-	{ { "cores", required_argument, NULL, 0 }, &core_count },
-	{ { "files-max", required_argument, NULL, 0 }, &settings.files_max },
-	{ { "connections-max", required_argument, NULL, 0 }, &settings.connections_max },
-	{ { "message-bytes-max", required_argument, NULL, 0 }, &settings.message_bytes_max },
-	{ { "handshake-timeout-ms", required_argument, NULL, 0 }, &settings.handshake_timeout_ms },
-	{ { "request-timeout-ms", required_argument, NULL, 0 }, &settings.request_timeout_ms },
-	{ { "ping-interval-ms", required_argument, NULL, 0 }, &settings.ping_interval_ms },
-	{ { "pong-timeout-ms", required_argument, NULL, 0 }, &settings.pong_timeout_ms },
-	{ { "send-timeout-ms", required_argument, NULL, 0 }, &settings.send_timeout_ms },
-	{ { "close-timeout-ms", required_argument, NULL, 0 }, &settings.close_timeout_ms },
-	{ { "unix", required_argument, NULL, 0 }, NULL },
+	{ { "cores", required_argument, NULL, 0 }, &core_count, NULL },
+	{ { "files-max", required_argument, NULL, 0 }, &settings.files_max, NULL },
+	{ { "connections-max", required_argument, NULL, 0 }, &settings.connections_max, NULL },
+	{ { "message-bytes-max", required_argument, NULL, 0 }, &settings.message_bytes_max, NULL },
+	{ { "handshake-timeout-ms", required_argument, NULL, 0 }, &settings.handshake_timeout_ms, NULL },
+	{ { "request-timeout-ms", required_argument, NULL, 0 }, &settings.request_timeout_ms, NULL },
+	{ { "ping-interval-ms", required_argument, NULL, 0 }, &settings.ping_interval_ms, NULL },
+	{ { "pong-timeout-ms", required_argument, NULL, 0 }, &settings.pong_timeout_ms, NULL },
+	{ { "send-timeout-ms", required_argument, NULL, 0 }, &settings.send_timeout_ms, NULL },
+	{ { "close-timeout-ms", required_argument, NULL, 0 }, &settings.close_timeout_ms, NULL },
+	{ { "unix", required_argument, NULL, 0 }, NULL, &unix_path },
+	{ { "tls-certificate", required_argument, NULL, 0 }, NULL, &tls_files.certificate },
+	{ { "tls-key", required_argument, NULL, 0 }, NULL, &tls_files.key },
 };
 
 static _Noreturn void usage(void)
@@ -396,13 +409,26 @@ static void parse_arguments(int argc, char **argv)
 		if (found != 0)
 			usage();
 		if (options[which].value == NULL)
-			unix_path = optarg;
+			*options[which].text = optarg;
 		else
 			*options[which].value = (uint32_t)strtoul(optarg, NULL, 10);
 	}
 	if (optind != argc - 1 || core_count == 0 || core_count > CORES_MAX)
 		usage();
 	snprintf(address, sizeof(address), "127.0.0.1:%s", argv[optind]);
+}
+
+static void open_tls(void)
+{
+	const char *reason;
+	if (tls_files.certificate == NULL)
+		return;
+	tickets = tickets_open(boot_us() / 1000000u);
+	check(tickets != NULL);
+	if (tls_server_open(&tls_server, &tls_files, 1, tickets, &reason) == 0)
+		return;
+	fprintf(stderr, "echo-server: %s\n", reason);
+	exit(1);
 }
 
 /* The three steps of core_run. */
@@ -441,6 +467,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	open_tls();
 	pthread_barrier_init(&opened, NULL, core_count + 1);
 	pthread_barrier_init(&stopped, NULL, core_count + 1);
 	for (uint32_t i = 0; i < core_count; i++) {
@@ -451,5 +478,7 @@ int main(int argc, char **argv)
 	wait_for_end();
 	for (uint32_t i = 0; i < core_count; i++)
 		pthread_join(cores[i].thread, NULL);
+	tls_server_drop(&tls_server);
+	tickets_close(&tickets);
 	return 0;
 }

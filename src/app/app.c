@@ -96,6 +96,8 @@ static void refresh_live(struct app *app)
 	const struct app_live *live = atomic_load_explicit(&app->shared->live, memory_order_acquire);
 	app->config = &live->config;
 	app->key = live->key;
+	if (app->net != NULL)
+		net_set_tls(app->net, live->tls);
 }
 
 int app_open(struct app **app, struct app_shared *shared, uint32_t core, const char **reason)
@@ -127,6 +129,7 @@ int app_open(struct app **app, struct app_shared *shared, uint32_t core, const c
 void app_attach(struct app *app, struct net *net)
 {
 	app->net = net;
+	refresh_live(app);
 }
 
 void app_close(struct app **app)

@@ -25,6 +25,7 @@
 struct app_live {
 	struct config config;
 	struct token_key *key;
+	struct tls_server *tls; /* NULL: no TLS */
 };
 
 /*

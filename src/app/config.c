@@ -28,19 +28,8 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct config_error *err
 	return -EINVAL;
 }
 
-/* Parameters of TLS, which the protocol plans for and this daemon does not offer yet. */
-static bool is_of_tls(struct slice name)
-{
-	return slice_is(name, "tls-certificate") || slice_is(name, "tls-key");
-}
-
 static int refuse_name(const char *where, struct slice name, struct config_error *error)
 {
-	if (is_of_tls(name))
-		return refuse(error,
-			      "%s: %.*s: TLS is not offered yet; put a proxy that ends TLS in "
-			      "front, and leave this out",
-			      where, (int)name.length, name.at);
 	const struct parameter *nearest = parameter_nearest(name);
 	int shown = name.length > PARAMETER_NAME_MAX ? PARAMETER_NAME_MAX : (int)name.length;
 	if (nearest == NULL)
@@ -174,8 +163,7 @@ static int read_variable(struct config *config, const char *variable, struct con
 	if (parameter != NULL)
 		return set_value(config, parameter, where,
 				 (struct slice){ equals + 1, strlen(equals + 1) }, error);
-	bool is_slip = parameter_nearest(slice) != NULL || is_of_tls(slice);
-	return is_slip ? refuse_name(where, slice, error) : 0;
+	return parameter_nearest(slice) != NULL ? refuse_name(where, slice, error) : 0;
 }
 
 /* What stands on the command line beside parameters. */
@@ -275,12 +263,16 @@ static int choose_data_dir(struct config *config, const struct config_sources *s
 /* What no row of the table can say. */
 static int check_together(const struct config *config, struct config_error *error)
 {
-	if (config->push_interval_ms <= config->push_interval_max_ms)
-		return 0;
-	return refuse(
-		error,
-		"push-interval-ms is %u, and must be at most push-interval-max-ms, which is %u",
-		(unsigned)config->push_interval_ms, (unsigned)config->push_interval_max_ms);
+	if (config->push_interval_ms > config->push_interval_max_ms)
+		return refuse(error,
+			      "push-interval-ms is %u, and must be at most push-interval-max-ms, which is %u",
+			      (unsigned)config->push_interval_ms, (unsigned)config->push_interval_max_ms);
+	if (config->tls_certificate.count != config->tls_key.count)
+		return refuse(error, "tls-certificate names %u files and tls-key %u: each certificate needs its key",
+			      (unsigned)config->tls_certificate.count, (unsigned)config->tls_key.count);
+	if (config->tls_listen.count > 0 && config->tls_certificate.count == 0)
+		return refuse(error, "tls-listen is set, and needs tls-certificate and tls-key");
+	return 0;
 }
 
 int config_load(struct config *config, const struct config_sources *sources, enum config_wish *wish,

@@ -42,7 +42,8 @@ static void print_wrapped(const char *text, unsigned indent, FILE *to)
 static void print_help(const struct parameter *parameter, FILE *to)
 {
 	static const char *const values[] = {
-		[ADDRESSES] = "LIST", [ORIGINS] = "LIST", [NAME] = "NAME", [PATH] = "PATH",
+		[ADDRESSES] = "LIST", [ORIGINS] = "LIST", [PATHS] = "LIST",
+		[NAME] = "NAME", [PATH] = "PATH",
 		[TEXT] = "TEXT",      [SWITCH] = "yes",   [U32] = "N",	[REAL] = "N",
 	};
 	fprintf(to, "  --%s=%s", parameter->name, values[parameter->kind]);

@@ -117,6 +117,12 @@ void parameter_allowed(const struct parameter *parameter, char *text, size_t byt
 			 "https://host, with or without :port",
 			 parameter->min, parameter->max);
 		return;
+	case PATHS:
+		snprintf(text, bytes,
+			 "%.0f to %.0f paths separated by commas, each of at most %d bytes without control "
+			 "characters and without # after a blank",
+			 parameter->min, parameter->max, CONFIG_ITEM_BYTES - 1);
+		return;
 	case NAME:
 		snprintf(text, bytes, "%.0f to %.0f letters, digits, - or _", parameter->min,
 			 parameter->max);
@@ -252,7 +258,7 @@ static bool read_item(const struct parameter *parameter, struct slice item, char
 		return false;
 	memcpy(text, item.at, item.length);
 	text[item.length] = '\0';
-	return parameter->kind == ADDRESSES ? is_address(text) : is_origin(text);
+	return parameter->kind == PATHS || (parameter->kind == ADDRESSES ? is_address(text) : is_origin(text));
 }
 
 static bool read_list(const struct parameter *parameter, struct slice text,
@@ -284,6 +290,7 @@ bool parameter_read(const struct parameter *parameter, struct slice text, struct
 	switch (parameter->kind) {
 	case ADDRESSES:
 	case ORIGINS:
+	case PATHS:
 		return read_list(parameter, text, member);
 	case NAME:
 		return is_of(text, "-_") && read_text(parameter, text, member);
@@ -314,6 +321,7 @@ void parameter_print(const struct config *config, const struct parameter *parame
 	switch (parameter->kind) {
 	case ADDRESSES:
 	case ORIGINS:
+	case PATHS:
 		for (uint32_t i = 0; i < list->count; i++)
 			fprintf(to, "%s%s", i > 0 ? ", " : "", list->texts[i]);
 		return;

@@ -38,7 +38,7 @@ struct cores {
 	struct net *nets[NEARBYSHM_CORES_MAX];
 	struct core core[NEARBYSHM_CORES_MAX];
 	/* As bound at the start; a listener that stops takes its own away. */
-	uint16_t public_port, admin_port;
+	uint16_t plain_port, tls_port, admin_port;
 	pthread_barrier_t first;  /* core 0 is open */
 	pthread_barrier_t opened; /* all cores and main: everything is open, or has failed */
 	pthread_barrier_t linked; /* main has judged */
@@ -76,13 +76,13 @@ static const struct config *live_config(const struct cores *cores)
 }
 
 /* Port 0 picks a free port; core 0 picks first, and the others take the same. */
-static void fix_port(const struct core *core, const char *address, char fixed[CONFIG_ITEM_BYTES])
+static void fix_port(const struct core *core, const char *address, unsigned manner, char fixed[CONFIG_ITEM_BYTES])
 {
 	size_t length = strlen(address);
 	snprintf(fixed, CONFIG_ITEM_BYTES, "%s", address);
 	if (core->number == 0 || length < 2 || strcmp(address + length - 2, ":0") != 0)
 		return;
-	uint16_t port = net_listen_port(core->cores->nets[0], LISTENER_PUBLIC);
+	uint16_t port = net_listen_port(core->cores->nets[0], LISTENER_PUBLIC, manner);
 	snprintf(fixed + length - 1, CONFIG_ITEM_BYTES - (length - 1), "%u", port);
 }
 
@@ -94,12 +94,12 @@ static const char *refused_address(const char *address, const char *why, int err
 }
 
 static int listen_all(const struct core *core, const struct config_list *addresses, uint32_t listener,
-		      const char **reason)
+		      unsigned manner, const char **reason)
 {
 	for (uint32_t i = 0; i < addresses->count; i++) {
 		char address[CONFIG_ITEM_BYTES];
-		fix_port(core, addresses->texts[i], address);
-		int error = net_listen(core->cores->nets[core->number], address, listener, reason);
+		fix_port(core, addresses->texts[i], manner, address);
+		int error = net_listen(core->cores->nets[core->number], address, listener, manner, reason);
 		if (error != 0) {
 			*reason = refused_address(address, *reason, error);
 			return error;
@@ -111,12 +111,18 @@ static int listen_all(const struct core *core, const struct config_list *address
 static int open_listeners(struct core *core, const char **reason)
 {
 	const struct config *config = live_config(core->cores);
-	int error = listen_all(core, &config->listen, LISTENER_PUBLIC, reason);
+	/* Without addresses of its own, TLS is spoken on those for clients. */
+	bool is_apart = config->tls_listen.count > 0;
+	unsigned manner = config->tls_certificate.count > 0 && !is_apart ? NET_TLS : NET_PLAIN;
+	int error = listen_all(core, &config->listen, LISTENER_PUBLIC, manner, reason);
+	if (error == 0)
+		error = listen_all(core, &config->tls_listen, LISTENER_PUBLIC, NET_TLS, reason);
 	if (error != 0 || core->number != 0)
 		return error;
-	error = listen_all(core, &config->admin_listen, LISTENER_ADMIN, reason);
+	error = listen_all(core, &config->admin_listen, LISTENER_ADMIN, NET_PLAIN, reason);
 	return error != 0 ? error
-			  : net_listen(core->cores->nets[0], core->cores->control_address, LISTENER_CONTROL, reason);
+			  : net_listen(core->cores->nets[0], core->cores->control_address, LISTENER_CONTROL,
+				       NET_PLAIN, reason);
 }
 
 static int open_core(struct core *core, const char **reason)
@@ -239,8 +245,9 @@ int cores_start(struct cores **cores, struct app_shared *shared, const char *con
 	int error = judge(fresh, reason);
 	*cores = fresh;
 	if (error == 0) {
-		fresh->public_port = net_listen_port(fresh->nets[0], LISTENER_PUBLIC);
-		fresh->admin_port = net_listen_port(fresh->nets[0], LISTENER_ADMIN);
+		fresh->plain_port = net_listen_port(fresh->nets[0], LISTENER_PUBLIC, NET_PLAIN);
+		fresh->tls_port = net_listen_port(fresh->nets[0], LISTENER_PUBLIC, NET_TLS);
+		fresh->admin_port = net_listen_port(fresh->nets[0], LISTENER_ADMIN, NET_PLAIN);
 	}
 	if (error != 0)
 		atomic_store(&fresh->stop, true);
@@ -288,7 +295,9 @@ bool cores_have_failed(const struct cores *cores)
 	return atomic_load(&cores->have_failed);
 }
 
-uint16_t cores_port(const struct cores *cores, enum app_listener listener)
+uint16_t cores_port(const struct cores *cores, enum app_listener listener, unsigned manner)
 {
-	return listener == LISTENER_PUBLIC ? cores->public_port : cores->admin_port;
+	if (listener != LISTENER_PUBLIC)
+		return cores->admin_port;
+	return manner == NET_TLS ? cores->tls_port : cores->plain_port;
 }

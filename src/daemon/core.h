@@ -27,7 +27,8 @@ void cores_close(struct cores **cores);
 void cores_wake(struct cores *cores, uint32_t core);
 /* A core ended its loop by itself: a failure that it cannot live with. */
 bool cores_have_failed(const struct cores *cores);
-/* The port that the first public or admin address was bound to (0 picks one), for the log. */
-uint16_t cores_port(const struct cores *cores, enum app_listener listener);
+/* The port that the first public or admin address of that manner was bound to (0 picks one), for the log;
+ * 0 when there is none. */
+uint16_t cores_port(const struct cores *cores, enum app_listener listener, unsigned manner);
 
 #endif

@@ -17,6 +17,7 @@
 #include "daemon/paths.h"
 #include "app/token.h"
 #include "daemon/watch.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -39,6 +40,7 @@
 struct daemon {
 	struct config_sources sources;
 	struct app_live *live;
+	struct tickets *tickets; /* kept over reloads, so that they make no ticket void */
 	struct app_live *previous; /* replaced by `live`, at replaced_us */
 	uint64_t replaced_us;
 	struct app_shared shared;
@@ -73,28 +75,53 @@ static void live_free(struct app_live **live)
 	if (*live == NULL)
 		return;
 	token_key_close(&(*live)->key);
+	tls_server_drop(&(*live)->tls);
 	free(*live);
 	*live = NULL;
 }
 
-/* Reads all sources and the key. 0, or a negative errno, logged. */
-static int live_load(const struct config_sources *sources, struct app_live **live)
+static int load_key(struct app_live *live)
+{
+	const char *reason = NULL;
+	int error = token_key_open(&live->key, live->config.token_key, &reason);
+	if (error != 0)
+		log_error("token-key: %s", reason);
+	else if (reason != NULL)
+		log_warning("token-key: %s", reason);
+	return error;
+}
+
+static int load_tls(struct app_live *live, struct tickets *tickets)
+{
+	const struct config *config = &live->config;
+	struct tls_files files[CONFIG_LIST_MAX];
+	const char *reason = NULL;
+	for (uint32_t i = 0; i < config->tls_certificate.count; i++)
+		files[i] = (struct tls_files){ config->tls_certificate.texts[i], config->tls_key.texts[i] };
+	if (config->tls_certificate.count == 0)
+		return 0;
+	int error = tls_server_open(&live->tls, files, config->tls_certificate.count, tickets, &reason);
+	if (error != 0)
+		log_error("%s", reason);
+	else if (reason != NULL)
+		log_warning("%s", reason);
+	return error;
+}
+
+/* Reads all sources, the key and the certificates. 0, or a negative errno, logged. */
+static int live_load(const struct daemon *daemon, struct app_live **live)
 {
 	struct app_live *fresh = calloc(1, sizeof(*fresh));
 	enum config_wish wish;
 	struct config_error wrong;
-	const char *reason = NULL;
 	check(fresh != NULL);
-	int error = config_load(&fresh->config, sources, &wish, &wrong);
+	int error = config_load(&fresh->config, &daemon->sources, &wish, &wrong);
 	if (error != 0)
 		log_error("%s", wrong.text);
-	if (error == 0) {
-		error = token_key_open(&fresh->key, fresh->config.token_key, &reason);
-		if (error != 0)
-			log_error("token-key: %s", reason);
-		else if (reason != NULL)
-			log_warning("token-key: %s", reason);
-	}
+	if (error == 0)
+		error = load_key(fresh);
+	if (error == 0)
+		error = load_tls(fresh, daemon->tickets);
 	if (error != 0)
 		live_free(&fresh);
 	*live = fresh;
@@ -137,7 +164,9 @@ static int start(struct daemon *daemon)
 		return -ENOSYS;
 	}
 	raise_descriptor_limit();
-	int error = live_load(&daemon->sources, &daemon->live);
+	daemon->tickets = tickets_open(boot_us() / 1000000u);
+	check(daemon->tickets != NULL);
+	int error = live_load(daemon, &daemon->live);
 	if (error != 0)
 		return error;
 	const struct config *config = &daemon->live->config;
@@ -163,6 +192,7 @@ static void stop(struct daemon *daemon)
 	app_shared_close(&daemon->shared);
 	live_free(&daemon->previous);
 	live_free(&daemon->live);
+	tickets_close(&daemon->tickets);
 }
 
 /* ---- running ---------------------------------------------------------------------------------- */
@@ -175,6 +205,19 @@ static bool all_cores_beat_since(const struct daemon *daemon, uint64_t since_us)
 	return true;
 }
 
+/* Whether there is TLS is settled when the listeners open. */
+static void keep_tls(const struct app_live *running, struct app_live *fresh, char *waiting, size_t bytes)
+{
+	size_t length = strlen(waiting);
+	if ((running->tls == NULL) == (fresh->tls == NULL))
+		return;
+	tls_server_drop(&fresh->tls);
+	fresh->tls = tls_server_hold(running->tls);
+	fresh->config.tls_certificate = running->config.tls_certificate;
+	fresh->config.tls_key = running->config.tls_key;
+	snprintf(waiting + length, bytes - length, "%stls-certificate, tls-key", length > 0 ? ", " : "");
+}
+
 /* Puts what was read in force. The one before it is kept: a core may be in a turn with it. */
 static void live_switch(struct daemon *daemon, struct app_live *fresh)
 {
@@ -182,6 +225,7 @@ static void live_switch(struct daemon *daemon, struct app_live *fresh)
 	struct config merged = daemon->live->config;
 	config_take_changes(&merged, &fresh->config, waiting, sizeof(waiting));
 	fresh->config = merged;
+	keep_tls(daemon->live, fresh, waiting, sizeof(waiting));
 	live_free(&daemon->previous);
 	daemon->previous = daemon->live;
 	daemon->live = fresh;
@@ -198,7 +242,7 @@ static void reload(struct daemon *daemon)
 	notify_systemd("RELOADING=1");
 	if (!all_cores_beat_since(daemon, daemon->replaced_us))
 		log_error("reload: a core has not ended a turn since the last one; try again");
-	else if (live_load(&daemon->sources, &fresh) == 0)
+	else if (live_load(daemon, &fresh) == 0)
 		live_switch(daemon, fresh);
 	else
 		log_error("reload: what was in force stays");
@@ -269,13 +313,17 @@ static int serve(struct daemon *daemon, const sigset_t *signals)
 
 static void say_ready(struct daemon *daemon)
 {
-	uint16_t public_port = cores_port(daemon->cores, LISTENER_PUBLIC);
-	uint16_t admin_port = cores_port(daemon->cores, LISTENER_ADMIN);
-	char state[200];
-	log_notice("ready: instance %s, %u cores, public port %u, admin port %u, control socket %s",
-		   daemon->live->config.instance, daemon->shared.cores, public_port, admin_port,
-		   daemon->control_address + strlen("unix:"));
-	snprintf(state, sizeof(state), "READY=1\nSTATUS=public port %u, admin port %u", public_port, admin_port);
+	uint16_t plain_port = cores_port(daemon->cores, LISTENER_PUBLIC, NET_PLAIN);
+	uint16_t tls_port = cores_port(daemon->cores, LISTENER_PUBLIC, NET_TLS);
+	uint16_t admin_port = cores_port(daemon->cores, LISTENER_ADMIN, NET_PLAIN);
+	char ports[100], state[200];
+	int length = snprintf(ports, sizeof(ports), "public port %u, admin port %u",
+			      plain_port != 0 ? plain_port : tls_port, admin_port);
+	if (tls_port != 0)
+		snprintf(ports + length, sizeof(ports) - (size_t)length, ", TLS port %u", tls_port);
+	log_notice("ready: instance %s, %u cores, %s, control socket %s", daemon->live->config.instance,
+		   daemon->shared.cores, ports, daemon->control_address + strlen("unix:"));
+	snprintf(state, sizeof(state), "READY=1\nSTATUS=%s", ports);
 	notify_systemd(state);
 }
 

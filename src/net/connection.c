@@ -43,6 +43,7 @@ static void release_lent(struct net *net, struct connection *c)
 {
 	http_session_release(net, c);
 	websocket_session_release(net, c);
+	tls_close(&connection_more(net, c)->tls);
 	passage_done(&c->passage);
 	buffer_give(&net->buffers, &c->rest);
 	buffer_give(&net->buffers, &c->gathering);
@@ -167,10 +168,8 @@ bool connection_keep(struct net *net, struct connection *c, const void *bytes, s
 	return true;
 }
 
-static void received_bytes(struct net *net, struct connection *c, const void *bytes, size_t length)
+void connection_deliver(struct net *net, struct connection *c, const void *bytes, size_t length)
 {
-	net_count(net, NET_COUNTER_BYTES_IN, length);
-	c->heard_ms = (uint32_t)net->now_ms;
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
 	case CONN_REQUEST:
@@ -189,16 +188,35 @@ static void received_bytes(struct net *net, struct connection *c, const void *by
 	}
 }
 
-/* The peer's last byte has come. */
-static void received_end(struct net *net, struct connection *c)
+static void received_bytes(struct net *net, struct connection *c, const void *bytes, size_t length)
+{
+	net_count(net, NET_COUNTER_BYTES_IN, length);
+	c->heard_ms = (uint32_t)net->now_ms;
+	if (c->is_tls)
+		tls_session_received(net, c, bytes, length);
+	else
+		connection_deliver(net, c, bytes, length);
+}
+
+/* The end of a request's head, or between two. */
+static void end_in_head(struct net *net, struct connection *c)
+{
+	bool is_within = c->http != NULL && http_is_within(c->http);
+	if (is_within || tls_session_is_cut(net, c))
+		connection_end(net, c, CLOSE_RESET);
+	else if (c->is_tls)
+		/* Its word that nothing more comes is answered by ours. */
+		connection_finish(net, c, CLOSE_PEER);
+	else
+		connection_end(net, c, CLOSE_PEER);
+}
+
+void connection_deliver_end(struct net *net, struct connection *c)
 {
 	c->peer_ended = true;
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
-		if (c->http != NULL && http_is_within(c->http))
-			connection_end(net, c, CLOSE_RESET);
-		else
-			connection_end(net, c, CLOSE_PEER);
+		end_in_head(net, c);
 		break;
 	case CONN_REQUEST:
 	case CONN_WEBSOCKET:
@@ -234,7 +252,7 @@ void connection_received(struct net *net, struct connection *c, int32_t result, 
 	if (result > 0)
 		received_bytes(net, c, bytes, (size_t)result);
 	else if (result == 0)
-		received_end(net, c);
+		connection_deliver_end(net, c);
 	else if (result == -ENOBUFS)
 		net_count(net, NET_COUNTER_BUFFERS_EMPTY, 1);
 	else if (result != -EINTR && result != -EAGAIN)
@@ -254,6 +272,11 @@ void connection_commit(struct net *net, struct connection *c, size_t bytes)
 	c->gathering->end += (uint32_t)bytes;
 	check(c->gathering->end <= c->gathering->capacity);
 	buffer_trim(&net->buffers, &c->gathering);
+	connection_dirty(net, c);
+}
+
+void connection_dirty(struct net *net, struct connection *c)
+{
 	if (c->is_dirty)
 		return;
 	c->is_dirty = true;
@@ -279,19 +302,30 @@ static void send_more(struct net *net, struct connection *c)
 		   buffer_length(c->sending), uring_tag_make(EVENT_SEND, c->slot));
 }
 
+static struct buffer *take_gathering(struct connection *c)
+{
+	struct buffer *gathering = c->gathering;
+	if (buffer_length(gathering) == 0)
+		return NULL;
+	c->gathering = NULL;
+	return gathering;
+}
+
 void connection_flush(struct net *net, struct connection *c)
 {
-	if (c->is_sending || buffer_length(c->gathering) == 0 || c->state == CONN_DYING)
+	if (c->is_sending || c->state == CONN_DYING || c->state == CONN_LINGERING)
 		return;
-	c->sending = c->gathering;
-	c->gathering = NULL;
+	struct buffer *next = c->is_tls ? tls_session_seal(net, c) : take_gathering(c);
+	if (next == NULL)
+		return;
+	c->sending = next;
 	send_more(net, c);
 	connection_rearm(net, c);
 }
 
-bool connection_is_drained(const struct connection *c)
+bool connection_is_drained(const struct net *net, const struct connection *c)
 {
-	return !c->is_sending && buffer_length(c->gathering) == 0;
+	return !c->is_sending && buffer_length(c->gathering) == 0 && !tls_session_has_output(net, c);
 }
 
 static bool has_room(const struct connection *c)
@@ -371,6 +405,7 @@ static void start_lingering(struct net *net, struct connection *c)
 	c->since_ms = (uint32_t)net->now_ms;
 	report(net, c);
 	connection_forget_id(c);
+	tls_close(&connection_more(net, c)->tls);
 	if (c->peer_ended) {
 		connection_end(net, c, (enum close_reason)c->reason);
 		return;
@@ -393,7 +428,10 @@ void connection_proceed(struct net *net, struct connection *c)
 		websocket_session_proceed(net, c);
 		break;
 	case CONN_FINISHING:
-		if (connection_is_drained(c))
+		/* The last that TLS says is not waited for by anybody else. */
+		if (c->is_tls)
+			connection_flush(net, c);
+		if (connection_is_drained(net, c))
 			start_lingering(net, c);
 		break;
 	case CONN_LINGERING:
@@ -497,7 +535,7 @@ static uint64_t state_due_ms(const struct net *net, const struct connection *c)
 			return connection_ms(net, c->heard_ms) + config->request_timeout_ms;
 		return UINT64_MAX;
 	case CONN_PASSING:
-		if (c->is_leaving || !connection_is_drained(c))
+		if (c->is_leaving || !connection_is_drained(net, c))
 			return UINT64_MAX;
 		return connection_ms(net, c->since_ms) + NET_PASS_RETRY_MS;
 	case CONN_WEBSOCKET:

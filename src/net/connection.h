@@ -30,6 +30,7 @@ enum conn_state {
 };
 
 struct passage;
+struct tls;
 
 /*
  * What an idle connection costs: this record. What it may hold besides is lent while it is needed:
@@ -68,6 +69,7 @@ struct connection {
 	bool closes : 1;
 	bool is_upgrade : 1;
 
+	bool is_tls : 1;
 	bool is_pinged : 1; /* WebSocket: an answer to our ping is awaited */
 
 	uint8_t listener; /* the number that net_listen was given */
@@ -93,6 +95,7 @@ _Static_assert(sizeof(struct connection) <= 128, "an idle connection outgrew its
 /* What is seldom asked for of a connection, in a table of its own beside that of the records. */
 struct connection_more {
 	struct address peer;
+	struct tls *tls; /* from its first byte on, where TLS is spoken */
 	uint32_t frames_s; /* the second in which `frames` of a WebSocket came */
 	uint32_t frames;
 };
@@ -127,11 +130,17 @@ bool connection_keep(struct net *net, struct connection *c, const void *bytes, s
 uint8_t *connection_reserve(struct net *net, struct connection *c, size_t bytes);
 void connection_commit(struct net *net, struct connection *c, size_t bytes);
 bool connection_put(struct net *net, struct connection *c, const void *bytes, size_t length);
+/* Has connection_flush called before the turn ends. */
+void connection_dirty(struct net *net, struct connection *c);
 /* Starts a send of all that waits, unless one is under way. */
 void connection_flush(struct net *net, struct connection *c);
 
+/* Bytes that are HTTP or WebSocket, to whoever speaks it; and that the peer says no more of them. */
+void connection_deliver(struct net *net, struct connection *c, const void *bytes, size_t length);
+void connection_deliver_end(struct net *net, struct connection *c);
+
 /* Everything that was given has left. */
-bool connection_is_drained(const struct connection *c);
+bool connection_is_drained(const struct net *net, const struct connection *c);
 
 /* Has it looked at again before the turn ends, when what it waited for may be there. */
 void connection_ready(struct net *net, struct connection *c);

@@ -40,7 +40,9 @@ struct passage {
 	uint32_t from, to;    /* cores */
 	void *baggage;
 	struct address peer;
+	struct tls *tls; /* while neither core has it in a connection */
 	uint8_t listener;
+	bool is_tls;
 	char accept[UPGRADE_ACCEPT_BYTES + 1];
 	uint32_t rest_bytes; /* received after the request */
 	uint8_t rest[];
@@ -73,6 +75,7 @@ void passage_done(struct passage **passage)
 
 static void passage_free(struct passage *passage)
 {
+	tls_close(&passage->tls);
 	passage->magic = 0;
 	free(passage);
 }
@@ -119,6 +122,7 @@ static struct passage *passage_make(struct net *net, const struct connection *c,
 		.baggage = baggage,
 		.peer = connection_more(net, c)->peer,
 		.listener = c->listener,
+		.is_tls = c->is_tls,
 		.rest_bytes = (uint32_t)rest_bytes,
 	};
 	memcpy(passage->accept, http_request_manner(c->http)->accept, sizeof(passage->accept));
@@ -146,6 +150,8 @@ static void pass(struct net *net, struct connection *c)
 	const struct net *peer = net->peers[passage->to].net;
 	int intake = atomic_load_explicit(&peer->intake, memory_order_relaxed);
 	c->is_leaving = true;
+	passage->tls = connection_more(net, c)->tls;
+	connection_more(net, c)->tls = NULL;
 	advance(passage, PASSAGE_SEALED);
 	uring_pass_file(net_uring(net, c), c->file, intake,
 			uring_tag_make(EVENT_ADOPT, (uint64_t)(uintptr_t)passage),
@@ -182,7 +188,7 @@ void net_handover(struct net *net, struct conn_id conn, uint32_t core, void *bag
 /* Answers to earlier requests are sent from here, before the other core says anything. */
 void handover_proceed(struct net *net, struct connection *c)
 {
-	if (!c->is_leaving && c->pass_tries == 0 && connection_is_drained(c))
+	if (!c->is_leaving && c->pass_tries == 0 && connection_is_drained(net, c))
 		pass(net, c);
 }
 
@@ -204,6 +210,8 @@ void handover_passed(struct net *net, struct connection *c, int32_t result)
 		connection_leave(net, c);
 		return;
 	}
+	connection_more(net, c)->tls = c->passage->tls;
+	c->passage->tls = NULL;
 	if (result != -ENFILE || ++c->pass_tries == TRIES_MAX) {
 		fail(net, c);
 		return;
@@ -245,6 +253,15 @@ static void reject(struct net *net, uint32_t ring, struct passage *passage, uint
 		   uring_tag_make(EVENT_REJECTED, (uint64_t)(uintptr_t)passage), 0);
 }
 
+static void take_tls(struct net *net, struct connection *c, struct passage *passage)
+{
+	c->is_tls = passage->is_tls;
+	connection_more(net, c)->tls = passage->tls;
+	passage->tls = NULL;
+	if (c->is_tls)
+		tls_move(connection_more(net, c)->tls, &net->buffers);
+}
+
 void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, int32_t file)
 {
 	check(progress_of(passage) == PASSAGE_SEALED && file >= 0);
@@ -258,6 +275,7 @@ void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, i
 		reject(net, ring, passage, (uint32_t)file);
 		return;
 	}
+	take_tls(net, c, passage);
 	advance(passage, PASSAGE_TAKEN);
 	c->state = CONN_REQUEST;
 	c->is_known = true;

@@ -128,6 +128,7 @@ static void welcome(struct net *net, struct net_listener *listener,
 	}
 	net_count(net, NET_COUNTER_ACCEPTED, 1);
 	c->listener = (uint8_t)listener->number;
+	c->is_tls = (listener->manner & NET_TLS) != 0;
 	if (net->connection_count > net->config.connections_max) {
 		net_count(net, NET_COUNTER_REFUSED, 1);
 		http_session_refuse(net, c, 503, "This server holds as many connections as it may.",
@@ -194,7 +195,13 @@ static uint16_t bound_port(int descriptor)
 	return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-static int add_listener(struct net *net, int descriptor, uint32_t number, uint16_t port,
+/* What a socket to listen on is for. */
+struct purpose {
+	uint32_t number;
+	unsigned manner; /* enum net_manner */
+};
+
+static int add_listener(struct net *net, int descriptor, struct purpose purpose, uint16_t port,
 			const char *path, const char **reason)
 {
 	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
@@ -205,7 +212,8 @@ static int add_listener(struct net *net, int descriptor, uint32_t number, uint16
 		if (!is_quiet)
 			continue;
 		listener->descriptor = descriptor;
-		listener->number = number;
+		listener->number = purpose.number;
+		listener->manner = purpose.manner;
 		listener->port = port;
 		snprintf(listener->path, sizeof(listener->path), "%s", path);
 		listener->credit = UINT32_MAX;
@@ -234,7 +242,7 @@ static int bind_shared(const struct net *net, int descriptor, const struct socka
 }
 
 static int open_tcp(struct net *net, const struct sockaddr *address, socklen_t length,
-		    uint32_t number, const char **reason)
+		    struct purpose purpose, const char **reason)
 {
 	*reason = "cannot make a socket";
 	int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -254,7 +262,7 @@ static int open_tcp(struct net *net, const struct sockaddr *address, socklen_t l
 		close(descriptor);
 		return error;
 	}
-	return add_listener(net, descriptor, number, bound_port(descriptor), "", reason);
+	return add_listener(net, descriptor, purpose, bound_port(descriptor), "", reason);
 }
 
 static void set_port(struct sockaddr *address, uint16_t port)
@@ -266,7 +274,7 @@ static void set_port(struct sockaddr *address, uint16_t port)
 }
 
 /* All addresses of a name, with one port: "localhost" is two of them. */
-static int open_resolved(struct net *net, struct addrinfo *found, uint32_t number,
+static int open_resolved(struct net *net, struct addrinfo *found, struct purpose purpose,
 			 const char **reason)
 {
 	int error = -EADDRNOTAVAIL;
@@ -274,8 +282,8 @@ static int open_resolved(struct net *net, struct addrinfo *found, uint32_t numbe
 	*reason = "the name has no address";
 	for (struct addrinfo *at = found; at != NULL; at = at->ai_next) {
 		if (opened > 0)
-			set_port(at->ai_addr, net_listen_port(net, number));
-		error = open_tcp(net, at->ai_addr, at->ai_addrlen, number, reason);
+			set_port(at->ai_addr, net_listen_port(net, purpose.number, purpose.manner));
+		error = open_tcp(net, at->ai_addr, at->ai_addrlen, purpose, reason);
 		bool is_absent = error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
 		if (error != 0 && !is_absent)
 			return error;
@@ -305,7 +313,8 @@ static bool split_address(const char *address, char host[256], char port[8])
 	return strspn(port, "0123456789") == strlen(port) && strtoul(port, NULL, 10) <= 65535;
 }
 
-static int listen_tcp(struct net *net, const char *address, uint32_t number, const char **reason)
+static int listen_tcp(struct net *net, const char *address, struct purpose purpose,
+		      const char **reason)
 {
 	char host[256], port[8];
 	*reason = "an address is HOST:PORT, [IPV6]:PORT or unix:PATH";
@@ -319,7 +328,7 @@ static int listen_tcp(struct net *net, const char *address, uint32_t number, con
 		*reason = gai_strerror(failure);
 		return -EADDRNOTAVAIL;
 	}
-	int error = open_resolved(net, found, number, reason);
+	int error = open_resolved(net, found, purpose, reason);
 	freeaddrinfo(found);
 	return error;
 }
@@ -366,17 +375,18 @@ static int listen_unix(struct net *net, const char *path, uint32_t number, const
 		close(descriptor);
 		return error;
 	}
-	return add_listener(net, descriptor, number, 0, path, reason);
+	return add_listener(net, descriptor, (struct purpose){ number, NET_PLAIN }, 0, path, reason);
 }
 
-int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason)
+int net_listen(struct net *net, const char *address, uint32_t listener, unsigned manner,
+	       const char **reason)
 {
 	check_object(net, NET_MAGIC);
 	check(listener <= UINT8_MAX);
 	static const char prefix[] = "unix:";
 	int error = 0;
 	if (strncmp(address, prefix, sizeof(prefix) - 1) != 0)
-		error = listen_tcp(net, address, listener, reason);
+		error = listen_tcp(net, address, (struct purpose){ listener, manner }, reason);
 	else if (net->config.core == 0)
 		error = listen_unix(net, address + sizeof(prefix) - 1, listener, reason);
 	if (error == 0)
@@ -384,11 +394,13 @@ int net_listen(struct net *net, const char *address, uint32_t listener, const ch
 	return error;
 }
 
-uint16_t net_listen_port(const struct net *net, uint32_t listener)
+uint16_t net_listen_port(const struct net *net, uint32_t number, unsigned manner)
 {
-	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++)
-		if (net->listeners[i].descriptor >= 0 && net->listeners[i].number == listener)
-			return net->listeners[i].port;
+	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
+		const struct net_listener *listener = &net->listeners[i];
+		if (listener->descriptor >= 0 && listener->number == number && listener->manner == manner)
+			return listener->port;
+	}
 	return 0;
 }
 

@@ -14,13 +14,18 @@ libnet_la_SOURCES = \
 	src/net/quota.c src/net/quota.h \
 	src/net/rings.c \
 	src/net/state.h \
+	src/net/tickets.c src/net/tickets.h \
 	src/net/timer.c src/net/timer.h \
+	src/net/tls.c src/net/tls.h \
+	src/net/tls_private.h \
+	src/net/tls_server.c \
+	src/net/tls_session.c \
 	src/net/upgrade.c src/net/upgrade.h \
 	src/net/uring.c src/net/uring.h \
 	src/net/websocket.c src/net/websocket.h \
 	src/net/websocket_session.c
-libnet_la_CFLAGS = $(AM_CFLAGS) $(URING_CFLAGS) $(CRYPTO_CFLAGS)
-libnet_la_LIBADD = libbase.la $(URING_LIBS) $(WSLAY_LIBS) $(HTTP_PARSER_LIBS) $(CRYPTO_LIBS)
+libnet_la_CFLAGS = $(AM_CFLAGS) $(URING_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS)
+libnet_la_LIBADD = libbase.la $(URING_LIBS) $(WSLAY_LIBS) $(HTTP_PARSER_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += tests/echo-server
 tests_echo_server_SOURCES = tests/echo-server.c

@@ -71,7 +71,8 @@ static int open_steps(struct net *net, const char **reason)
 	if (error != 0)
 		return error;
 	net->peers = calloc(net->config.cores, sizeof(*net->peers));
-	if (net->peers == NULL)
+	net->plain = malloc(NET_PLAIN_BYTES);
+	if (net->peers == NULL || net->plain == NULL)
 		return -ENOMEM;
 	error = rings_open(net, reason);
 	if (error != 0)
@@ -174,6 +175,8 @@ void net_close(struct net **net)
 	handovers_close(it);
 	websocket_pool_fini(&it->websockets);
 	buffer_pool_fini(&it->buffers);
+	tls_server_drop(&it->tls_server);
+	free(it->plain);
 	if (it->wake_eventfd >= 0)
 		close(it->wake_eventfd);
 	free(it->peers);

@@ -36,6 +36,7 @@ enum close_reason {
 const char *close_reason_text(enum close_reason reason);
 
 struct net;
+struct tls_server;
 
 /* A connection of this core: an index and a generation. Calls with one that is gone do nothing. */
 struct conn_id {
@@ -136,16 +137,26 @@ int net_open(struct net **net, const struct net_config *config, const char **rea
 /* All cores have stopped turning. Connections end without closed(). */
 void net_close(struct net **net);
 
+/* What a connection begins with, as bits. */
+enum net_manner {
+	NET_PLAIN = 0, /* with HTTP */
+	NET_TLS = 1,   /* with the handshake of TLS, after net_set_tls */
+};
+
+/* The certificates for TLS, net/tls.h; for connections from now on. The net is one more holder. */
+void net_set_tls(struct net *net, struct tls_server *server);
+
 /*
  * Listens on `address`: "127.0.0.1:7600", "[::1]:7600", "localhost:7600", "*:7600" or
  * "unix:/path/to/socket". Each core calls it with the same addresses (SO_REUSEPORT), core 0 first:
  * it fails where anybody listens already, the others share with it. A Unix socket is made by core 0
- * alone. `listener`, 255 at most, is given back in requests. Port 0 picks a free one, see
- * net_listen_port. 0, or negative errno with *reason.
+ * alone. `listener`, 255 at most, is given back in requests. `manner` is of enum net_manner; a Unix
+ * socket has none. Port 0 picks a free one, see net_listen_port. 0, or negative errno with *reason.
  */
-int net_listen(struct net *net, const char *address, uint32_t listener, const char **reason);
-/* The TCP port that `listener` is bound to, or 0. */
-uint16_t net_listen_port(const struct net *net, uint32_t listener);
+int net_listen(struct net *net, const char *address, uint32_t listener, unsigned manner,
+	       const char **reason);
+/* The TCP port that `listener` is bound to in that manner, or 0. */
+uint16_t net_listen_port(const struct net *net, uint32_t listener, unsigned manner);
 /* From now on at most `count` further connections of this listener are read from, first come first served;
  * the others are accepted, and wait without a timeout. UINT32_MAX, as it is at first: all. */
 void net_listen_admit(struct net *net, uint32_t listener, uint32_t count);

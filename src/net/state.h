@@ -12,6 +12,7 @@
 #include "net/http.h"
 #include "net/net.h"
 #include "net/timer.h"
+#include "net/tls.h"
 #include "net/uring.h"
 #include "net/websocket.h"
 
@@ -41,6 +42,9 @@ enum { NET_MAGIC = 0x6e657477 };
 #define NET_PASS_RETRY_MS 32
 /* Beyond this, more in the same turn has no room: it is what one send takes at once. */
 #define NET_ROOM_BYTES (16 * 1024)
+
+/* A record of TLS that one receive completes, and all that comes behind it. */
+#define NET_PLAIN_BYTES (TLS_RECORD_BYTES + URING_BUFFER_BYTES)
 
 /* What an event is about: the kind of its tag. */
 enum event_kind {
@@ -78,6 +82,7 @@ struct net_listener {
 	int descriptor; /* -1: unused, or stopped */
 	uint32_t number;
 	uint16_t port;
+	unsigned manner; /* enum net_manner */
 	char path[108]; /* of a Unix socket, else "" */
 	uint32_t credit; /* connections that may still be read from; UINT32_MAX: all */
 	uint32_t waiting_first, waiting_last; /* the others in order, by next_ready as slot + 1 */
@@ -110,6 +115,9 @@ struct net {
 	uint32_t free_connections; /* linked by next_ready, as slot + 1 */
 	uint32_t dirty, ready; /* lists, as slot + 1 */
 	struct passage *passages; /* that this core made */
+
+	struct tls_server *tls_server; /* for connections that begin; NULL: none */
+	uint8_t *plain; /* what one receive brings, unsealed: NET_PLAIN_BYTES */
 
 	struct timer_wheel wheel;
 	struct buffer_pool buffers;
@@ -191,6 +199,15 @@ void websocket_session_received(struct net *net, struct connection *c, const voi
 void websocket_session_proceed(struct net *net, struct connection *c);
 void websocket_session_ping(struct net *net, struct connection *c);
 void websocket_session_release(struct net *net, struct connection *c);
+
+/* tls_session.c */
+void tls_session_received(struct net *net, struct connection *c, const void *bytes, size_t length);
+/* Whether an end of the stream now is a cut: TLS has begun and the peer has not ended it. */
+bool tls_session_is_cut(const struct net *net, const struct connection *c);
+/* All that waits, sealed, the caller's; NULL when nothing does. */
+struct buffer *tls_session_seal(struct net *net, struct connection *c);
+/* Whether libssl has something to send beside what was given. */
+bool tls_session_has_output(const struct net *net, const struct connection *c);
 
 /* handover.c */
 void handover_arrived(struct net *net, uint32_t ring, struct passage *passage, int32_t file);

@@ -120,6 +120,8 @@ class Daemon:
             ports = re.search(r"public port (\d+), admin port (\d+)", state)
             if ports:
                 self.port, self.admin_port = int(ports[1]), int(ports[2])
+                tls = re.search(r"TLS port (\d+)", state)
+                self.tls_port = int(tls[1]) if tls else None
                 return
         raise AssertionError(f"nearbyd is not ready after {LIMIT_S} s:\n{self.log_text()}")
 
@@ -221,7 +223,7 @@ class Daemon:
 
 
 class Client:
-    """`async with daemon.session(7) as ann:` – connected, the welcome read."""
+    """`async with daemon.session(7) as ann:` – connected, the welcome read. With `ssl`, over TLS."""
 
     def __init__(self, daemon, user, bearer=None, **options):
         self.daemon, self.user, self.options = daemon, user, options
@@ -231,6 +233,7 @@ class Client:
 
     async def __aenter__(self):
         self.socket = await websockets.connect(
+            f"wss://127.0.0.1:{self.daemon.tls_port}/v1/ws" if "ssl" in self.options else
             f"ws://127.0.0.1:{self.daemon.port}/v1/ws", compression=None,
             extra_headers={"Authorization": "Bearer " + self.bearer}, max_size=None,
             subprotocols=["nearby.v1.json"], open_timeout=LIMIT_S, **self.options)

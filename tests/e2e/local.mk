@@ -9,6 +9,7 @@ e2e_tests = \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_documents.py \
 	tests/e2e/test_echo.py \
+	tests/e2e/test_echo_tls.py \
 	tests/e2e/test_fill_users.py \
 	tests/e2e/test_hostile.py \
 	tests/e2e/test_http.py \
@@ -18,9 +19,10 @@ e2e_tests = \
 	tests/e2e/test_operations.py \
 	tests/e2e/test_protobuf.py \
 	tests/e2e/test_sessions.py \
+	tests/e2e/test_tls.py \
 	tests/e2e/test_tokens.py
 TESTS += $(e2e_tests)
-EXTRA_DIST += $(e2e_tests) tests/e2e/browser.py tests/e2e/daemon.py tests/e2e/client_js.mjs \
+EXTRA_DIST += $(e2e_tests) tests/e2e/browser.py tests/e2e/certificates.py tests/e2e/daemon.py tests/e2e/client_js.mjs \
 	tests/e2e/test_install.py tests/e2e/test_quickstart.py
 
 # Both databases of a data directory are sound.

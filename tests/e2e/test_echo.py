@@ -33,11 +33,16 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
+class Tls:
+    """Set by test_echo_tls.py, which runs all of this over TLS: options of the server, settings of clients."""
+    options, client = {}, None
+
+
 class Server:
     """One echo-server on a free port; stopped, and its exit judged, at the end."""
 
     def __init__(self, **options):
-        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in {**Tls.options, **options}.items()]
         self.process = subprocess.Popen([PROGRAM, *arguments, "0"], stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -58,7 +63,7 @@ class Server:
 
     @property
     def url(self):
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'wss' if Tls.client else 'ws'}://127.0.0.1:{self.port}"
 
     def counters(self):
         """Asked again while the server has no room for one who asks."""
@@ -108,6 +113,8 @@ class Peer:
         if source:
             self.socket.bind((source, 0))
         self.socket.connect(path or ("127.0.0.1", port))
+        if Tls.client and not path:
+            self.socket = Tls.client.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.buffer = bytearray()
 
     def __enter__(self):
@@ -216,7 +223,7 @@ def close_frame(code, text=b""):
 
 async def echoes(url, count=20, text="are you there?"):
     """A well-behaved client that must notice nothing of what others do."""
-    async with websockets.connect(url) as client:
+    async with websockets.connect(url, ssl=Tls.client) as client:
         for i in range(count):
             await client.send(f"{text} {i}")
             assert await asyncio.wait_for(client.recv(), LIMIT_S) == f"{text} {i}"
@@ -225,7 +232,7 @@ async def echoes(url, count=20, text="are you there?"):
 class WebSockets(unittest.IsolatedAsyncioTestCase):
     async def test_messages_of_every_size_and_kind_come_back(self):
         with Server(cores=2) as server:
-            async with websockets.connect(server.url, max_size=None) as client:
+            async with websockets.connect(server.url, ssl=Tls.client, max_size=None) as client:
                 for size in (0, 1, 125, 126, 4081, 4096, 65535, 65536, 1 << 20, 4 << 20):
                     for message in ("ü" * (size // 2), os.urandom(size)):
                         await client.send(message)
@@ -252,7 +259,7 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
     async def test_a_core_takes_further_rings_when_one_table_of_descriptors_is_full(self):
         with Server(cores=2, files_max=16) as server:
             clients = await asyncio.gather(
-                *(websockets.connect(server.url, open_timeout=LIMIT_S) for _ in range(200)))
+                *(websockets.connect(server.url, ssl=Tls.client, open_timeout=LIMIT_S) for _ in range(200)))
             for number, client in enumerate(clients):
                 await client.send(f"I am {number}")
             for number, client in enumerate(clients):

@@ -269,12 +269,20 @@ static void a_variable_of_others_is_left_alone_and_a_slip_is_not(void **state)
 					"\"core\"; is it \"cores\"?");
 }
 
-static void tls_is_refused_as_not_offered_yet(void **state)
+static void certificates_and_keys_go_together(void **state)
 {
 	(void)state;
-	refused_line("tls-key = x", "f:1: tls-key: TLS is not offered yet; put a proxy that ends "
-				    "TLS in front, and leave this out");
-	assert_int_equal(load(ARGUMENTS(NULL), ENVIRONMENT("NEARBY_TLS_CERTIFICATE=x")), -EINVAL);
+	assert_int_equal(load(ARGUMENTS("--tls-certificate=/a.pem, /b.pem", "--tls-key=/a.key,/b.key",
+					"--tls-listen=*:443"),
+			      ENVIRONMENT(NULL)),
+			 0);
+	assert_int_equal(config.tls_certificate.count, 2);
+	assert_string_equal(config.tls_key.texts[1], "/b.key");
+	assert_int_equal(load(ARGUMENTS("--tls-certificate=/a.pem"), ENVIRONMENT(NULL)), -EINVAL);
+	assert_string_equal(error.text,
+			    "tls-certificate names 1 files and tls-key 0: each certificate needs its key");
+	assert_int_equal(load(ARGUMENTS("--tls-listen=*:443"), ENVIRONMENT(NULL)), -EINVAL);
+	assert_string_equal(error.text, "tls-listen is set, and needs tls-certificate and tls-key");
 }
 
 static void a_parameter_stands_once_in_a_file(void **state)
@@ -380,7 +388,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_names_line_variable_or_option),
 		cmocka_unit_test(an_unknown_name_is_refused_with_the_nearest_known),
 		cmocka_unit_test(a_variable_of_others_is_left_alone_and_a_slip_is_not),
-		cmocka_unit_test(tls_is_refused_as_not_offered_yet),
+		cmocka_unit_test(certificates_and_keys_go_together),
 		cmocka_unit_test(a_parameter_stands_once_in_a_file),
 		cmocka_unit_test(parameters_that_contradict_each_other_are_refused),
 		cmocka_unit_test(data_goes_where_the_customs_of_unix_say),
