@@ -139,12 +139,12 @@ static void friends_are_told_who_shows_nothing_whether_names_are_at_hand_or_not(
 	(void)state;
 	assert_sees_ann(BOB, SHARING_DEFAULT, false, NOW);
 	assert_sees_ann(BOB, SHARING_DEFAULT, false, NOW);
-	say(ANN, SHARING_OFF, 0, NOW);
+	drop(say(ANN, SHARING_OFF, 0, NOW));
 	assert_sees_ann(BOB, SHARING_DEFAULT, true, NOW);
 	assert_sees_ann(BOB, SHARING_DEFAULT, true, NOW);
 	fixture_check(&fixture);
 	assert_sees_ann(BOB, SHARING_DEFAULT, true, NOW);
-	say(ANN, SHARING_PRECISE, 0, NOW);
+	drop(say(ANN, SHARING_PRECISE, 0, NOW));
 	assert_sees_ann(BOB, SHARING_DEFAULT, false, NOW);
 	assert_sees_ann(BOB, SHARING_DEFAULT, false, NOW);
 }
@@ -152,7 +152,7 @@ static void friends_are_told_who_shows_nothing_whether_names_are_at_hand_or_not(
 static void a_name_that_changes_leaves_what_is_shown(void **state)
 {
 	(void)state;
-	say(ANN, SHARING_APPROXIMATE, SOON, NOW);
+	drop(say(ANN, SHARING_APPROXIMATE, SOON, NOW));
 	struct store_user line = { .user = { ANN }, .has_name = true };
 	line.profile.name_length = STORE_NAME_BYTES_MAX;
 	memset(line.profile.name, 'a', STORE_NAME_BYTES_MAX);
@@ -179,7 +179,7 @@ static void what_lapses_is_off_from_then_on(void **state)
 		fixture_check(&fixture);
 	}
 	/* What was over when it was said is off at once, and has no end. */
-	say(ANN, SHARING_PRECISE, SOON, SOON);
+	drop(say(ANN, SHARING_PRECISE, SOON, SOON));
 	assert_sharing(sharing_of(ANN, NOW).sharing, SHARING_OFF, 0);
 	assert_int_equal(lapse_count(), 0);
 	fixture_check(&fixture);
@@ -378,7 +378,7 @@ static void exceptions_end_with_the_friendship(void **state)
 static void who_is_deleted_and_comes_again_shows_all(void **state)
 {
 	(void)state;
-	say(BOB, SHARING_APPROXIMATE, SOON, NOW);
+	drop(say(BOB, SHARING_APPROXIMATE, SOON, NOW));
 	by_deletion();
 	assert_int_equal(lapse_count(), 0);
 	fixture_check(&fixture);
@@ -393,7 +393,7 @@ static void who_is_deleted_and_comes_again_shows_all(void **state)
 static void lapses_are_listed_with_what_holds_until_then(void **state)
 {
 	(void)state;
-	say(ANN, SHARING_APPROXIMATE, LATER, NOW);
+	drop(say(ANN, SHARING_APPROXIMATE, LATER, NOW));
 	drop(say_to(ANN, BOB, SHARING_PRECISE, SOON, NOW));
 	drop(say_to(ANN, EVA, SHARING_OFF, 0, NOW));
 	drop(say_to(BOB, ANN, SHARING_APPROXIMATE, SOON, NOW));
@@ -412,7 +412,7 @@ static void lapses_are_listed_with_what_holds_until_then(void **state)
 	assert_int_equal(request.lapses[2].sharer.value, BOB);
 	assert_sharing(request.lapses[2].sharing, SHARING_APPROXIMATE, SOON);
 	store_request_fini(&request);
-	say(ANN, SHARING_APPROXIMATE, 0, NOW);
+	drop(say(ANN, SHARING_APPROXIMATE, 0, NOW));
 	assert_int_equal(lapse_count(), 2);
 	drop(say_to(ANN, BOB, SHARING_PRECISE, 0, NOW));
 	assert_int_equal(lapse_count(), 1);
