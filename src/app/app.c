@@ -321,7 +321,9 @@ void app_rename(struct app *app, const struct store_user *user)
 	struct event event = {
 		.type = EVENT_RENAME,
 		.now_us = boot_us(),
-		.rename = { user->user, user->profile.name, user->profile.name_length },
+		.rename = { .user = user->user,
+			    .name = user->profile.name,
+			    .name_length = user->profile.name_length },
 	};
 	struct engine_out out;
 	engine_step(app->engine, &event, &out);
