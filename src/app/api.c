@@ -174,8 +174,10 @@ static const char *read_parameters(struct exchange *exchange, const struct net_r
 	if (value.bytes != NULL && !time_parse(value, &exchange->to_ms))
 		return "to: milliseconds since 1970, or RFC 3339 as 2026-01-31T08:00:00Z";
 	struct net_text accept = net_request_header(request, "accept");
-	/* Lines of JSON unless CSV is preferred by name. */
-	exchange->wants_csv = accept_weight(accept, "text/csv") > accept_weight(accept, "application/x-ndjson");
+	/* Lines of JSON, unless another is preferred by name. */
+	for (enum stream_format format = STREAM_NDJSON; format < STREAM_FORMAT_COUNT; format++)
+		if (accept_weight(accept, stream_type(format)) > accept_weight(accept, stream_type(exchange->format)))
+			exchange->format = format;
 	return NULL;
 }
 

@@ -103,16 +103,25 @@ void api_me_patch(struct exchange *exchange, const struct net_request *request)
 /* ---- deleting a user -------------------------------------------------------------------------- */
 
 /*
- * The user's sessions end, so that nothing more is added to the history that the store is to drop; the store
- * deletes; the friends hear of it as of any friendship that ends; the location goes, with what joined meanwhile.
+ * No session of the user begins any more, and those that there are end, so that nothing more is added to the
+ * history that the store is to erase; the store deletes; the friends hear of it as of any friendship that ends;
+ * the location goes; from then on who comes by a good token is a new user.
  */
-static const enum change_step delete_steps[] = { CHANGE_LOGOUT, CHANGE_STORE, CHANGE_DELETED, CHANGE_FORGET,
-						 CHANGE_END };
+static const enum change_step delete_steps[] = { CHANGE_BAR,	 CHANGE_LOGOUT, CHANGE_STORE, CHANGE_DELETED,
+						 CHANGE_FORGET, CHANGE_UNBAR,  CHANGE_END };
+static const enum change_step stay_steps[] = { CHANGE_UNBAR, CHANGE_END };
+
+static void delete_user(struct exchange *exchange,
+			void (*answer)(struct exchange *exchange, struct store_request *request))
+{
+	exchange->change.otherwise = stay_steps;
+	exchange_order(exchange, STORE_USER_DELETE, delete_steps, answer);
+}
 
 void api_user_delete(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	exchange_order(exchange, STORE_USER_DELETE, delete_steps, exchange_answer_nothing);
+	delete_user(exchange, exchange_answer_nothing);
 }
 
 /* Who was never seen, and so is not known, has left all the same. */
@@ -127,7 +136,7 @@ static void answer_me_delete(struct exchange *exchange, struct store_request *re
 void api_me_delete(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
-	exchange_order(exchange, STORE_USER_DELETE, delete_steps, answer_me_delete);
+	delete_user(exchange, answer_me_delete);
 }
 
 /* Who is kicked may come back with the same token: it ends sessions, not the right to have them. */

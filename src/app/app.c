@@ -150,6 +150,7 @@ void app_close(struct app **app)
 		news_free(&old->sessions[i]);
 	free(old->waiting);
 	free(old->renames);
+	free(old->leaving);
 	free(old->sessions);
 	old->magic = 0;
 	free(old);

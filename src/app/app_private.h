@@ -99,6 +99,9 @@ struct app {
 	/* Names that changed while joins wait; each join applies those that came after it asked. */
 	struct store_user *renames;
 	uint32_t rename_count, rename_capacity;
+	/* Users whose deletion is under way: nobody joins as one of them. */
+	struct user_id *leaving;
+	uint32_t leaving_count, leaving_capacity;
 	struct store_request **waiting;
 	uint32_t waiting_count, waiting_capacity;
 	struct control_queue control[NEARBYSHM_CORES_MAX];
@@ -129,6 +132,12 @@ static inline uint64_t cookie_of_pointer(enum cookie_kind kind, void *pointer)
 
 /* ---- exchange.c: one HTTP request and its answer -------------------------------------------- */
 
+/* What a stream of locations may be: lines, a table, or one document of features. */
+enum stream_format { STREAM_NDJSON, STREAM_CSV, STREAM_GEOJSON, STREAM_FORMAT_COUNT };
+
+/* As Accept and Content-Type name it. */
+const char *stream_type(enum stream_format format);
+
 struct exchange {
 	uint32_t magic;
 	struct app *app;
@@ -142,7 +151,8 @@ struct exchange {
 	int64_t expires_s; /* of the token */
 	struct user_id user;	/* of the path, or of the token under /v1/me */
 	struct user_id other;	/* second of the path, or first under /v1/me */
-	bool wants_csv;		/* Accept: text/csv */
+	enum stream_format format; /* of a stream: what Accept asks for by name */
+	bool is_begun;		   /* a document's first part has left */
 	bool is_head;		/* only the head of the answer is wanted */
 	uint32_t limit;
 	struct page_cursor cursor;
@@ -259,6 +269,9 @@ void join_gone(struct join *join);
 void join_tick(struct app *app, uint64_t now_us);
 /* Those of this user will be refused: it is deleted. */
 void join_logout(struct app *app, struct user_id user);
+/* From now on, and until as many calls of the second, no session of this user begins here. */
+void join_bar(struct app *app, struct user_id user);
+void join_unbar(struct app *app, struct user_id user);
 /* A session has ended: its place among sessions-max is free. */
 void join_give_place(struct app *app);
 /* Ends the joins that are left when network and store are gone. */

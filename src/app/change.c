@@ -79,10 +79,14 @@ static void go_on(struct app *app, struct change *change)
 void change_stored(struct app *app, struct change *change)
 {
 	check_object(change, CHANGE_MAGIC);
-	if (change->request.status != 0)
-		go_home(app, change);
-	else
+	if (change->request.status == 0) {
 		step_done(app, change);
+	} else if (change->otherwise == NULL) {
+		go_home(app, change);
+	} else {
+		change->steps = change->otherwise;
+		go_on(app, change);
+	}
 }
 
 void change_submit(struct app *app, struct change *change)

@@ -19,12 +19,14 @@ struct app;
  * next begins when the last core has done it. */
 enum change_step {
 	CHANGE_END,   /* ends each list: the change goes home */
-	CHANGE_STORE, /* the store does what `request` asks; if it fails, all that follows is left out */
+	CHANGE_STORE, /* the store does what `request` asks; if it fails, `otherwise` follows instead */
 	CHANGE_LOGOUT, /* the sessions of request.user end */
 	CHANGE_PAIRS,  /* friendships of request.pairs, or sync_pairs, began or ended, or were asked for */
 	CHANGE_BLOCK,  /* of request.pairs, one has blocked the other, or lifted that */
 	CHANGE_DELETED,/* the friendships of a deleted user, request.friends, ended */
-	CHANGE_FORGET, /* the location of a deleted user goes, with what joined meanwhile */
+	CHANGE_BAR,    /* no session of request.user begins, until it is lifted */
+	CHANGE_UNBAR,
+	CHANGE_FORGET, /* the location of a deleted user goes */
 	CHANGE_RENAME, /* names of request.users changed */
 };
 
@@ -40,6 +42,7 @@ struct change {
 	uint32_t magic;
 	uint32_t origin;
 	const enum change_step *steps; /* those that are left */
+	const enum change_step *otherwise; /* NULL: none */
 	atomic_uint waiting;	       /* cores that have yet to do the step that is told */
 	struct store_request request;  /* with its answer, and its status, in `done` */
 	void (*done)(struct app *app, struct change *change); /* on the core that submitted it */

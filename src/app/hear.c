@@ -152,7 +152,6 @@ static void hear_forget(struct app *app, const struct store_request *request)
 {
 	if (!is_home(app, request->user))
 		return;
-	session_logout(app, request->user);
 	struct event event = { .type = EVENT_FORGET, .now_us = boot_us(), .forget = request->user };
 	struct engine_out out;
 	engine_step(app->engine, &event, &out);
@@ -163,6 +162,12 @@ void hear(struct app *app, enum change_step step, const struct store_request *re
 	switch (step) {
 	case CHANGE_LOGOUT:
 		session_logout(app, request->user);
+		return;
+	case CHANGE_BAR:
+		join_bar(app, request->user);
+		return;
+	case CHANGE_UNBAR:
+		join_unbar(app, request->user);
 		return;
 	case CHANGE_PAIRS:
 		hear_pairs(app, request);

@@ -243,13 +243,22 @@ void join_give_place(struct app *app)
 	atomic_fetch_sub_explicit(&app->shared->session_count, 1, memory_order_relaxed);
 }
 
+static bool is_leaving(const struct app *app, struct user_id user)
+{
+	for (uint32_t i = 0; i < app->leaving_count; i++)
+		if (user_id_equal(app->leaving[i], user))
+			return true;
+	return false;
+}
+
 void join_adopted(void *context, struct conn_id conn, void *baggage)
 {
 	struct app *app = context;
 	struct join *join = baggage;
 	check_object(join, JOIN_MAGIC);
-	if (!take_place(app)) {
-		refuse(app, conn, &is_full);
+	bool is_barred = is_leaving(app, join->user);
+	if (is_barred || !take_place(app)) {
+		refuse(app, conn, is_barred ? &is_deleted : &is_full);
 		join_free(join);
 		return;
 	}
@@ -402,6 +411,28 @@ void join_tick(struct app *app, uint64_t now_us)
 		net_set_cookie(app->net, join->conn, 0);
 		refuse(app, join->conn, &has_no_store);
 	}
+}
+
+void join_bar(struct app *app, struct user_id user)
+{
+	if (app->leaving_count == app->leaving_capacity) {
+		app->leaving_capacity = app->leaving_capacity == 0 ? 16 : 2 * app->leaving_capacity;
+		app->leaving = realloc(app->leaving, app->leaving_capacity * sizeof(*app->leaving));
+		/* Bounded by the requests under way; without it a user could come back half deleted. */
+		check(app->leaving != NULL);
+	}
+	app->leaving[app->leaving_count++] = user;
+}
+
+void join_unbar(struct app *app, struct user_id user)
+{
+	for (uint32_t i = 0; i < app->leaving_count; i++) {
+		if (!user_id_equal(app->leaving[i], user))
+			continue;
+		app->leaving[i] = app->leaving[--app->leaving_count];
+		return;
+	}
+	check(!"a bar that is lifted was there");
 }
 
 void join_logout(struct app *app, struct user_id user)

@@ -62,7 +62,7 @@ class Described:
         content = described.get("content", {})
         kind = answer.headers.get("content-type", "").split(";")[0]
         assert (kind in content) if answer.text else not content, (method, path, kind, list(content))
-        if kind in ("application/json", "application/problem+json"):
+        if kind in ("application/json", "application/problem+json", "application/geo+json"):
             check(self.document, content[kind]["schema"], answer.json())
         elif kind == "application/x-ndjson":
             for line in answer.text.splitlines():
@@ -128,6 +128,8 @@ def answers_are_as_described():
         api.ask(426, "GET", "/v1/ws", via="request", user=1)
         assert api.ask(200, "GET", "/v1/me/history", via="request", user=1).text
         api.ask(200, "GET", "/v1/me/history", via="request", user=1, headers={"Accept": "text/csv"})
+        for path in ("/v1/users/1/history", "/v1/export"):
+            assert api.ask(200, "GET", path, headers={"Accept": "application/geo+json"}).json()["features"]
         for path in ("/v1/users/1/friends", "/v1/users/1/nearby", "/v1/users/1/history", "/v1/export"):
             api.ask(200, "GET", path)
         api.ask(403, "GET", "/v1/users/1", headers={"Authorization": "Bearer " + token(1)})
@@ -157,6 +159,9 @@ def answers_are_as_described():
         api.ask(409, "PUT", "/v1/users/5/friends", "3\n6\n9\n", one_a_line)
         api.ask(415, "PUT", "/v1/users/5/friends", "3\n")
         api.ask(422, "PUT", "/v1/users/5/friends", "5\n", one_a_line)
+        api.ask(204, "DELETE", "/v1/me/history", via="request", user=1)
+        api.ask(400, "DELETE", "/v1/me/history?from=5", via="request", user=1)
+        api.ask(204, "DELETE", "/v1/users/1/history")
         api.ask(204, "DELETE", "/v1/me", via="request", user=2)
         copy = os.path.join(daemon.folder, "copy")
         api.ask(204, "POST", "/v1/backup", {"directory": copy})

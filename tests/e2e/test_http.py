@@ -3,6 +3,7 @@ The HTTP API: what operators and clients ask by requests, and what they are told
 """
 import http.client
 import json
+import signal
 import time
 
 from daemon import Daemon, run, token
@@ -113,15 +114,68 @@ def history_comes_as_lines_or_csv_over_a_range_of_time():
                                headers={"Accept": "text/csv"})
         assert table.headers["content-type"].startswith("text/csv")
         assert table.text == "ts,lat,lon\r\n1000000000000,1.5,2.25\r\n"
+        features = daemon.request("GET", "/v1/me/history", user=1, headers={"Accept": "application/geo+json"})
+        assert features.headers["content-type"] == "application/geo+json"
+        document = features.json()
+        assert document["type"] == "FeatureCollection" and len(document["features"]) == 50
+        assert document["features"][1] == {
+            "type": "Feature", "geometry": {"type": "Point", "coordinates": [2.251, 1.5]},
+            "properties": {"ts": 1000000001000}}, document["features"][1]
+        head = daemon.request("HEAD", "/v1/me/history", user=1, headers={"Accept": "application/geo+json"})
+        assert head.headers["content-type"] == "application/geo+json" and head.text == ""
         export = daemon.admin("GET", "/v1/export").text.splitlines()
         assert len(export) == 50 and json.loads(export[7])["user"] == "1"
+        export = daemon.admin("GET", "/v1/export", headers={"Accept": "application/geo+json"}).json()["features"]
+        assert len(export) == 50 and export[7]["properties"]["user"] == "1"
         assert daemon.request("GET", "/v1/me/history", user=2).text == ""
+        nothing = daemon.request("GET", "/v1/me/history", user=2, headers={"Accept": "application/geo+json"})
+        assert nothing.json() == {"type": "FeatureCollection", "features": []}
         problem(daemon.request("GET", "/v1/me/history?from=yesterday", user=1), 400)
         problem(daemon.request("GET", "/v1/me/history?from=5&to=4", user=1), 400)
         # A deleted user's history is not to be had any more.
         assert daemon.admin("DELETE", "/v1/users/1").status == 204
         assert daemon.admin("GET", "/v1/users/1/history").text == ""
         assert daemon.admin("GET", "/v1/export").text == ""
+
+
+def an_erased_history_is_gone_at_once_and_later_from_the_file():
+    import asyncio
+    here = (1.5, 2.25)
+
+    async def drive(daemon):
+        async with daemon.session(1) as ann, daemon.session(2) as bob:
+            await ann.begin(*here, ts=1000)
+            await bob.begin(*here, ts=1000)
+            for i in range(2, 50):
+                await ann.locate(here[0] + i / 1000, here[1], ts=i * 1000)
+            await ann.quiet()
+            daemon.wait_for_counter("history_locations_total", 50)
+            erase = ("DELETE", "/v1/me/history")
+            problem(daemon.request(*erase, user=None), 401)
+            for query in ("?from=5", "?to=2026-01-31T08:00:00Z", "?from=1&to=2"):
+                answer = problem(daemon.request("DELETE", "/v1/me/history" + query, user=1), 400)
+                assert "as a whole" in answer, answer
+            assert len(daemon.request("GET", "/v1/me/history", user=1).text.splitlines()) == 49
+            assert daemon.request(*erase, user=1).status == 204
+            assert daemon.request("GET", "/v1/me/history", user=1).text == ""
+            assert len(daemon.admin("GET", "/v1/export").text.splitlines()) == 1
+            # The session goes on, and what it says now is kept.
+            await ann.locate(*here, ts=1000000)
+            await ann.quiet()
+            daemon.wait_for_counter("history_locations_total", 51)
+            assert json.loads(daemon.request("GET", "/v1/me/history", user=1).text)["ts"] == 1000000
+
+    with Daemon(history_commit_ms=10) as daemon:
+        asyncio.run(drive(daemon))
+        daemon.wait_for_counter("erasures_done_total", 1)
+        assert daemon.counter("erasures_waiting") == 0 and daemon.counter("erasure_blocks_total") > 0
+        assert len(daemon.request("GET", "/v1/me/history", user=1).text.splitlines()) == 1
+        assert daemon.admin("DELETE", "/v1/users/1/history").status == 204
+        assert daemon.admin("DELETE", "/v1/users/77/history").status == 204
+        daemon.stop(signal.SIGKILL)
+        daemon.start()
+        assert daemon.admin("GET", "/v1/users/1/history").text == ""
+        assert len(daemon.admin("GET", "/v1/users/2/history").text.splitlines()) == 1
 
 
 def a_history_of_many_portions_is_whole():
@@ -240,6 +294,7 @@ if __name__ == "__main__":
         imports_count_what_they_take_and_refuse_with_the_first_line_of_each_reason,
         an_import_of_many_batches_is_complete,
         history_comes_as_lines_or_csv_over_a_range_of_time,
+        an_erased_history_is_gone_at_once_and_later_from_the_file,
         a_history_of_many_portions_is_whole,
         tokens_and_listeners_keep_users_and_operators_apart,
         wrong_requests_are_told_what_is_right,

@@ -195,6 +195,38 @@ async def a_deleted_user_leaves_nothing_behind():
             assert problem.status == 409
 
 
+async def devices_that_come_back_during_a_deletion_leave_nothing_without_a_user():
+    with Daemon(history_commit_ms=10, cores=2, sessions_max=100) as daemon:
+        deleted = asyncio.Event()
+
+        async def come_back():
+            while not deleted.is_set():
+                # Refused with 409 meanwhile, or closed with 4401.
+                with contextlib.suppress(websockets.ConnectionClosed, websockets.InvalidStatusCode,
+                                         asyncio.IncompleteReadError):
+                    async with daemon.session(1) as device:
+                        while not deleted.is_set():
+                            await device.locate(*HERE)
+                            await asyncio.sleep(0)
+
+        devices = [asyncio.create_task(come_back()) for _ in range(4)]
+        for _ in range(5):
+            await asyncio.get_running_loop().run_in_executor(None, daemon.admin, "PUT", "/v1/users/1")
+            answer = await asyncio.get_running_loop().run_in_executor(None, daemon.admin, "DELETE", "/v1/users/1")
+            assert answer.status == 204, answer.text
+        deleted.set()
+        await asyncio.gather(*devices)
+        # Whoever joined after the last deletion is a new user; without one there is no history.
+        async with daemon.session(2) as bob:
+            await bob.begin(*HERE)
+            await bob.quiet()
+            committed = daemon.counter("history_commits_total")
+            await bob.locate(*NEAR)
+            daemon.wait_for_counter("history_commits_total", committed + 1)
+        if daemon.admin("GET", "/v1/users/1").status == 404:
+            assert daemon.admin("GET", "/v1/users/1/history").text == ""
+
+
 async def several_devices_of_one_user_see_the_same():
     with Daemon() as daemon:
         daemon.befriend((1, 2))
@@ -291,6 +323,7 @@ if __name__ == "__main__":
         mistakes_are_answered_by_their_code_and_the_session_goes_on,
         tokens_open_and_end_sessions,
         a_deleted_user_leaves_nothing_behind,
+        devices_that_come_back_during_a_deletion_leave_nothing_without_a_user,
         several_devices_of_one_user_see_the_same,
         a_deleted_user_is_gone_for_friends_and_from_history,
         a_name_that_changes_while_a_follower_joins_is_the_new_one_there,
