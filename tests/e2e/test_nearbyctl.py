@@ -9,9 +9,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
+import types
 
 from daemon import Daemon, program, run
 
@@ -58,11 +61,26 @@ async def who_is_kicked_loses_all_sessions_and_may_come_back():
 
 
 def a_name_cannot_drive_the_terminal():
+    name = "A\x1b[31mnn\u009b0m"
     with Daemon() as daemon:
-        name = "A\x1b[31mnn\u009b0m"
-        ctl(daemon, "user", "put", 7, "--name", name)
-        assert "A?[31mnn?0m" in ctl(daemon, "user", "get", 7)
-        assert ctl_json(daemon, "user", "get", 7)["name"] == name
+        assert "control characters" in ctl(daemon, "user", "put", 7, "--name", name, exits=FAILED)
+    # A daemon of before took such names, so its database may have them.
+    with tempfile.TemporaryDirectory(prefix="nearby-e2e-") as folder, \
+            socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(folder, "old.sock"))
+        listener.listen()
+        profile = json.dumps({"user": "7", "name": name, "picture": ""}).encode()
+
+        def answer():
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                               % (len(profile), profile))
+        server = threading.Thread(target=answer, daemon=True)
+        server.start()
+        old = types.SimpleNamespace(instance="old", folder=folder)
+        assert "A?[31mnn?0m" in ctl(old, "user", "get", 7)
+        server.join()
 
 
 def friends_are_added_listed_over_pages_and_removed():
@@ -81,6 +99,24 @@ def friends_are_added_listed_over_pages_and_removed():
         ctl(daemon, "friends", "remove", 2, 1)
         assert ctl_json(daemon, "friends", "list", 2) == {"friends": [], "total": 0}
         assert "themselves" in ctl(daemon, "friends", "add", 3, 3, exits=FAILED)
+
+
+def asks_and_blocks_are_listed_and_a_list_of_friends_is_made_so():
+    with Daemon() as daemon:
+        ctl(daemon, "user", "put", 2, "--name", "Bob")
+        ctl(daemon, "user", "put", 3)
+        assert daemon.request("PUT", "/v1/me/friends/2", user=1).status == 200
+        assert daemon.request("PUT", "/v1/me/friends/3", user=1).status == 200
+        assert daemon.request("PUT", "/v1/me/blocked/3", user=2).status == 204
+        assert ctl(daemon, "friends", "asked", 1, "--limit", 1).splitlines()[1] == "1 of 2"
+        assert ctl_json(daemon, "friends", "asked", 1) == {
+            "friends": [{"user": "2", "name": "Bob"}, {"user": "3", "name": ""}], "total": 2}
+        assert ctl_json(daemon, "friends", "asking", 2)["friends"] == [{"user": "1", "name": ""}]
+        assert ctl_json(daemon, "friends", "blocked", 2) == {"people": [{"user": "3", "name": ""}], "total": 1}
+        assert ctl_json(daemon, "friends", "blocked", 1) == {"people": [], "total": 0}
+        assert ctl(daemon, "friends", "sync", 1, "-", text="2\n7\n") == "added 2, removed 0\n"
+        assert ctl_json(daemon, "friends", "sync", 1, "-", text="7\n") == {"added": 0, "removed": 1}
+        assert "line 1" in ctl(daemon, "friends", "sync", 1, "-", text="x\n", exits=FAILED)
 
 
 def an_import_tells_what_was_refused_and_why():
@@ -231,6 +267,7 @@ if __name__ == "__main__":
         who_is_kicked_loses_all_sessions_and_may_come_back,
         a_name_cannot_drive_the_terminal,
         friends_are_added_listed_over_pages_and_removed,
+        asks_and_blocks_are_listed_and_a_list_of_friends_is_made_so,
         an_import_tells_what_was_refused_and_why,
         who_is_near_and_where_users_were_is_shown,
         a_token_it_makes_opens_a_session,

@@ -147,11 +147,12 @@ static int walk_page(const struct ctl *ctl, struct json_reader *reader, const ch
 
 	struct decode_error error;
 	const char *cursor = "";
-	size_t length = 0, count = json_count(reader, "friends");
+	const char *list = json_has(reader, "people") ? "people" : "friends";
+	size_t length = 0, count = json_count(reader, list);
 	if (!json_take_integer(reader, "total", 0, INT64_MAX, total, &error))
 		return ctl_fail(ctl, EXIT_FAILED, "the daemon's answer is not understood: %s",
 				error.message);
-	for (size_t i = 0; i < count && json_enter(reader, "friends", i, NULL); i++) {
+	for (size_t i = 0; i < count && json_enter(reader, list, i, NULL); i++) {
 		row(context, reader);
 		json_leave(reader);
 		*left -= *left > 0;

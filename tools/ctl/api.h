@@ -27,7 +27,7 @@ int api_do(const struct ctl *ctl, const struct http_request *request);
 int api_read(const struct ctl *ctl, struct json_reader *reader, const struct http_answer *answer);
 
 /*
- * Walks a list of the API page by page, `limit` elements at most (0: all), from `path` (without a
+ * Walks a list of the API (`friends` or `people`) page by page, `limit` elements at most (0: all), from `path` (without a
  * query). `row` is called with the reader inside each element. *total gets what the API counts.
  */
 int api_walk(const struct ctl *ctl, const char *path, uint64_t limit,

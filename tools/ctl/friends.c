@@ -1,5 +1,5 @@
 /*
- * Owns: the commands on friendships, and the list of who is near.
+ * Owns: the commands on friendships, asks and blocks, and the list of who is near.
  * Invariant: lists are printed as they come, in one JSON document or one row a friend.
  * Thread: one.
  * Does not know: how the daemon keeps friendships or judges who is near.
@@ -20,13 +20,17 @@
 struct listing {
 	bool json;
 	bool is_placed; /* the elements have lat, lon, ts and distance_m */
+	const char *name; /* of the list in JSON */
 	uint64_t rows;
 };
 
 /* Before each row: nothing is printed until there is an answer. */
-static const char *row_start(const struct listing *listing)
+static void put_row_start(const struct listing *listing)
 {
-	return listing->rows == 0 ? "{\"friends\":[" : ",";
+	if (listing->rows == 0)
+		printf("{\"%s\":[", listing->name);
+	else
+		putchar(',');
 }
 
 struct row {
@@ -55,7 +59,8 @@ static struct row read_row(struct json_reader *reader)
 
 static void put_row_json(const struct listing *listing, const struct row *row)
 {
-	printf("%s{\"user\":\"%" PRIu64 "\",\"name\":", row_start(listing), row->user.value);
+	put_row_start(listing);
+	printf("{\"user\":\"%" PRIu64 "\",\"name\":", row->user.value);
 	text_put_json(row->name, row->name_length);
 	if (listing->is_placed) {
 		char lat[TEXT_DEGREES_BYTES], lon[TEXT_DEGREES_BYTES];
@@ -92,8 +97,8 @@ static void put_row(void *context, struct json_reader *reader)
 	listing->rows++;
 }
 
-/* "/v1/users/7/friends" or "/v1/users/7/nearby". */
-static int list(const struct ctl *ctl, const char *what, bool is_placed)
+/* The list `what` of a user: "/v1/users/7/friends", "/v1/users/7/nearby" and such. */
+static int list(const struct ctl *ctl, const char *what, struct listing listing)
 {
 	struct user_id user;
 	if (!ctl_user(ctl, 0, &user))
@@ -110,25 +115,42 @@ static int list(const struct ctl *ctl, const char *what, bool is_placed)
 	}
 	char path[API_PATH_BYTES];
 	snprintf(path, sizeof(path), "/v1/users/%" PRIu64 "/%s", user.value, what);
-	struct listing listing = {.json = ctl->json, .is_placed = is_placed};
+	listing.json = ctl->json;
 	int64_t total = 0;
 	int status = api_walk(ctl, path, limit, put_row, &listing, &total);
-	if (status == EXIT_OK && ctl->json)
-		printf("%s],\"total\":%" PRId64 "}\n", listing.rows == 0 ? row_start(&listing) : "",
-		       total);
-	else if (status == EXIT_OK)
+	if (status == EXIT_OK && ctl->json) {
+		if (listing.rows == 0)
+			put_row_start(&listing);
+		printf("],\"total\":%" PRId64 "}\n", total);
+	} else if (status == EXIT_OK) {
 		printf("%" PRIu64 " of %" PRId64 "\n", listing.rows, total);
+	}
 	return status;
 }
 
 int command_friends_list(const struct ctl *ctl)
 {
-	return list(ctl, "friends", false);
+	return list(ctl, "friends", (struct listing){.name = "friends"});
+}
+
+int command_friends_asked(const struct ctl *ctl)
+{
+	return list(ctl, "friends/asked", (struct listing){.name = "friends"});
+}
+
+int command_friends_asking(const struct ctl *ctl)
+{
+	return list(ctl, "friends/asking", (struct listing){.name = "friends"});
+}
+
+int command_friends_blocked(const struct ctl *ctl)
+{
+	return list(ctl, "blocked", (struct listing){.name = "people"});
 }
 
 int command_nearby(const struct ctl *ctl)
 {
-	return list(ctl, "nearby", true);
+	return list(ctl, "nearby", (struct listing){.name = "friends", .is_placed = true});
 }
 
 static int change(const struct ctl *ctl, const char *method, bool are_friends)

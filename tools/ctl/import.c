@@ -77,9 +77,10 @@ static int put_answer(const struct ctl *ctl, const struct http_answer *answer)
 	return status;
 }
 
-static int import(const struct ctl *ctl, const char *path, const char *content_type)
+/* Streams the file `name` to the daemon; `put` tells of the answer. */
+static int upload(const struct ctl *ctl, const char *name, struct http_request request,
+		  int (*put)(const struct ctl *, const struct http_answer *))
 {
-	const char *name = ctl->arguments[0];
 	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
 	if (file == NULL)
 		return ctl_fail(ctl, EXIT_FAILED, "%s: %s", name, strerror(errno));
@@ -87,25 +88,28 @@ static int import(const struct ctl *ctl, const char *path, const char *content_t
 	struct progress progress = {.is_shown = !ctl->json && isatty(STDERR_FILENO)};
 	if (fstat(fileno(file), &stat) == 0 && S_ISREG(stat.st_mode))
 		progress.size = (uint64_t)stat.st_size;
+	request.upload = file;
+	request.is_patient = true;
+	request.sent = show_progress;
+	request.context = &progress;
 	struct http_answer answer;
-	int status = api_ask(ctl,
-			     &(struct http_request){.method = "POST",
-						    .path = path,
-						    .content_type = content_type,
-						    .upload = file,
-						    .is_patient = true,
-						    .sent = show_progress,
-						    .context = &progress},
-			     &answer);
+	int status = api_ask(ctl, &request, &answer);
 	if (progress.shown_us != 0)
 		fprintf(stderr, "\r\033[K");
 	if (status == EXIT_OK) {
-		status = put_answer(ctl, &answer);
+		status = put(ctl, &answer);
 		http_answer_fini(&answer);
 	}
 	if (file != stdin)
 		fclose(file);
 	return status;
+}
+
+static int import(const struct ctl *ctl, const char *path, const char *content_type)
+{
+	return upload(ctl, ctl->arguments[0],
+		      (struct http_request){.method = "POST", .path = path, .content_type = content_type},
+		      put_answer);
 }
 
 int command_import_friends(const struct ctl *ctl)
@@ -116,4 +120,30 @@ int command_import_friends(const struct ctl *ctl)
 int command_import_users(const struct ctl *ctl)
 {
 	return import(ctl, "/v1/import/users", "application/x-ndjson");
+}
+
+static int put_sync(const struct ctl *ctl, const struct http_answer *answer)
+{
+	struct json_reader *reader = NULL;
+	check(json_reader_open(&reader) == 0);
+	int status = api_read(ctl, reader, answer);
+	if (status == EXIT_OK && ctl->json)
+		printf("%s\n", answer->body);
+	else if (status == EXIT_OK)
+		printf("added %" PRId64 ", removed %" PRId64 "\n", count_of(reader, "added"),
+		       count_of(reader, "removed"));
+	json_reader_close(&reader);
+	return status;
+}
+
+int command_friends_sync(const struct ctl *ctl)
+{
+	struct user_id user;
+	if (!ctl_user(ctl, 0, &user))
+		return EXIT_USAGE;
+	char path[API_PATH_BYTES];
+	snprintf(path, sizeof(path), "/v1/users/%" PRIu64 "/friends", user.value);
+	return upload(ctl, ctl->arguments[1],
+		      (struct http_request){.method = "PUT", .path = path, .content_type = "text/plain"},
+		      put_sync);
 }
