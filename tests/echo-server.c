@@ -52,6 +52,8 @@ static pthread_barrier_t opened, stopped;
 static char address[64];
 static const char *unix_path;
 static uint16_t port;
+static const char *proxies_text;
+static struct address_block proxies;
 static struct tls_files tls_files;
 static struct tickets *tickets;
 static struct tls_server *tls_server;
@@ -323,12 +325,13 @@ static int core_open(struct core *core)
 
 static unsigned manner(void)
 {
-	return tls_server != NULL ? NET_TLS : NET_PLAIN;
+	return (tls_server != NULL ? NET_TLS : NET_PLAIN) | NET_PROXIED;
 }
 
 static int core_listen(struct core *core)
 {
 	net_set_tls(core->net, tls_server);
+	net_set_proxies(core->net, &proxies, proxies_text != NULL);
 	int error = net_listen(core->net, address, 0, manner(), &core->reason);
 	if (error == 0 && unix_path != NULL)
 		error = net_listen(core->net, unix_path, 1, NET_PLAIN, &core->reason);
@@ -387,6 +390,7 @@ static const struct {
 	{ { "send-timeout-ms", required_argument, NULL, 0 }, &settings.send_timeout_ms, NULL },
 	{ { "close-timeout-ms", required_argument, NULL, 0 }, &settings.close_timeout_ms, NULL },
 	{ { "unix", required_argument, NULL, 0 }, NULL, &unix_path },
+	{ { "proxy-from", required_argument, NULL, 0 }, NULL, &proxies_text },
 	{ { "tls-certificate", required_argument, NULL, 0 }, NULL, &tls_files.certificate },
 	{ { "tls-key", required_argument, NULL, 0 }, NULL, &tls_files.key },
 };
@@ -413,6 +417,8 @@ static void parse_arguments(int argc, char **argv)
 		else
 			*options[which].value = (uint32_t)strtoul(optarg, NULL, 10);
 	}
+	if (proxies_text != NULL && !address_block_read(&proxies, proxies_text))
+		usage();
 	if (optind != argc - 1 || core_count == 0 || core_count > CORES_MAX)
 		usage();
 	snprintf(address, sizeof(address), "127.0.0.1:%s", argv[optind]);

@@ -96,8 +96,10 @@ static void refresh_live(struct app *app)
 	const struct app_live *live = atomic_load_explicit(&app->shared->live, memory_order_acquire);
 	app->config = &live->config;
 	app->key = live->key;
-	if (app->net != NULL)
-		net_set_tls(app->net, live->tls);
+	if (app->net == NULL)
+		return;
+	net_set_tls(app->net, live->tls);
+	net_set_proxies(app->net, live->proxies, live->config.proxy_from.count);
 }
 
 int app_open(struct app **app, struct app_shared *shared, uint32_t core, const char **reason)

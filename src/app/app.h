@@ -26,6 +26,7 @@ struct app_live {
 	struct config config;
 	struct token_key *key;
 	struct tls_server *tls; /* NULL: no TLS */
+	struct address_block proxies[CONFIG_LIST_MAX]; /* as proxy-from lists them */
 };
 
 /*

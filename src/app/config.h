@@ -35,6 +35,7 @@ struct config {
 #define CONFIG_FIELD_ADDRESSES(field, max) struct config_list field;
 #define CONFIG_FIELD_ORIGINS(field, max)   struct config_list field;
 #define CONFIG_FIELD_PATHS(field, max)	   struct config_list field;
+#define CONFIG_FIELD_NETS(field, max)	   struct config_list field;
 #define CONFIG_FIELD_NAME(field, max)	   char field[(max) + 1];
 #define CONFIG_FIELD_PATH(field, max)	   char field[(max) + 1];
 #define CONFIG_FIELD_TEXT(field, max)	   char field[(max) + 1];

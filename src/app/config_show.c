@@ -42,7 +42,7 @@ static void print_wrapped(const char *text, unsigned indent, FILE *to)
 static void print_help(const struct parameter *parameter, FILE *to)
 {
 	static const char *const values[] = {
-		[ADDRESSES] = "LIST", [ORIGINS] = "LIST", [PATHS] = "LIST",
+		[ADDRESSES] = "LIST", [ORIGINS] = "LIST", [PATHS] = "LIST", [NETS] = "LIST",
 		[NAME] = "NAME", [PATH] = "PATH",
 		[TEXT] = "TEXT",      [SWITCH] = "yes",   [U32] = "N",	[REAL] = "N",
 	};

@@ -6,6 +6,7 @@
  */
 #include "app/parameter.h"
 
+#include "base/address.h"
 #include "base/check.h"
 
 #include <ctype.h>
@@ -122,6 +123,12 @@ void parameter_allowed(const struct parameter *parameter, char *text, size_t byt
 			 "%.0f to %.0f paths separated by commas, each of at most %d bytes without control "
 			 "characters and without # after a blank",
 			 parameter->min, parameter->max, CONFIG_ITEM_BYTES - 1);
+		return;
+	case NETS:
+		snprintf(text, bytes,
+			 "%.0f to %.0f addresses or nets separated by commas: 192.0.2.7, 10.0.0.0/8, ::1 or "
+			 "2001:db8::/32, with 0 behind the bits of the net",
+			 parameter->min, parameter->max);
 		return;
 	case NAME:
 		snprintf(text, bytes, "%.0f to %.0f letters, digits, - or _", parameter->min,
@@ -258,7 +265,17 @@ static bool read_item(const struct parameter *parameter, struct slice item, char
 		return false;
 	memcpy(text, item.at, item.length);
 	text[item.length] = '\0';
-	return parameter->kind == PATHS || (parameter->kind == ADDRESSES ? is_address(text) : is_origin(text));
+	struct address_block block;
+	switch (parameter->kind) {
+	case ADDRESSES:
+		return is_address(text);
+	case ORIGINS:
+		return is_origin(text);
+	case NETS:
+		return address_block_read(&block, text);
+	default:
+		return true;
+	}
 }
 
 static bool read_list(const struct parameter *parameter, struct slice text,
@@ -291,6 +308,7 @@ bool parameter_read(const struct parameter *parameter, struct slice text, struct
 	case ADDRESSES:
 	case ORIGINS:
 	case PATHS:
+	case NETS:
 		return read_list(parameter, text, member);
 	case NAME:
 		return is_of(text, "-_") && read_text(parameter, text, member);
@@ -322,6 +340,7 @@ void parameter_print(const struct config *config, const struct parameter *parame
 	case ADDRESSES:
 	case ORIGINS:
 	case PATHS:
+	case NETS:
 		for (uint32_t i = 0; i < list->count; i++)
 			fprintf(to, "%s%s", i > 0 ? ", " : "", list->texts[i]);
 		return;

@@ -10,7 +10,7 @@
 #include "app/config.h"
 
 /* Kinds and times of change, as config.tbl names them. */
-enum parameter_kind { ADDRESSES, ORIGINS, PATHS, NAME, PATH, TEXT, SWITCH, U32, REAL };
+enum parameter_kind { ADDRESSES, ORIGINS, PATHS, NETS, NAME, PATH, TEXT, SWITCH, U32, REAL };
 enum parameter_when { START, RELOAD };
 
 struct parameter {

@@ -114,9 +114,9 @@ static int open_listeners(struct core *core, const char **reason)
 	/* Without addresses of its own, TLS is spoken on those for clients. */
 	bool is_apart = config->tls_listen.count > 0;
 	unsigned manner = config->tls_certificate.count > 0 && !is_apart ? NET_TLS : NET_PLAIN;
-	int error = listen_all(core, &config->listen, LISTENER_PUBLIC, manner, reason);
+	int error = listen_all(core, &config->listen, LISTENER_PUBLIC, manner | NET_PROXIED, reason);
 	if (error == 0)
-		error = listen_all(core, &config->tls_listen, LISTENER_PUBLIC, NET_TLS, reason);
+		error = listen_all(core, &config->tls_listen, LISTENER_PUBLIC, NET_TLS | NET_PROXIED, reason);
 	if (error != 0 || core->number != 0)
 		return error;
 	error = listen_all(core, &config->admin_listen, LISTENER_ADMIN, NET_PLAIN, reason);

@@ -108,6 +108,13 @@ static int load_tls(struct app_live *live, struct tickets *tickets)
 	return error;
 }
 
+static void load_proxies(struct app_live *live)
+{
+	const struct config_list *list = &live->config.proxy_from;
+	for (uint32_t i = 0; i < list->count; i++)
+		check(address_block_read(&live->proxies[i], list->texts[i]));
+}
+
 /* Reads all sources, the key and the certificates. 0, or a negative errno, logged. */
 static int live_load(const struct daemon *daemon, struct app_live **live)
 {
@@ -118,8 +125,10 @@ static int live_load(const struct daemon *daemon, struct app_live **live)
 	int error = config_load(&fresh->config, &daemon->sources, &wish, &wrong);
 	if (error != 0)
 		log_error("%s", wrong.text);
-	if (error == 0)
+	if (error == 0) {
+		load_proxies(fresh);
 		error = load_key(fresh);
+	}
 	if (error == 0)
 		error = load_tls(fresh, daemon->tickets);
 	if (error != 0)

@@ -188,20 +188,28 @@ void connection_deliver(struct net *net, struct connection *c, const void *bytes
 	}
 }
 
-static void received_bytes(struct net *net, struct connection *c, const void *bytes, size_t length)
+void connection_pass_on(struct net *net, struct connection *c, const void *bytes, size_t length)
 {
-	net_count(net, NET_COUNTER_BYTES_IN, length);
-	c->heard_ms = (uint32_t)net->now_ms;
 	if (c->is_tls)
 		tls_session_received(net, c, bytes, length);
 	else
 		connection_deliver(net, c, bytes, length);
 }
 
+static void received_bytes(struct net *net, struct connection *c, const void *bytes, size_t length)
+{
+	net_count(net, NET_COUNTER_BYTES_IN, length);
+	c->heard_ms = (uint32_t)net->now_ms;
+	if (c->awaits_proxy && c->state == CONN_HEAD)
+		proxy_session_received(net, c, bytes, length);
+	else
+		connection_pass_on(net, c, bytes, length);
+}
+
 /* The end of a request's head, or between two. */
 static void end_in_head(struct net *net, struct connection *c)
 {
-	bool is_within = c->http != NULL && http_is_within(c->http);
+	bool is_within = c->awaits_proxy ? c->rest != NULL : c->http != NULL && http_is_within(c->http);
 	if (is_within || tls_session_is_cut(net, c))
 		connection_end(net, c, CLOSE_RESET);
 	else if (c->is_tls)
@@ -421,7 +429,10 @@ void connection_proceed(struct net *net, struct connection *c)
 	switch ((enum conn_state)c->state) {
 	case CONN_HEAD:
 	case CONN_REQUEST:
-		http_session_proceed(net, c);
+		if (c->awaits_proxy)
+			connection_receive(net, c);
+		else
+			http_session_proceed(net, c);
 		break;
 	case CONN_WEBSOCKET:
 	case CONN_CLOSING:

@@ -70,6 +70,7 @@ struct connection {
 	bool is_upgrade : 1;
 
 	bool is_tls : 1;
+	bool awaits_proxy : 1; /* a PROXY header comes before all else */
 	bool is_pinged : 1; /* WebSocket: an answer to our ping is awaited */
 
 	uint8_t listener; /* the number that net_listen was given */
@@ -135,6 +136,8 @@ void connection_dirty(struct net *net, struct connection *c);
 /* Starts a send of all that waits, unless one is under way. */
 void connection_flush(struct net *net, struct connection *c);
 
+/* Bytes that come behind a PROXY header, or where there is none. */
+void connection_pass_on(struct net *net, struct connection *c, const void *bytes, size_t length);
 /* Bytes that are HTTP or WebSocket, to whoever speaks it; and that the peer says no more of them. */
 void connection_deliver(struct net *net, struct connection *c, const void *bytes, size_t length);
 void connection_deliver_end(struct net *net, struct connection *c);

@@ -129,6 +129,7 @@ static void welcome(struct net *net, struct net_listener *listener,
 	net_count(net, NET_COUNTER_ACCEPTED, 1);
 	c->listener = (uint8_t)listener->number;
 	c->is_tls = (listener->manner & NET_TLS) != 0;
+	c->awaits_proxy = (listener->manner & NET_PROXIED) != 0 && proxy_session_is_listed(net, &peer);
 	if (net->connection_count > net->config.connections_max) {
 		net_count(net, NET_COUNTER_REFUSED, 1);
 		http_session_refuse(net, c, 503, "This server holds as many connections as it may.",
@@ -398,7 +399,8 @@ uint16_t net_listen_port(const struct net *net, uint32_t number, unsigned manner
 {
 	for (uint32_t i = 0; i < NET_LISTENERS_MAX; i++) {
 		const struct net_listener *listener = &net->listeners[i];
-		if (listener->descriptor >= 0 && listener->number == number && listener->manner == manner)
+		if (listener->descriptor >= 0 && listener->number == number &&
+		    ((listener->manner ^ manner) & NET_TLS) == 0)
 			return listener->port;
 	}
 	return 0;

@@ -12,6 +12,8 @@ libnet_la_SOURCES = \
 	src/net/net.c src/net/net.h \
 	src/net/net_counters.tbl \
 	src/net/quota.c src/net/quota.h \
+	src/net/proxy_header.c src/net/proxy_header.h \
+	src/net/proxy_session.c \
 	src/net/rings.c \
 	src/net/state.h \
 	src/net/tickets.c src/net/tickets.h \
@@ -35,6 +37,7 @@ tests_echo_server_LDADD = libnet.la libbase.la -lpthread
 net_unit_tests = \
 	tests/unit/test_http \
 	tests/unit/test_mesh \
+	tests/unit/test_proxy_header \
 	tests/unit/test_quota \
 	tests/unit/test_timer \
 	tests/unit/test_websocket
@@ -49,6 +52,9 @@ tests_unit_test_mesh_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
 tests_unit_test_quota_SOURCES = tests/unit/test_quota.c
 tests_unit_test_quota_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_quota_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_proxy_header_SOURCES = tests/unit/test_proxy_header.c
+tests_unit_test_proxy_header_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_proxy_header_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c
 tests_unit_test_timer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_timer_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)

@@ -141,10 +141,15 @@ void net_close(struct net **net);
 enum net_manner {
 	NET_PLAIN = 0, /* with HTTP */
 	NET_TLS = 1,   /* with the handshake of TLS, after net_set_tls */
+	NET_PROXIED = 2, /* before that, if it is from a listed proxy, with a PROXY header */
 };
 
 /* The certificates for TLS, net/tls.h; for connections from now on. The net is one more holder. */
 void net_set_tls(struct net *net, struct tls_server *server);
+
+/* Proxies in front, whose connections must begin with a PROXY header of version 2 that says who the client
+ * is: then that is the peer. Lent until other ones are set. Nobody is listed at first. */
+void net_set_proxies(struct net *net, const struct address_block *blocks, uint32_t count);
 
 /*
  * Listens on `address`: "127.0.0.1:7600", "[::1]:7600", "localhost:7600", "*:7600" or
@@ -155,7 +160,7 @@ void net_set_tls(struct net *net, struct tls_server *server);
  */
 int net_listen(struct net *net, const char *address, uint32_t listener, unsigned manner,
 	       const char **reason);
-/* The TCP port that `listener` is bound to in that manner, or 0. */
+/* The TCP port that `listener` is bound to with TLS, or without it, as `manner` says; or 0. */
 uint16_t net_listen_port(const struct net *net, uint32_t listener, unsigned manner);
 /* From now on at most `count` further connections of this listener are read from, first come first served;
  * the others are accepted, and wait without a timeout. UINT32_MAX, as it is at first: all. */
@@ -188,7 +193,7 @@ void net_ring_doorbell(struct net *net, uint32_t peer);
 /* A word of the layer above for each connection. */
 void net_set_cookie(struct net *net, struct conn_id conn, uint64_t cookie);
 uint64_t net_cookie(const struct net *net, struct conn_id conn);
-/* Where it comes from. `::` for one that is gone, and for a Unix socket. */
+/* Where it comes from, as the proxy says where one is listed. `::` for one that is gone, and for a Unix socket. */
 struct address net_peer_address(const struct net *net, struct conn_id conn);
 /* Connections open now. */
 uint32_t net_connection_count(const struct net *net);

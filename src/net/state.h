@@ -116,6 +116,8 @@ struct net {
 	uint32_t dirty, ready; /* lists, as slot + 1 */
 	struct passage *passages; /* that this core made */
 
+	const struct address_block *proxies;
+	uint32_t proxy_count;
 	struct tls_server *tls_server; /* for connections that begin; NULL: none */
 	uint8_t *plain; /* what one receive brings, unsealed: NET_PLAIN_BYTES */
 
@@ -199,6 +201,10 @@ void websocket_session_received(struct net *net, struct connection *c, const voi
 void websocket_session_proceed(struct net *net, struct connection *c);
 void websocket_session_ping(struct net *net, struct connection *c);
 void websocket_session_release(struct net *net, struct connection *c);
+
+/* proxy_session.c */
+bool proxy_session_is_listed(const struct net *net, const struct address *peer);
+void proxy_session_received(struct net *net, struct connection *c, const void *bytes, size_t length);
 
 /* tls_session.c */
 void tls_session_received(struct net *net, struct connection *c, const void *bytes, size_t length);

@@ -16,6 +16,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_key \
 	tests/fuzz/fuzz_http \
 	tests/fuzz/fuzz_websocket \
+	tests/fuzz/fuzz_proxy \
 	tests/fuzz/fuzz_block \
 	tests/fuzz/fuzz_import
 
@@ -63,6 +64,10 @@ tests_fuzz_fuzz_http_LDADD = libnet.la libbase.la
 tests_fuzz_fuzz_websocket_SOURCES = tests/fuzz/fuzz_websocket.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_websocket_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_websocket_LDADD = libnet.la libbase.la
+
+tests_fuzz_fuzz_proxy_SOURCES = tests/fuzz/fuzz_proxy.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_proxy_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_proxy_LDADD = libnet.la libbase.la
 
 tests_fuzz_fuzz_block_SOURCES = tests/fuzz/fuzz_block.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_block_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
