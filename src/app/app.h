@@ -42,6 +42,7 @@ struct app_shared {
 	struct store *store;
 	struct mesh *mesh;
 	struct quota *requests; /* of each user, over all cores */
+	struct quota *arrivals; /* connections of each address, over all cores */
 	atomic_bool draining;
 	/* Sessions and joins of all cores: each core adds and takes away its own, and looks at the sum when
 	 * one comes in, for sessions-max. */

@@ -72,6 +72,8 @@ int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint3
 		error = mesh_open(&shared->mesh, shared->cores, MESH_CAPACITY);
 	if (error == 0)
 		error = quota_open(&shared->requests);
+	if (error == 0)
+		error = quota_open(&shared->arrivals);
 	return error;
 }
 
@@ -85,5 +87,6 @@ void app_shared_close(struct app_shared *shared)
 {
 	mesh_close(&shared->mesh);
 	quota_close(&shared->requests);
+	quota_close(&shared->arrivals);
 	nearby_segment_close(&shared->segment);
 }

@@ -205,7 +205,7 @@ void http_session_refuse(struct net *net, struct connection *c, unsigned status,
 	if (status == 426) {
 		headers[count++] = version;
 		headers[count++] = upgrade;
-	} else if (status == 503) {
+	} else if (status == 429 || status == 503) {
 		headers[count++] = later;
 	}
 	char problem[512];

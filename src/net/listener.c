@@ -11,6 +11,7 @@
 #include "net/state.h"
 
 #include "base/check.h"
+#include "net/quota.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -31,6 +32,8 @@ enum {
 	UNSENT_BYTES = 64 * 1024,
 	/* After an accept that failed for want of something in the system. */
 	RETRY_MS = 1000,
+	/* Of connections_per_s after a silence, in seconds' worth. */
+	ARRIVALS_BURST_S = 10,
 };
 
 static int set_option(int descriptor, int level, int option, int value)
@@ -114,6 +117,33 @@ static struct address address_of(const struct uring_peer *peer)
 	return (struct address){ 0 };
 }
 
+/* Of IPv4 the address, of IPv6 the block that a household or a host gets. */
+static uint64_t quota_key(const struct address *address)
+{
+	uint64_t halves[2];
+	_Static_assert(sizeof(halves) == sizeof(address->bytes), "an address is two words");
+	memcpy(halves, address->bytes, sizeof(halves));
+	return halves[0] != 0 ? halves[0] : halves[1];
+}
+
+bool listener_charge(struct net *net, struct connection *c)
+{
+	const struct net_config *config = &net->config;
+	uint64_t key = quota_key(&connection_more(net, c)->peer);
+	if (config->connections_per_s == 0 || c->listener != config->arrivals_listener || key == 0)
+		return true;
+	if (quota_take(config->arrivals, key, net->now_ms * 1000, config->connections_per_s,
+		       ARRIVALS_BURST_S * config->connections_per_s))
+		return true;
+	net_count(net, NET_COUNTER_ADDRESS_TOO_FAST, 1);
+	if (c->is_tls)
+		connection_abort(net, c, CLOSE_REFUSED);
+	else
+		http_session_refuse(net, c, 429, "More connections of this address than this server takes.",
+				    CLOSE_REFUSED);
+	return false;
+}
+
 static void welcome(struct net *net, struct net_listener *listener,
 		    const struct net_accept *accept, uint32_t file)
 {
@@ -136,6 +166,8 @@ static void welcome(struct net *net, struct net_listener *listener,
 				    CLOSE_REFUSED);
 		return;
 	}
+	if (!listener_charge(net, c))
+		return;
 	if (listener->credit > 0)
 		admit(net, listener, c);
 	else

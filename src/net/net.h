@@ -36,6 +36,7 @@ enum close_reason {
 const char *close_reason_text(enum close_reason reason);
 
 struct net;
+struct quota;
 struct tls_server;
 
 /* A connection of this core: an index and a generation. Calls with one that is gone do nothing. */
@@ -118,6 +119,11 @@ struct net_config {
 	uint32_t close_timeout_ms;     /* for the close handshake */
 	uint32_t message_bytes_max;    /* over it: close 1009 */
 	uint32_t frames_per_s;	       /* of a WebSocket; over it: close 1008. 0: no limit */
+	/* Connections of one address (of IPv6: of one block of 64 bits) that are taken; more are answered
+	 * 429, or closed before TLS begins. 0: no limit. Ten seconds' worth at once. */
+	uint32_t connections_per_s;
+	struct quota *arrivals;	    /* shared by all cores, lent; NULL without a limit */
+	uint32_t arrivals_listener; /* the one it is for */
 	uint32_t files_max; /* direct descriptors of one ring; 0: what the system allows */
 	const struct net_handler *handler;
 	void *context;

@@ -182,6 +182,8 @@ void rings_close(struct net *net);
 void rings_choose_intake(struct net *net);
 
 /* listener.c */
+/* Charges the connection to its peer's address. False: it was one too many, and is refused. */
+bool listener_charge(struct net *net, struct connection *c);
 void listener_accepted(struct net *net, uint64_t which, int32_t result);
 /* Arms the accepts that found no room before. */
 void listeners_arm(struct net *net);

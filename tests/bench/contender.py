@@ -100,7 +100,8 @@ class Contender:
         notify_path = os.path.join(self.folder, "notify")
         options = {"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "cores": len(self.cpus),
                    "data-dir": data_path, "instance": self.instance,
-                   "token-key": self.key_path, "messages-per-s": 0, "frames-per-s": 0, "drain-time-s": 0,
+                   "token-key": self.key_path, "messages-per-s": 0, "frames-per-s": 0,
+                   "connections-per-s": 0, "drain-time-s": 0,
                    "sessions-max": max(20000, 2 * self.town.sessions),
                    "push-interval-ms": self.interval_ms,
                    "push-interval-max-ms": max(1000, self.interval_ms)}

@@ -98,7 +98,7 @@ class Daemon:
         options = {"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "cores": 2,
                    "data-dir": os.path.join(self.folder, "data"), "instance": self.instance,
                    "token-key": key, "sessions-max": 4000, "users-max": 100000, "drain-time-s": 0,
-                   "messages-per-s": 0, "frames-per-s": 0, "requests-per-s": 0}
+                   "messages-per-s": 0, "frames-per-s": 0, "connections-per-s": 0, "requests-per-s": 0}
         options.update({name.replace("_", "-"): value for name, value in self.options.items()})
         self.log = open(os.path.join(self.folder, "log"), "a", encoding="utf-8")
         self.process = subprocess.Popen(

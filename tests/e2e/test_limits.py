@@ -2,6 +2,7 @@
 Every limit is reached on purpose: what the client is told, and which counter moves.
 """
 import contextlib
+import http.client
 
 import websockets
 
@@ -47,6 +48,25 @@ async def a_message_has_so_many_bytes_and_no_more():
             await ann.socket.send('{"type":"x"' + " " * (1024 - 11) + "}")
             assert await ann.closed() == 1009
         daemon.wait_for_counter('connections_closed_total{reason="too_big"}', 1)
+
+
+def an_address_opens_so_many_connections_and_no_more():
+    with Daemon(connections_per_s=1) as daemon:
+        # Ten at once; the bound of tries is for a machine that opens one a second.
+        statuses = []
+        while len(statuses) < 1000 and 429 not in statuses:
+            answer = daemon.request("GET", "/healthz")
+            statuses.append(answer.status)
+        assert len(statuses) > 10 and set(statuses) == {200, 429}, statuses
+        assert int(answer.headers["retry-after"]) > 0
+        assert daemon.counter("connections_too_fast_total") == 1
+        # Another address is another client, and the admin listener has no such limit.
+        other = http.client.HTTPConnection("127.0.0.1", daemon.port, source_address=("127.0.0.9", 0))
+        with contextlib.closing(other):
+            other.request("GET", "/healthz")
+            assert other.getresponse().status == 200
+        for _ in range(20):
+            assert daemon.admin("GET", "/healthz").status == 200
 
 
 async def a_flood_of_pings_ends_a_session():
@@ -98,6 +118,7 @@ if __name__ == "__main__":
     run(a_user_has_so_many_sessions_and_no_more,
         errors_end_a_session_when_there_are_too_many,
         a_message_has_so_many_bytes_and_no_more,
+        an_address_opens_so_many_connections_and_no_more,
         a_flood_of_pings_ends_a_session,
         a_user_asks_so_often_and_no_more,
         messages_of_a_session_are_heard_so_often_and_no_more)
