@@ -5,6 +5,7 @@ e2e_tests = \
 	tests/e2e/test_bench.py \
 	tests/e2e/test_client_js.py \
 	tests/e2e/test_consent.py \
+	tests/e2e/test_conformance.py \
 	tests/e2e/test_crash.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_documents.py \
@@ -23,7 +24,7 @@ e2e_tests = \
 	tests/e2e/test_tls.py \
 	tests/e2e/test_tokens.py
 TESTS += $(e2e_tests)
-EXTRA_DIST += $(e2e_tests) tests/e2e/browser.py tests/e2e/certificates.py tests/e2e/daemon.py tests/e2e/client_js.mjs \
+EXTRA_DIST += $(e2e_tests) tests/e2e/browser.py tests/e2e/certificates.py tests/e2e/daemon.py tests/e2e/echo.py tests/e2e/client_js.mjs \
 	tests/e2e/test_install.py tests/e2e/test_quickstart.py
 
 # Both databases of a data directory are sound.
