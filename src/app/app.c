@@ -60,6 +60,8 @@ static struct engine_config engine_config_of(const struct app *app)
 		.ttl_us = (uint64_t)config->ttl_s * 1000000u,
 		.sessions_max = app->sessions_max,
 		.friends_max = (uint32_t)config->friends_max,
+		.cell_length = config->strangers_cell_length,
+		.strangers_max = STRANGERS_MAX,
 		.channels_max = (uint32_t)channels,
 		.subscriptions_max = subscriptions > UINT32_MAX ? UINT32_MAX : (uint32_t)subscriptions,
 		.segment = app->shared->segment,

@@ -18,6 +18,7 @@
 #include "engine/session.h"
 #include "engine/sharing.h"
 #include "engine/sighting.h"
+#include "engine/strangers.h"
 #include "engine/subscription.h"
 #include "engine/sweep.h"
 
@@ -29,6 +30,10 @@ _Static_assert(ENGINE_KEYS_MAX == TAG_KEY_MAX, "what an item can name");
 /* Looks that wait for one core: an eighth of the channels, within these. More become a rescan. */
 #define LOOKS_MIN 2u
 #define LOOKS_MAX 4096u
+/* In the arena for each session: 8 whom its user never meets. Few users have any. */
+#define BARRED_WORDS 16u
+/* In the directory: more than 100 M. */
+#define PERSONS_MAX (1u << 27)
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
@@ -62,13 +67,48 @@ static uint64_t arena_capacity_words(const struct engine_config *config)
 	uint64_t lists = (uint64_t)config->subscriptions_max * 9 / 4 +
 			 ((uint64_t)config->sessions_max + config->channels_max) * 8;
 	uint64_t names = (uint64_t)config->channels_max * 20;
-	return ((lists + names) * 5 / 4 + 64) & ~UINT64_C(3);
+	uint64_t barred = (uint64_t)config->sessions_max * BARRED_WORDS;
+	return ((lists + names + barred) * 5 / 4 + 64) & ~UINT64_C(3);
+}
+
+/* Whoever is seen has a session somewhere; and while other cores are slow to hear that somebody is
+ * not any more, as many again of ours. */
+static uint32_t persons_capacity(const struct engine_config *config)
+{
+	uint64_t wanted = (uint64_t)config->sessions_max * (config->cores + 1);
+	return wanted < PERSONS_MAX ? (uint32_t)wanted : PERSONS_MAX;
+}
+
+static uint32_t buckets_capacity(const struct engine_config *config)
+{
+	uint32_t count = 1;
+	while (count < persons_capacity(config))
+		count *= 2;
+	return count;
+}
+
+static uint32_t heralds_capacity(const struct engine_config *config)
+{
+	return config->cores > 1 ? 2 * config->sessions_max : config->sessions_max;
 }
 
 /* One slot in three stays empty, so that probes are short. */
 static uint64_t map_capacity(const struct engine_config *config)
 {
 	return (uint64_t)config->channels_max * 3 / 2 + 2;
+}
+
+static void lay_out_directory(struct carver *carver, const struct engine_config *config,
+			  struct directory *directory)
+{
+	directory->length = config->cell_length;
+	directory->persons_max = persons_capacity(config);
+	directory->bucket_count = buckets_capacity(config);
+	directory->persons = carve(carver, directory->persons_max, sizeof(*directory->persons));
+	directory->branches = carve(carver, directory->persons_max, sizeof(*directory->branches));
+	directory->buckets = carve(carver, directory->bucket_count, sizeof(*directory->buckets));
+	directory->stamps = carve(carver, DIRECTORY_STAMPS, sizeof(*directory->stamps));
+	directory->outlooks = carve(carver, DIRECTORY_SEARCH_MAX + 1, sizeof(*directory->outlooks));
 }
 
 static struct engine *lay_out(struct carver *carver, const struct engine_config *config)
@@ -84,14 +124,22 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 	parts.peers = carve(carver, config->cores, sizeof(*parts.peers));
 	uint32_t *looks =
 		carve(carver, (uint64_t)config->cores * looks_capacity(config), sizeof(uint32_t));
+	uint32_t *heralds =
+		carve(carver, (uint64_t)config->cores * heralds_capacity(config), sizeof(uint32_t));
+	lay_out_directory(carver, config, &parts.directory);
+	parts.personas = carve(carver, config->sessions_max, sizeof(*parts.personas));
+	parts.views = carve(carver, config->sessions_max, sizeof(*parts.views));
 	uint32_t *words = carve(carver, arena_capacity_words(config), sizeof(uint32_t));
 	if (engine == NULL)
 		return NULL;
 	*engine = parts;
 	engine->looks_max = looks_capacity(config);
 	engine->map_size = map_capacity(config);
-	for (uint32_t core = 0; core < config->cores; core++)
+	engine->heralds_max = heralds_capacity(config);
+	for (uint32_t core = 0; core < config->cores; core++) {
 		engine->peers[core].looks = looks + (size_t)core * engine->looks_max;
+		engine->peers[core].heralds = heralds + (size_t)core * engine->heralds_max;
+	}
 	arena_init(&engine->arena, words, arena_capacity_words(config));
 	return engine;
 }
@@ -99,8 +147,10 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 /*
  * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 24 of its
  * reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
- * arena, see arena_capacity_words: about 11 bytes a subscription and 140 a channel. That is address
- * space: a page that no session, channel or list ever needed is never touched.
+ * arena, see arena_capacity_words: about 11 bytes a subscription and 140 a channel. For strangers
+ * each session a persona of 24 bytes and a view of 2,880, each session of any core a record of 64
+ * and a branch of 24, and for each other core 8 bytes a session of messages that may wait. That is
+ * address space: a page that no session, channel, list or view ever needed is never touched.
  */
 size_t engine_memory_bytes(const struct engine_config *config)
 {
@@ -114,8 +164,11 @@ static bool is_config_good(const struct engine_config *config)
 	return config->cores >= 1 && config->cores <= NEARBYSHM_CORES_MAX &&
 	       config->core < config->cores && config->radius_m > 0 && config->ttl_us > 0 &&
 	       config->sessions_max >= 1 && config->sessions_max <= TAG_KEY_MAX &&
+	       config->sessions_max < UINT32_MAX / STRANGERS_MAX &&
 	       config->channels_max >= 1 && config->channels_max <= TAG_KEY_MAX &&
 	       config->friends_max >= 1 && arena_capacity_words(config) <= ARENA_WORDS_MAX &&
+	       config->cell_length >= 1 && config->cell_length <= GEOHASH_LENGTH_MAX &&
+	       config->strangers_max >= 1 && config->strangers_max <= STRANGERS_MAX &&
 	       config->segment != NULL && config->counters != NULL;
 }
 
@@ -146,6 +199,9 @@ int engine_init(struct engine **engine, const struct engine_config *config, void
 	set_ranges(fresh, config->radius_m);
 	fresh->channel_free = fresh->session_free = NONE;
 	fresh->timer_first = fresh->timer_last = NONE;
+	fresh->persona_free = fresh->view_free = NONE;
+	fresh->view_timer_first = fresh->view_timer_last = NONE;
+	directory_init(&fresh->directory);
 	for (uint32_t core = 0; core < config->cores; core++)
 		fresh->peers[core].untold_first = fresh->peers[core].untold_last = NONE;
 	sweep_init(fresh);
@@ -159,8 +215,11 @@ static int step_join(struct engine *engine, const struct event *event, struct en
 {
 	int status = session_open(engine, event->join.user, event->join.friends,
 				  event->join.friend_count, &out->joined);
-	if (status == 0)
+	if (status == 0) {
 		sharing_join(engine, event, out->joined.slot);
+		strangers_join(engine, out->joined.slot, event->join.barred,
+			       event->join.barred_count);
+	}
 	engine_count(engine, status == 0 ? ENGINE_COUNTER_JOINS : ENGINE_COUNTER_JOINS_REFUSED, 1);
 	return status;
 }
@@ -176,11 +235,21 @@ static void step_nearby(struct engine *engine, const struct event *event, uint32
 		    &out->answer);
 }
 
+static int step_befriend(struct engine *engine, const struct event *event)
+{
+	const struct friend_info *with = &event->friendship.with;
+	int status = friendship_add(engine, event->friendship.user, with);
+	if (status == 0)
+		strangers_befriended(engine, event->friendship.user, with->user);
+	return status;
+}
+
 static void step_tick(struct engine *engine, uint64_t now_us)
 {
 	sweep_step(engine, now_us);
 	evaluate_step(engine, now_us);
 	peer_rescan_step(engine, now_us);
+	strangers_step(engine, now_us);
 }
 
 /* The session that an event is about; all these begin with its id. */
@@ -210,6 +279,7 @@ static int step_session(struct engine *engine, const struct event *event, struct
 		break;
 	case EVENT_LOCATION:
 		location_accept(engine, event, slot, out);
+		strangers_moved(engine, event->now_us, engine->sessions[slot].channel);
 		break;
 	case EVENT_NEARBY:
 		step_nearby(engine, event, slot, out);
@@ -219,6 +289,9 @@ static int step_session(struct engine *engine, const struct event *event, struct
 		break;
 	case EVENT_UNSUBSCRIBE:
 		friendship_unsubscribe(engine, slot, event->subscribe.user, out);
+		break;
+	case EVENT_STRANGERS:
+		strangers_switch(engine, event->now_us, slot, event->strangers.is_on, out);
 		break;
 	case EVENT_PAUSE:
 		session_pause(engine, slot);
@@ -238,9 +311,14 @@ static int step_any(struct engine *engine, const struct event *event, struct eng
 	case EVENT_JOIN:
 		return step_join(engine, event, out);
 	case EVENT_BEFRIEND:
-		return friendship_add(engine, event->friendship.user, &event->friendship.with);
+		return step_befriend(engine, event);
 	case EVENT_UNFRIEND:
 		friendship_remove(engine, event->friendship.user, event->friendship.with.user);
+		strangers_unfriended(engine, event->now_us, event->friendship.user);
+		return 0;
+	case EVENT_BAR:
+		strangers_bar(engine, event->now_us, event->bar.user, event->bar.other,
+			      event->bar.is_barred);
 		return 0;
 	case EVENT_RENAME:
 		return friendship_rename(engine, event->now_us, &event->rename);
@@ -252,9 +330,6 @@ static int step_any(struct engine *engine, const struct event *event, struct eng
 		return 0;
 	case EVENT_FORGET:
 		location_forget(engine, event->now_us, event->forget.value);
-		return 0;
-	case EVENT_BAR:
-		/* There are no strangers yet that could meet. */
 		return 0;
 	case EVENT_PEER:
 		peer_receive(engine, event->now_us, event->peer.from_core, &event->peer.msg);
@@ -291,6 +366,7 @@ uint64_t engine_next_us(const struct engine *engine, uint64_t interval_us)
 	if (peer_is_rescanning(engine) || engine->sighting_count > 0)
 		return 0;
 	uint64_t next_us = earlier(sweep_next_us(engine), evaluate_next_us(engine));
+	next_us = earlier(next_us, strangers_next_us(engine));
 	if (engine->pace_count > 0)
 		next_us = earlier(next_us, engine->pace[0].last_us + interval_us);
 	return next_us;
@@ -325,4 +401,5 @@ void engine_check(const struct engine *engine)
 	pace_check(engine);
 	evaluate_check_all(engine);
 	peer_check_all(engine);
+	strangers_check_all(engine);
 }

@@ -39,6 +39,7 @@ struct engine_config {
 	uint64_t ttl_us;	    /* a location counts while its age is at most this */
 	uint8_t grid_secret[16];    /* of the grids of snapped places, see grid.h; kept for ever */
 	uint32_t cell_length;	    /* of the geohash cells in which strangers meet, 1 .. 8 */
+	uint32_t strangers_max;	    /* that a session is told of: 1 .. STRANGERS_MAX */
 	uint32_t sessions_max;	    /* on this core */
 	uint32_t friends_max;	    /* of one user */
 	uint32_t channels_max;	    /* users followed from, or homed at, this core */
@@ -57,6 +58,8 @@ struct engine_config {
 /* Sessions of one user. A location is evaluated for each, so this times friends_max bounds what one
  * frame of a client can cost: 64 x 5,000 looks into the table are some 15 ms. */
 #define USER_SESSIONS_MAX 64
+/* Strangers that a session is told of at most: the nearest. */
+#define STRANGERS_MAX 100
 /* How far in the future a client's ts may lie. */
 #define CLIENT_FUTURE_MAX_MS 60000
 
@@ -103,11 +106,12 @@ enum event_type {
 	EVENT_TICK, /* time passed: sweep, timers, rescans; a few hundred µs of work at most */
 };
 
-/* What cores tell each other. 16 bytes, plain data; meaning is the engine's alone. */
+/* What cores tell each other. 16 bytes, plain data. */
 struct mesh_msg {
 	uint64_t user;
-	uint32_t type; /* engine-private */
-	uint32_t reserved;
+	/* Engine-private. */
+	uint64_t type : 8;
+	uint64_t detail : 56;
 };
 
 struct event {

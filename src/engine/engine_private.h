@@ -8,12 +8,15 @@
  * subscription (the pair of a session and a friend), privacy (the gate), sharing (what it is
  * asked by), look (what a user's
  * change means for who follows, and a viewer's own for its list), nearby (pages), flush (frames),
- * pace (whose turn it is), peer (other cores), sweep (the TTL).
+ * pace (whose turn it is), peer (other cores), sweep (the TTL). For strangers: directory (all who are
+ * seen by them), presence (who is in it), herald (what other cores hear of that), persona (what a
+ * user is towards strangers), view (what a client believes), strangers (when that is found out).
  */
 #ifndef NEARBY_ENGINE_ENGINE_PRIVATE_H
 #define NEARBY_ENGINE_ENGINE_PRIVATE_H
 
 #include "engine/arena.h"
+#include "engine/directory.h"
 #include "engine/engine.h"
 #include "engine/geo.h"
 #include "engine/taglist.h"
@@ -122,6 +125,7 @@ struct session {
 	bool is_timed : 1;
 	bool is_hidden : 1; /* is_located, but the location is not in the table */
 	bool is_source : 1; /* it was this device that sent it */
+	bool has_strangers : 1; /* its view of strangers has something to say, or to find out */
 	/* The rest. */
 	uint64_t last_frame_us;
 	uint64_t evaluate_us;  /* when is_timed: evaluate the list then */
@@ -132,6 +136,44 @@ struct session {
 	uint32_t flush_from; /* where in friends the next flush begins, so that all get a turn */
 	uint32_t pace_idx;   /* in engine.pace, or NONE */
 	uint32_t timer_next, timer_previous;
+	uint32_t persona; /* of its user, or NONE */
+};
+
+/* What a client believes of a stranger. */
+struct belief {
+	uint64_t user;
+	uint32_t person;	 /* in the directory, or NOBODY when it is gone */
+	uint32_t next, previous; /* others of the same person */
+	bool is_gone;		 /* to be said */
+	bool is_stale;		 /* the person is shown at another place since */
+	uint8_t why;		 /* it is gone: an enum gone_why */
+};
+
+/* The strangers of a session that wanted them once; it lives as long as the session. */
+struct view {
+	uint32_t slot;			     /* of the session, NONE in the free list */
+	uint32_t sibling;		     /* of the same user, or in the free list */
+	uint32_t timer_next, timer_previous; /* while it is on: by check_us, ascending */
+	uint64_t check_us;		     /* look after it then */
+	uint64_t next_us;		     /* its client's doing has no effect before */
+	uint64_t change;		     /* of the directory, when it was found out last */
+	struct nearby_place evaluated;	     /* ... and from where */
+	bool is_on;
+	bool is_waiting; /* it counts as on from check_us */
+	bool is_asked;	 /* to be found out at check_us whether or not anything changed */
+	bool is_due;	 /* to be found out at the next flush */
+	uint32_t count, gone_count;
+	struct belief beliefs[STRANGERS_MAX];
+};
+
+/* See persona.h. */
+struct persona {
+	uint32_t channel; /* of the user, NONE in the free list */
+	uint32_t first_view;
+	uint32_t person; /* in the directory, or NOBODY */
+	uint32_t barred; /* span of ids, two words each; 0 for none */
+	uint32_t barred_count;
+	bool is_shut; /* there was no room for one who is barred */
 };
 
 /* A session that has something to hear: a node of a heap by last_us. */
@@ -145,6 +187,8 @@ struct peer {
 	uint32_t untold_first, untold_last; /* channels homed there, see channel.is_untold */
 	uint32_t look_head, look_count;	    /* in looks, a ring of channels homed here */
 	uint32_t *looks;
+	uint32_t herald_head, herald_count; /* in heralds, a ring of persons homed here */
+	uint32_t *heralds;
 	bool rescan;	     /* to be told to recheck all; then no look waits */
 	uint64_t rescan_end; /* ours of its users goes on until rescan_at is here */
 };
@@ -219,6 +263,16 @@ struct engine {
 
 	struct sweep sweep;
 
+	struct directory directory;
+	uint32_t own_person_count; /* records of the directory that are of users homed here */
+	uint32_t heralds_max;	   /* how many may be, so the capacity of peer.heralds */
+	uint32_t seen_count;	   /* personas that are in the directory */
+	struct persona *personas;
+	uint32_t persona_high, persona_free;
+	struct view *views;
+	uint32_t view_high, view_free, view_on_count;
+	uint32_t view_timer_first, view_timer_last;
+
 	struct sighting sightings[SIGHTINGS]; /* a ring */
 	uint32_t sighting_first, sighting_count,
 		sighting_asked; /* asked: whose lists are under way */
@@ -230,6 +284,7 @@ struct engine {
 	struct gone gones[FRAME_ENTRIES_MAX];
 	uint32_t
 		*picks[FRAME_ENTRIES_MAX]; /* the subscriptions of entries, as items of a session */
+	uint32_t found[FRAME_ENTRIES_MAX]; /* the persons of entries that are strangers */
 	uint64_t swept[SWEEP_CHUNK_SLOTS];
 };
 

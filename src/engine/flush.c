@@ -9,6 +9,7 @@
 #include "engine/pace.h"
 #include "engine/session.h"
 #include "engine/sighting.h"
+#include "engine/strangers.h"
 #include "engine/subscription.h"
 
 /* What one pass over the dirty friends of a session found. */
@@ -135,8 +136,8 @@ static void say_update(struct engine *engine, const struct pass *pass, uint32_t 
 	engine_count(engine, ENGINE_COUNTER_ENTRIES_SENT, pass->entry_count);
 }
 
-/* The turn of a session: false when it turns out that there is nothing to say. */
-static bool flush_session(struct engine *engine, uint64_t now_us, uint32_t slot,
+/* What is to be said of friends: false when it turns out that there is nothing. */
+static bool flush_friends(struct engine *engine, uint64_t now_us, uint32_t slot,
 			  struct server_msg *msg)
 {
 	struct session *session = &engine->sessions[slot];
@@ -157,6 +158,23 @@ static bool flush_session(struct engine *engine, uint64_t now_us, uint32_t slot,
 		pace_put(engine, slot);
 	/* Else the turn goes on at once with what is left, and the place in the heap with it. */
 	return is_said;
+}
+
+/*
+ * The turn of a session: false when it turns out that there is nothing to say. Strangers come first,
+ * as they have at most a `gone` and then an update in a turn; while friends still wait the turn goes
+ * on, and the place in the heap with it.
+ */
+static bool flush_session(struct engine *engine, uint64_t now_us, uint32_t slot,
+			  struct server_msg *msg)
+{
+	struct session *session = &engine->sessions[slot];
+	if (!session->has_strangers || !strangers_flush(engine, now_us, slot, msg))
+		return flush_friends(engine, now_us, slot, msg);
+	session->last_frame_us = now_us;
+	if (!session->has_strangers && session->dirty_count == 0)
+		pace_remove(engine, slot);
+	return true;
 }
 
 bool engine_flush(struct engine *engine, uint64_t now_us, uint64_t interval_us,

@@ -3,6 +3,7 @@ libengine_la_SOURCES = \
 	src/engine/answer.h \
 	src/engine/arena.c src/engine/arena.h \
 	src/engine/channel.c src/engine/channel.h \
+	src/engine/directory.c src/engine/directory.h \
 	src/engine/engine.c src/engine/engine.h src/engine/engine_private.h \
 	src/engine/engine_counters.tbl \
 	src/engine/evaluate.c src/engine/evaluate.h \
@@ -10,20 +11,26 @@ libengine_la_SOURCES = \
 	src/engine/flush.c \
 	src/engine/friendship.c src/engine/friendship.h \
 	src/engine/geo.c src/engine/geo.h \
+	src/engine/geohash.c src/engine/geohash.h \
 	src/engine/location.c src/engine/location.h \
 	src/engine/grid.c src/engine/grid.h \
+	src/engine/herald.c src/engine/herald.h \
 	src/engine/look.c src/engine/look.h \
 	src/engine/mark.h \
 	src/engine/nearby.c src/engine/nearby.h \
 	src/engine/pace.c src/engine/pace.h \
 	src/engine/peer.c src/engine/peer.h \
+	src/engine/persona.c src/engine/persona.h \
+	src/engine/presence.c src/engine/presence.h \
 	src/engine/privacy.c src/engine/privacy.h \
 	src/engine/session.c src/engine/session.h \
 	src/engine/sharing.c src/engine/sharing.h \
 	src/engine/sighting.c src/engine/sighting.h \
+	src/engine/strangers.c src/engine/strangers.h \
 	src/engine/subscription.c src/engine/subscription.h \
 	src/engine/sweep.c src/engine/sweep.h \
-	src/engine/taglist.c src/engine/taglist.h
+	src/engine/taglist.c src/engine/taglist.h \
+	src/engine/view.c src/engine/view.h
 libengine_la_LIBADD = -lm
 
 engine_world = tests/unit/engine_world.c tests/unit/engine_world.h
@@ -34,9 +41,11 @@ engine_tests = \
 	tests/unit/test_engine_limits \
 	tests/unit/test_engine_mesh \
 	tests/unit/test_engine_sharing \
+	tests/unit/test_engine_strangers \
 	tests/unit/test_engine_tracking \
 	tests/unit/test_engine_time \
 	tests/unit/test_geo \
+	tests/unit/test_geohash \
 	tests/unit/test_grid
 check_PROGRAMS += $(engine_tests)
 TESTS += $(engine_tests)
@@ -76,3 +85,11 @@ tests_unit_test_engine_sharing_LDADD = $(engine_test_libs) -lm
 tests_unit_test_engine_tracking_SOURCES = tests/unit/test_engine_tracking.c $(engine_world)
 tests_unit_test_engine_tracking_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_engine_tracking_LDADD = $(engine_test_libs) -lm
+
+tests_unit_test_geohash_SOURCES = tests/unit/test_geohash.c
+tests_unit_test_geohash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_geohash_LDADD = $(engine_test_libs) -lm
+
+tests_unit_test_engine_strangers_SOURCES = tests/unit/test_engine_strangers.c $(engine_world)
+tests_unit_test_engine_strangers_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_strangers_LDADD = $(engine_test_libs) -lm

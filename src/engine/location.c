@@ -17,6 +17,7 @@
 #include "engine/peer.h"
 #include "engine/privacy.h"
 #include "engine/session.h"
+#include "engine/strangers.h"
 #include "engine/sweep.h"
 
 static bool is_time_good(struct engine *engine, const struct event *event,
@@ -68,20 +69,23 @@ static void move_all(struct engine *engine, uint64_t now_us, const struct channe
 /* Where on the grid the user is shown costs something, and is only needed when somebody sees that. */
 static uint8_t mark_of(const struct engine *engine, struct channel *user, struct nearby_place place)
 {
-	if (user->mode == SHARING_PRECISE && !user->is_shown)
+	bool is_for_strangers = strangers_are_wanted(engine, user);
+	if (user->mode == SHARING_PRECISE && !user->is_shown && !is_for_strangers)
 		return mark_make(SHARING_PRECISE, GRID_OFFSET_OWN, false);
-	return mark_make(user->mode, privacy_snap(engine, user, place), false);
+	return mark_make(user->mode, privacy_snap(engine, user, place), is_for_strangers);
 }
 
 /* Tells who follows to look, those here and at other cores. */
 static void tell(struct engine *engine, uint64_t now_us, uint64_t user)
 {
 	uint32_t channel = channel_find(engine, user);
-	/* With none nobody here follows; whether one of the deaf does is not known. */
-	if (channel == NONE)
+	if (channel == NONE) {
+		/* Nobody here follows; whether one of the deaf does is not known. */
 		peer_rescan(engine, engine->deaf);
-	else
-		look_publish(engine, now_us, channel);
+		return;
+	}
+	strangers_moved(engine, now_us, channel);
+	look_publish(engine, now_us, channel);
 }
 
 static bool put(struct engine *engine, struct channel *user, const struct nearby_location *location)

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "engine/channel.h"
+#include "engine/herald.h"
 #include "engine/look.h"
 
 /* Of one rescan step: records passed, and followers checked, whichever comes first. */
@@ -178,6 +179,7 @@ uint32_t engine_mesh_drain(struct engine *engine, uint32_t to, struct mesh_msg *
 		return 0;
 	struct peer *peer = &engine->peers[to];
 	uint32_t count = drain_untold(engine, peer, msgs, room);
+	count += herald_drain(engine, to, msgs + count, room - count);
 	if (count < room && peer->rescan) {
 		peer->rescan = false;
 		msgs[count++] = (struct mesh_msg){ .type = PEER_RESCAN };
@@ -249,6 +251,10 @@ void peer_receive(struct engine *engine, uint64_t now_us, uint32_t from, const s
 		return;
 	case PEER_RESCAN:
 		receive_rescan(engine, from);
+		return;
+	case PEER_HERE:
+	case PEER_AWAY:
+		herald_receive(engine, msg);
 		return;
 	}
 	check(!"a mesh message of a known type");
@@ -340,6 +346,7 @@ void peer_check_all(const struct engine *engine)
 			check(record->is_untold ==
 			      ((record->followers.count > 0) != record->is_told));
 	}
+	herald_check_all(engine);
 	check(untold == listed);
 	check(looks == waiting);
 }

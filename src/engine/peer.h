@@ -16,7 +16,15 @@
 
 #include "engine/engine_private.h"
 
-enum peer_message { PEER_INTEREST, PEER_DISINTEREST, PEER_LOOK, PEER_RESCAN };
+enum peer_message {
+	PEER_INTEREST,
+	PEER_DISINTEREST,
+	PEER_LOOK,
+	PEER_RESCAN,
+	/* See herald.h. */
+	PEER_HERE,
+	PEER_AWAY,
+};
 
 /* Compares what the home core was told with the followers there are. */
 void peer_note_interest(struct engine *engine, uint32_t channel);

@@ -91,6 +91,76 @@ bool privacy_see(const struct engine *engine, uint64_t now_us, struct sight *sig
 	return true;
 }
 
+/* What strangers see of a user: the place on the grid, when it is active and shows everybody
+ * something. */
+static bool read_snapped(const struct engine *engine, uint64_t now_us, struct user_id user,
+			 nearby_hint *hint, struct nearby_location *location, enum gone_why *why)
+{
+	*why = GONE_IDLE;
+	if (!read_active(engine, now_us, user.value, hint, location))
+		return false;
+	*why = GONE_OFF;
+	enum sharing_mode mode = mark_mode(location->mark);
+	if (mode != SHARING_PRECISE && mode != SHARING_APPROXIMATE)
+		return false;
+	location->place = snapped(engine, user.value, location);
+	return true;
+}
+
+bool privacy_see_stranger(const struct engine *engine, uint64_t now_us,
+			  const struct stranger_sight *sight, struct entry *entry,
+			  enum gone_why *why)
+{
+	struct nearby_location location;
+	*why = sight->is_apart || !sight->is_here ? GONE_OFF : GONE_IDLE;
+	if (sight->is_apart || !sight->is_here ||
+	    !engine_is_vantage(engine, now_us, sight->viewer) ||
+	    !read_snapped(engine, now_us, sight->sharer, sight->hint, &location, why))
+		return false;
+	*why = GONE_OFF;
+	if (!(location.mark & MARK_STRANGERS))
+		return false;
+	uint32_t length = engine->config.cell_length;
+	*why = GONE_FAR;
+	if (!geohash_is_near(geohash_cell(geohash_of(location.place), length), sight->cell, length))
+		return false;
+	struct point point = geo_point(location.place);
+	*entry = (struct entry){
+		.user = sight->sharer,
+		.name = "",
+		.place = location.place,
+		.client_ms = location.client_ms,
+		.distance_mm = geo_distance_mm(&sight->viewer->point, &point),
+		.is_approximate = true,
+		.receipt_us = location.receipt_us,
+	};
+	return true;
+}
+
+bool privacy_find_stranger(const struct engine *engine, uint64_t now_us, struct user_id user,
+			   uint64_t *code, enum gone_why *why)
+{
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	if (!read_snapped(engine, now_us, user, &hint, &location, why))
+		return false;
+	*code = geohash_of(location.place);
+	return true;
+}
+
+void privacy_mark_strangers(struct engine *engine, struct user_id user, bool is_for_strangers)
+{
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	if (nearby_table_get(engine->config.segment, user.value, &hint, &location) < 0)
+		return;
+	uint8_t before = location.mark;
+	location.mark = (uint8_t)((before & ~MARK_STRANGERS) |
+				  (is_for_strangers ? MARK_STRANGERS : 0));
+	if (location.mark != before)
+		check(nearby_table_put(engine->config.segment, user.value, &hint, &location) == 0);
+}
+
 /* The spot for viewers of one mode. */
 static struct spot spot_for(struct engine *engine, enum sharing_mode mode, uint64_t user,
 			    const struct nearby_location *location)

@@ -39,6 +39,29 @@ uint8_t privacy_snap(const struct engine *engine, struct channel *user, struct n
  * there is none; *is_changed is set when it said something else. */
 bool privacy_remark(struct engine *engine, uint64_t user, enum sharing_mode mode, bool *is_changed);
 
+/* Who looks at which stranger. */
+struct stranger_sight {
+	const struct vantage *viewer;
+	struct geohash_cell cell; /* where the viewer itself is shown */
+	struct user_id sharer;
+	nearby_hint *hint; /* of the sharer; updated */
+	bool is_here;	   /* it is in the directory */
+	bool is_apart;	   /* it is a friend, or kept apart by a bar */
+};
+
+/* As privacy_see; the entry has no name, and the place is one of the grid's. */
+bool privacy_see_stranger(const struct engine *engine, uint64_t now_us,
+			  const struct stranger_sight *sight, struct entry *entry,
+			  enum gone_why *why);
+
+/* The location of a user homed here, if it has one, says from now on whether strangers may see it: so
+ * no core sends it to one more of them, whatever that core has heard. */
+void privacy_mark_strangers(struct engine *engine, struct user_id user, bool is_for_strangers);
+
+/* Where strangers would find a user: the geohash of the place on the grid. False: nowhere, and why. */
+bool privacy_find_stranger(const struct engine *engine, uint64_t now_us, struct user_id user,
+			   uint64_t *code, enum gone_why *why);
+
 /* Where a user is itself, to look from; false when it has no location that counts. */
 bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
 		       struct vantage *vantage);

@@ -11,6 +11,7 @@
 #include "engine/evaluate.h"
 #include "engine/pace.h"
 #include "engine/privacy.h"
+#include "engine/strangers.h"
 #include "engine/subscription.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ static void session_init(struct engine *engine, uint32_t slot, uint32_t channel)
 		.pace_idx = NONE,
 		.timer_next = NONE,
 		.timer_previous = NONE,
+		.persona = NONE,
 		.is_live = true,
 	};
 	engine->spots[slot] = SPOT_NOWHERE;
@@ -102,6 +104,7 @@ int session_open(struct engine *engine, struct user_id user, const struct friend
 void session_close(struct engine *engine, uint32_t slot)
 {
 	uint32_t channel = engine->sessions[slot].channel;
+	strangers_close(engine, slot);
 	subscription_drop_all(engine, slot);
 	session_hide(engine, slot, false);
 	pace_remove(engine, slot);
@@ -123,7 +126,7 @@ void session_resume(struct engine *engine, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
 	session->is_paused = false;
-	if (session->dirty_count > 0 && session->pace_idx == NONE)
+	if ((session->dirty_count > 0 || session->has_strangers) && session->pace_idx == NONE)
 		pace_put(engine, slot);
 }
 

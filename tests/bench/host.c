@@ -80,6 +80,8 @@ static void open_engine(struct host *host, uint32_t core)
 		.cores = host->engine_count,
 		.radius_m = HOST_RADIUS_M,
 		.ttl_us = TTL_US,
+		.cell_length = 5,
+		.strangers_max = STRANGERS_MAX,
 		.sessions_max = share + slack,
 		.friends_max = crowd->active + crowd->idle,
 		.channels_max = crowd->count + crowd->strangers,

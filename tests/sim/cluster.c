@@ -58,6 +58,8 @@ static void open_node(struct cluster *cluster, uint32_t core)
 		.cores = cluster->cores,
 		.radius_m = of->radius_m,
 		.ttl_us = of->ttl_us,
+		.cell_length = of->cell_length,
+		.strangers_max = of->strangers_max,
 		.sessions_max = of->sessions_max,
 		.friends_max = of->friends_max,
 		.channels_max = of->channels_max,

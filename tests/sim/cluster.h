@@ -25,6 +25,7 @@ struct cluster_config {
 	uint32_t devices_max;
 	double radius_m;
 	uint64_t ttl_us;
+	uint32_t cell_length, strangers_max; /* see engine_config */
 	uint64_t interval_us; /* between two frames to a device */
 	/* Of each engine: see engine_config. */
 	uint32_t sessions_max, friends_max, channels_max, subscriptions_max;

@@ -488,6 +488,8 @@ static void begin(struct story *story, uint32_t cores)
 	config->devices_max = DEVICES_MAX;
 	config->sessions_max = DEVICES_MAX;
 	config->friends_max = USERS_MAX;
+	config->cell_length = 5;
+	config->strangers_max = STRANGERS_MAX;
 	config->subscriptions_max = DEVICES_MAX * USERS_MAX;
 	config->table_users_max = 1024;
 	config->link_room = 64;

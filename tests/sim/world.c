@@ -106,6 +106,8 @@ static void throw_machine(struct world *world, uint32_t user_count)
 	config->ttl_us = (uint64_t)ttls_s[dice_below(dice, ARRAY_COUNT(ttls_s))] * SECOND_US;
 	config->interval_us = world_interval_us(world);
 	config->friends_max = user_count;
+	config->cell_length = dice_chance(dice, 60) ? 5 : dice_from(dice, 1, 8);
+	config->strangers_max = dice_chance(dice, 50) ? dice_from(dice, 1, 4) : STRANGERS_MAX;
 	/* Room for all, or seldom for fewer. */
 	config->sessions_max = dice_chance(dice, 3) ? dice_from(dice, 2, 8) : config->devices_max;
 	config->channels_max = dice_chance(dice, 10)

@@ -25,6 +25,7 @@ enum {
 	HEARD_BYTES = 2000,
 	NAMES_MAX = 16,
 	SHARES_MAX = 64,
+	BARS_MAX = 64,
 };
 
 struct ear {
@@ -35,6 +36,8 @@ struct ear {
 	uint32_t entry_count;
 	bool has_more;
 	struct page_cursor cursor;
+	struct entry people[STRANGERS_MAX];
+	uint32_t people_count;
 };
 
 struct world {
@@ -45,6 +48,8 @@ struct world {
 	uint64_t now_us;
 	uint64_t friendships[FRIENDSHIPS_MAX][2];
 	uint32_t friendship_count;
+	uint64_t bars[BARS_MAX][2];
+	uint32_t bar_count;
 	struct {
 		uint64_t user;
 		char name[NAME_BYTES_MAX + 1];
@@ -91,6 +96,8 @@ static void open_engine(struct world *world, const struct world_config *limits, 
 		.cores = world->cores,
 		.radius_m = WORLD_RADIUS_M,
 		.ttl_us = WORLD_TTL_US,
+		.cell_length = or_default(limits->cell_length, 5),
+		.strangers_max = STRANGERS_MAX,
 		.sessions_max = or_default(limits->sessions_max, 100),
 		.friends_max = or_default(limits->friends_max, 5000),
 		.channels_max = or_default(limits->channels_max, 8000),
@@ -198,6 +205,12 @@ __attribute__((format(printf, 2, 3))) static void hear(struct ear *ear, const ch
 	va_end(arguments);
 }
 
+static int compare_users(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	return left < right ? -1 : left > right;
+}
+
 static int by_user(const void *a, const void *b)
 {
 	uint64_t left = ((const struct entry *)a)->user.value;
@@ -253,6 +266,50 @@ static void hear_gone(struct ear *ear, const struct server_msg *msg)
 		     whys[msg->gone.friends[i].why]);
 }
 
+static struct entry *person_of(struct ear *ear, struct user_id user)
+{
+	for (uint32_t i = 0; i < ear->people_count; i++)
+		if (user_id_equal(ear->people[i].user, user))
+			return &ear->people[i];
+	return NULL;
+}
+
+static void hear_strangers(struct ear *ear, const struct server_msg *msg)
+{
+	uint64_t users[STRANGERS_MAX];
+	uint32_t count = msg->update.count;
+	assert_true(count <= STRANGERS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct entry *entry = &msg->update.entries[i];
+		assert_true(entry->is_approximate && entry->name_length == 0);
+		struct entry *person = person_of(ear, entry->user);
+		if (person == NULL) {
+			assert_true(ear->people_count < STRANGERS_MAX);
+			person = &ear->people[ear->people_count++];
+		}
+		*person = *entry;
+		users[i] = entry->user.value;
+	}
+	qsort(users, count, sizeof(users[0]), compare_users);
+	hear(ear, "strangers");
+	for (uint32_t i = 0; i < count; i++)
+		hear(ear, " %llu", (unsigned long long)users[i]);
+}
+
+static void hear_lost(struct ear *ear, const struct server_msg *msg)
+{
+	static const char *const whys[] = { "far", "idle", "off", "unfriended" };
+	assert_true(msg->gone.count > 0);
+	hear(ear, "lost");
+	for (uint32_t i = 0; i < msg->gone.count; i++) {
+		struct entry *person = person_of(ear, msg->gone.friends[i].user);
+		assert_non_null(person);
+		*person = ear->people[--ear->people_count];
+		hear(ear, " %llu %s", (unsigned long long)msg->gone.friends[i].user.value,
+		     whys[msg->gone.friends[i].why]);
+	}
+}
+
 static void hear_error(struct ear *ear, const struct server_msg *msg)
 {
 	static const char *const codes[] = {
@@ -286,6 +343,12 @@ static void hear_message(struct world *world, struct session_id session, uint32_
 		return;
 	case SERVER_ERROR:
 		hear_error(ear, msg);
+		return;
+	case SERVER_STRANGERS:
+		hear_strangers(ear, msg);
+		return;
+	case SERVER_STRANGERS_GONE:
+		hear_lost(ear, msg);
 		return;
 	default:
 		fail_msg("a message of type %d", (int)msg->type);
@@ -537,6 +600,19 @@ void rename_user(struct world *world, uint64_t user, const char *name)
 	}
 }
 
+/* Ascending, and how many. */
+static uint32_t barred_from(const struct world *world, uint64_t user, struct user_id *barred)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < world->bar_count; i++) {
+		const uint64_t *pair = world->bars[i];
+		if (pair[0] == user || pair[1] == user)
+			barred[count++].value = pair[0] == user ? pair[1] : pair[0];
+	}
+	qsort(barred, count, sizeof(*barred), compare_users);
+	return count;
+}
+
 int try_join(struct world *world, uint64_t user, struct device *device)
 {
 	uint32_t count = 0;
@@ -555,6 +631,9 @@ int try_join(struct world *world, uint64_t user, struct device *device)
 	event.join.friend_count = count;
 	event.join.mode = mode_of(world, user);
 	event.join.is_shown = is_shown(world, user);
+	struct user_id barred[BARS_MAX];
+	event.join.barred = barred;
+	event.join.barred_count = barred_from(world, user, barred);
 	int status = step(world, home(world, user), event, &out);
 	if (status < 0)
 		return status;
@@ -627,6 +706,61 @@ void subscribe(struct world *world, struct device device, uint64_t user)
 void unsubscribe(struct world *world, struct device device, uint64_t user)
 {
 	follow(world, device, user, EVENT_UNSUBSCRIBE);
+}
+
+static void set_strangers(struct world *world, struct device device, bool is_on)
+{
+	struct event event = { .type = EVENT_STRANGERS };
+	event.strangers.session = device.session;
+	event.strangers.is_on = is_on;
+	step_device(world, device, event);
+}
+
+void switch_on(struct world *world, struct device device)
+{
+	set_strangers(world, device, true);
+}
+
+void switch_off(struct world *world, struct device device)
+{
+	ear_of(world, device.session, device.core)->people_count = 0;
+	set_strangers(world, device, false);
+}
+
+const struct entry *world_people(const struct world *world, struct device device, uint32_t *count)
+{
+	const struct ear *ear = ear_of(world, device.session, device.core);
+	*count = ear->people_count;
+	return ear->people;
+}
+
+static void bar_one(struct world *world, uint64_t user, uint64_t other, bool is_barred)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_BAR };
+	event.bar.user.value = user;
+	event.bar.other.value = other;
+	event.bar.is_barred = is_barred;
+	assert_int_equal(step(world, home(world, user), event, &out), 0);
+}
+
+void bar(struct world *world, uint64_t a, uint64_t b)
+{
+	assert_true(world->bar_count < BARS_MAX);
+	world->bars[world->bar_count][0] = a;
+	world->bars[world->bar_count++][1] = b;
+	bar_one(world, a, b, true);
+	bar_one(world, b, a, true);
+}
+
+void unbar(struct world *world, uint64_t a, uint64_t b)
+{
+	for (uint32_t i = 0; i < world->bar_count; i++)
+		if (world->bars[i][0] == a && world->bars[i][1] == b)
+			memcpy(world->bars[i], world->bars[--world->bar_count],
+			       sizeof(world->bars[i]));
+	bar_one(world, a, b, false);
+	bar_one(world, b, a, false);
 }
 
 void pause_device(struct world *world, struct device device)

@@ -7,7 +7,7 @@
  *
  * What a device hears is a line of words: `nearby 2 3 of 2`, `nearby 2 of 2 more`, `update 2 3`,
  * `gone 2 far`, `error stale`, or `nothing`; several messages are divided by "; ". Users of an update stand in
- * ascending order, as the order within a frame means nothing.
+ * ascending order, as the order within a frame means nothing. Of strangers: `strangers 2 3`, `lost 2 far`.
  */
 #ifndef NEARBY_TESTS_ENGINE_WORLD_H
 #define NEARBY_TESTS_ENGINE_WORLD_H
@@ -22,6 +22,7 @@
 struct world_config {
 	uint32_t cores;		    /* [1] */
 	uint32_t users_max;	    /* of the table [1000] */
+	uint32_t cell_length;	    /* of geohash cells [5] */
 	uint32_t sessions_max;	    /* of each core [100] */
 	uint32_t friends_max;	    /* [5000] */
 	uint32_t channels_max;	    /* [8000] */
@@ -74,6 +75,14 @@ void ask_nearby(struct world *world, struct device device, uint32_t limit);
 void ask_more(struct world *world, struct device device, uint32_t limit);
 void subscribe(struct world *world, struct device device, uint64_t user);
 void unsubscribe(struct world *world, struct device device, uint64_t user);
+/* The device wants strangers, or no more. */
+void switch_on(struct world *world, struct device device);
+void switch_off(struct world *world, struct device device);
+/* Two users never meet as strangers, in joins to come and in live sessions; or may again. */
+void bar(struct world *world, uint64_t a, uint64_t b);
+void unbar(struct world *world, uint64_t a, uint64_t b);
+/* The strangers that the device has been told of and not lost, in no order. */
+const struct entry *world_people(const struct world *world, struct device device, uint32_t *count);
 void pause_device(struct world *world, struct device device);
 void resume_device(struct world *world, struct device device);
 
