@@ -106,7 +106,10 @@ enum token_verdict api_judge(struct app *app, const char *text, size_t length, s
 	const struct token_rules rules = { .now_s = wall_ms() / 1000,
 					   .leeway_s = app->config->token_leeway_s,
 					   .audience = app->config->token_audience };
-	return token_verify(app->key, app->reader, text, length, &rules, token);
+	enum token_verdict verdict = token_verify(app->key, app->reader, text, length, &rules, token);
+	if (verdict == TOKEN_GOOD && !token->is_nobody)
+		verdict = bars_judge(app->bars, token->user, token->issued_s);
+	return verdict;
 }
 
 /* NULL, or why the request is not let in; *status says how to answer. */
@@ -243,6 +246,7 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 	}
 	exchange->user = rows[route].who == USER ? token.user : ids[0];
 	exchange->expires_s = token.expiry_s;
+	exchange->issued_s = token.issued_s;
 	exchange->other = rows[route].who == USER ? ids[0] : ids[1];
 	exchange->is_head = text_equal(request->method, "HEAD");
 	why = read_parameters(exchange, request);

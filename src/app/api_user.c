@@ -138,11 +138,3 @@ void api_me_delete(struct exchange *exchange, const struct net_request *request)
 	(void)request;
 	delete_user(exchange, answer_me_delete);
 }
-
-/* Who is kicked may come back with the same token: it ends sessions, not the right to have them. */
-void api_user_kick(struct exchange *exchange, const struct net_request *request)
-{
-	(void)request;
-	static const enum change_step steps[] = { CHANGE_LOGOUT, CHANGE_END };
-	exchange_order(exchange, STORE_USER_GET, steps, exchange_answer_nothing);
-}

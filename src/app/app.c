@@ -119,6 +119,10 @@ int app_open(struct app **app, struct app_shared *shared, uint32_t core, const c
 	fresh->sessions = calloc(fresh->sessions_max, sizeof(*fresh->sessions));
 	int error = fresh->sessions == NULL ? -ENOMEM : decoder_open(&fresh->decoder);
 	if (error == 0)
+		error = bars_open(&fresh->bars);
+	for (uint32_t i = 0; error == 0 && i < shared->bar_count; i++)
+		bars_set(fresh->bars, shared->bars[i].user, shared->bars[i].not_before_s);
+	if (error == 0)
 		error = json_reader_open(&fresh->reader);
 	if (error == 0)
 		error = open_engine(fresh, reason);
@@ -144,6 +148,7 @@ void app_close(struct app **app)
 	check_object(old, APP_MAGIC);
 	exchange_close_all(old);
 	join_close_all(old);
+	bars_close(&old->bars);
 	decoder_close(&old->decoder);
 	json_reader_close(&old->reader);
 	if (old->engine_memory != NULL)

@@ -43,6 +43,9 @@ struct app_shared {
 	struct mesh *mesh;
 	struct quota *requests; /* of each user, over all cores */
 	struct quota *arrivals; /* connections of each address, over all cores */
+	/* What the store knew at the start, for each core to take its own from: until app_shared_started. */
+	struct store_bar *bars;
+	uint32_t bar_count;
 	atomic_bool draining;
 	/* Sessions and joins of all cores: each core adds and takes away its own, and looks at the sum when
 	 * one comes in, for sessions-max. */
@@ -60,6 +63,8 @@ struct app_shared {
  * errno, logged; what was opened is closed by app_shared_close in any case.
  */
 int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint32_t core), void *context);
+/* All cores are open, or have failed: what only they needed goes. */
+void app_shared_started(struct app_shared *shared);
 /* Ends the store's threads, after the cores' loops have ended and before their networks close. */
 void app_shared_close_store(struct app_shared *shared);
 /* The segment stays in place, for the next start to adopt. */

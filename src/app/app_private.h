@@ -9,6 +9,7 @@
 #define NEARBY_APP_APP_PRIVATE_H
 
 #include "app/app.h"
+#include "app/bars.h"
 #include "app/change.h"
 #include "app/interval.h"
 #include "base/check.h"
@@ -57,6 +58,7 @@ struct session {
 	uint32_t error_window_s; /* of the boot clock */
 	struct user_id user;
 	int64_t expires_s; /* of the token, seconds since 1970 */
+	int64_t issued_s; /* the same; 0: it does not say */
 	uint64_t messages_until_us; /* what was heard fills the allowed rate up to here */
 	struct news *news; /* of friendships, that wait for room; NULL: none */
 };
@@ -85,6 +87,7 @@ struct app {
 	size_t engine_bytes;
 	struct decoder *decoder;
 	struct json_reader *reader; /* for bodies and lines */
+	struct bars *bars;
 	struct counter_block counters;
 	struct session *sessions; /* by slot; sessions_max of them */
 	uint32_t sessions_max;	  /* on this core */
@@ -105,6 +108,9 @@ struct app {
 	struct store_request **waiting;
 	uint32_t waiting_count, waiting_capacity;
 	struct control_queue control[NEARBYSHM_CORES_MAX];
+	/* At core 0: the changes in line, see change.c, and whether they are moved on just now. */
+	struct change *changes, *changes_last;
+	bool is_moving_on;
 	uint64_t next_tick_us;
 	struct interval interval;
 	/* Drain: when it began, the next slot to be told, and where the slots in use end. */
@@ -149,6 +155,7 @@ struct exchange {
 	enum route route;
 	uint64_t began_us;
 	int64_t expires_s; /* of the token */
+	int64_t issued_s; /* the same; 0: it does not say */
 	struct user_id user;	/* of the path, or of the token under /v1/me */
 	struct user_id other;	/* second of the path, or first under /v1/me */
 	enum stream_format format; /* of a stream: what Accept asks for by name */
@@ -212,7 +219,7 @@ unsigned exchange_store_failure(int status, const char **text);
 
 void api_request(void *context, struct conn_id conn, const struct net_request *request);
 void api_body(void *context, struct conn_id conn, const void *bytes, size_t length, bool last);
-/* What a token is found to be, at this time and as this server is configured. */
+/* What a token is found to be, at this time and as this server is configured, revocation included. */
 enum token_verdict api_judge(struct app *app, const char *text, size_t length, struct token *token);
 /* A problem document without an exchange. */
 void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
@@ -246,6 +253,8 @@ void session_tick(struct app *app, uint64_t now_us);
 void session_flush(struct app *app);
 /* Ends the sessions of a user that are here, and refuses those of it that wait for the store. */
 void session_logout(struct app *app, struct user_id user);
+/* Ends those of its sessions that are here whose tokens were revoked. */
+void session_revoke(struct app *app, struct user_id user);
 
 /* ---- news.c: who became a friend, or asks to --------------------------------------------------- */
 

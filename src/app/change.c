@@ -6,7 +6,10 @@
  *
  * The store executes what core 0 submits one after the other and answers in that order; core 0 tells of each as
  * its answer comes; the lanes between two cores keep their order. So every core hears of changes in the order
- * in which they became durable, and a change that does nothing new is over only after all before it.
+ * in which they became durable. That all have heard may come back over several lanes, in another order than it
+ * happened in; so changes wait in line at core 0: none goes on, or home, before those that were told, or
+ * answered, before it. So a change that does nothing new is over only after all before it, and of two changes
+ * the last step of the first is told before that of the second.
  */
 #include "app/app_private.h"
 
@@ -34,10 +37,37 @@ static void ask_store(struct app *app, struct change *change)
 	app_submit(app, &change->request);
 }
 
+static void stand_in_line(struct app *app, struct change *change)
+{
+	change->next = NULL;
+	change->is_ready = false;
+	if (app->changes == NULL)
+		app->changes = change;
+	else
+		app->changes_last->next = change;
+	app->changes_last = change;
+}
+
+/* A change may go on; so may those behind it that wait for nothing else. */
+static void move_on(struct app *app, struct change *change)
+{
+	change->is_ready = true;
+	/* What goes on may be done with the next step at once, and come here again: no deeper. */
+	if (app->is_moving_on)
+		return;
+	app->is_moving_on = true;
+	while (app->changes != NULL && app->changes->is_ready) {
+		struct change *first = app->changes;
+		app->changes = first->next;
+		go_on(app, first);
+	}
+	app->is_moving_on = false;
+}
+
 static void step_done(struct app *app, struct change *change)
 {
 	change->steps++;
-	go_on(app, change);
+	move_on(app, change);
 }
 
 /* Does the step here, and tells core 0 when this was the last core. */
@@ -55,6 +85,7 @@ static void do_part(struct app *app, struct change *change)
 static void tell_all(struct app *app, struct change *change)
 {
 	atomic_store_explicit(&change->waiting, app->shared->cores, memory_order_relaxed);
+	stand_in_line(app, change);
 	for (uint32_t core = 0; core < app->shared->cores; core++)
 		if (core != app->core)
 			control_post(app, core, change, CHANGE_TOLD);
@@ -79,14 +110,13 @@ static void go_on(struct app *app, struct change *change)
 void change_stored(struct app *app, struct change *change)
 {
 	check_object(change, CHANGE_MAGIC);
-	if (change->request.status == 0) {
-		step_done(app, change);
-	} else if (change->otherwise == NULL) {
-		go_home(app, change);
-	} else {
-		change->steps = change->otherwise;
-		go_on(app, change);
-	}
+	static const enum change_step nothing[] = { CHANGE_END };
+	if (change->request.status == 0)
+		change->steps++;
+	else
+		change->steps = change->otherwise != NULL ? change->otherwise : nothing;
+	stand_in_line(app, change);
+	move_on(app, change);
 }
 
 void change_submit(struct app *app, struct change *change)

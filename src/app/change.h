@@ -1,7 +1,7 @@
 /*
  * Owns: the way of a change: from the core that was asked over core 0 to the store, to all cores, and back.
  * Invariant: all changes of users, friendships and consent pass core 0 in one order: in the order in which
- *   they become durable every core hears of them; none is dropped; each comes back to who submitted it.
+ *   they become durable every core hears of them, and each comes back to who submitted it; none is dropped.
  * Thread: handed from core to core; who has it is said at each step.
  * Does not know: what a change means to the store (its request) and to a core (hear.c).
  */
@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct app;
@@ -20,6 +21,7 @@ struct app;
 enum change_step {
 	CHANGE_END,   /* ends each list: the change goes home */
 	CHANGE_STORE, /* the store does what `request` asks; if it fails, `otherwise` follows instead */
+	CHANGE_REVOKE, /* tokens of request.bar.user are refused, or are no more */
 	CHANGE_LOGOUT, /* the sessions of request.user end */
 	CHANGE_PAIRS,  /* friendships of request.pairs, or sync_pairs, began or ended, or were asked for */
 	CHANGE_BLOCK,  /* of request.pairs, one has blocked the other, or lifted that */
@@ -44,6 +46,8 @@ struct change {
 	const enum change_step *steps; /* those that are left */
 	const enum change_step *otherwise; /* NULL: none */
 	atomic_uint waiting;	       /* cores that have yet to do the step that is told */
+	struct change *next;	       /* of those that wait for their turn at core 0 */
+	bool is_ready;		       /* its step is done; it goes on when those before it have */
 	struct store_request request;  /* with its answer, and its status, in `done` */
 	void (*done)(struct app *app, struct change *change); /* on the core that submitted it */
 	void *context;

@@ -160,6 +160,10 @@ static void hear_forget(struct app *app, const struct store_request *request)
 void hear(struct app *app, enum change_step step, const struct store_request *request)
 {
 	switch (step) {
+	case CHANGE_REVOKE:
+		bars_set(app->bars, request->bar.user, request->bar.not_before_s);
+		session_revoke(app, request->bar.user);
+		return;
 	case CHANGE_LOGOUT:
 		session_logout(app, request->user);
 		return;

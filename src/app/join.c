@@ -35,7 +35,7 @@ struct join {
 	bool is_logged_out; /* the user was kicked or deleted while this waited for the store */
 	bool has_protocol;   /* the client offered some by name */
 	enum codec_id codec; /* the first of them that is ours, or the default */
-	int64_t expires_s;
+	int64_t expires_s, issued_s; /* of the token */
 	uint64_t began_us;
 	struct user_id user;
 	struct store_request request;
@@ -132,6 +132,7 @@ void join_request(struct exchange *exchange, const struct net_request *request)
 	atomic_fetch_add_explicit(&app->shared->join_count, 1, memory_order_relaxed);
 	join->user = exchange->user;
 	join->expires_s = exchange->expires_s;
+	join->issued_s = exchange->issued_s;
 	join->has_protocol = request->subprotocols.length > 0;
 	join->codec = negotiate(request->subprotocols);
 	join->began_us = boot_us();
@@ -215,7 +216,8 @@ struct reason {
 static const struct reason
 	is_full = { APP_COUNTER_REFUSED_FULL, 503, "the server holds as many sessions, and friends of theirs, as it can (sessions-max)" },
 	is_draining = { APP_COUNTER_REFUSED_DRAIN, 503, "the server drains: come back later" },
-	is_deleted = { APP_COUNTER_REFUSED_USER, 409, "the user was deleted just now" },
+	is_logged_out = { APP_COUNTER_REFUSED_USER, 409, "the user was logged out, or deleted, just now" },
+	is_revoked = { APP_COUNTER_REFUSED_USER, 401, "the user's tokens were revoked just now" },
 	has_no_store = { APP_COUNTER_REFUSED_STORE, 503, "the user database does not answer: try again" },
 	has_many_devices = { APP_COUNTER_REFUSED_USER, 429, "the user has as many sessions as one may have" },
 	has_many_friends = { APP_COUNTER_REFUSED_USER, 409, "the user has more friends than friends-max" };
@@ -258,7 +260,7 @@ void join_adopted(void *context, struct conn_id conn, void *baggage)
 	check_object(join, JOIN_MAGIC);
 	bool is_barred = is_leaving(app, join->user);
 	if (is_barred || !take_place(app)) {
-		refuse(app, conn, is_barred ? &is_deleted : &is_full);
+		refuse(app, conn, is_barred ? &is_logged_out : &is_full);
 		join_free(join);
 		return;
 	}
@@ -345,7 +347,12 @@ static int join_engine(struct join *join, struct session_id *id)
 static void open_session(struct join *join, struct session_id id)
 {
 	struct app *app = join->app;
-	struct session fresh = { .id = id, .codec = (uint8_t)join->codec, .conn = join->conn, .user = join->user, .expires_s = join->expires_s };
+	struct session fresh = { .id = id,
+				 .codec = (uint8_t)join->codec,
+				 .conn = join->conn,
+				 .user = join->user,
+				 .expires_s = join->expires_s,
+				 .issued_s = join->issued_s };
 	net_upgrade(app->net, join->conn, join->has_protocol ? codecs[join->codec].subprotocol : NULL);
 	histogram_add(&app->counters.app[APP_COUNTER_JOIN_SECONDS], boot_us() - join->began_us);
 	session_begin(app, &fresh, &join->request.profile);
@@ -357,7 +364,10 @@ static const struct reason *enter(struct join *join, struct session_id *id)
 	if (atomic_load_explicit(&join->app->shared->draining, memory_order_relaxed))
 		return &is_draining;
 	if (join->is_logged_out)
-		return &is_deleted;
+		return &is_logged_out;
+	/* Again, as the other core that judged the token may not have heard of it yet. */
+	if (bars_judge(join->app->bars, join->user, join->issued_s) != TOKEN_GOOD)
+		return &is_revoked;
 	if (join->request.status != 0)
 		return &has_no_store;
 	if (engine_session_count(join->app->engine, join->user) >= join->app->config->user_sessions_max)

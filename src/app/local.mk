@@ -36,6 +36,7 @@ libapp_la_SOURCES = \
 	src/app/api_user.c \
 	src/app/app.c src/app/app.h src/app/app_private.h \
 	src/app/app_counters.tbl \
+	src/app/bars.c src/app/bars.h \
 	src/app/change.c src/app/change.h \
 	src/app/control.c \
 	src/app/counters.c src/app/counters.h \
@@ -50,6 +51,7 @@ libapp_la_SOURCES = \
 	src/app/metrics.c \
 	src/app/news.c \
 	src/app/profile.c src/app/profile.h \
+	src/app/revoke.c \
 	src/app/routes.tbl \
 	src/app/session.c \
 	src/app/shared.c \
@@ -75,6 +77,12 @@ src/app/files.inc: src/app/openapi.json src/app/asyncapi.json tools/demo/index.h
 		echo "static const unsigned char file_$${file%%=*}[] = {"; \
 		od -An -v -tx1 "$(srcdir)/$${file#*=}" | $(SED) 's/ \(..\)/0x\1,/g'; echo "};"; \
 	done >$@.tmp && mv $@.tmp $@
+
+check_PROGRAMS += tests/unit/test_bars
+TESTS += tests/unit/test_bars
+tests_unit_test_bars_SOURCES = tests/unit/test_bars.c
+tests_unit_test_bars_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_bars_LDADD = libapp.la libbase.la $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_app
 TESTS += tests/unit/test_app

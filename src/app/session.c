@@ -73,14 +73,31 @@ void session_shut(struct app *app, struct session *session, unsigned code, const
 	net_shut(app->net, session->conn, code, text, reason);
 }
 
+static void log_out(struct app *app, struct session *session, const char *why)
+{
+	counter_add(&app->counters.app[APP_COUNTER_SESSIONS_REVOKED], 1);
+	session_shut(app, session, 4401, why, CLOSE_SERVER);
+}
+
 void session_logout(struct app *app, struct user_id user)
 {
 	join_logout(app, user);
-	struct session_id ids[16];
-	uint32_t count;
-	while ((count = engine_sessions(app->engine, user, ids, ARRAY_COUNT(ids))) > 0)
-		for (uint32_t i = 0; i < count; i++)
-			session_shut(app, &app->sessions[ids[i].slot], 4401, "the user was logged out", CLOSE_SERVER);
+	struct session_id ids[USER_SESSIONS_MAX];
+	uint32_t count = engine_sessions(app->engine, user, ids, ARRAY_COUNT(ids));
+	for (uint32_t i = 0; i < count; i++)
+		log_out(app, &app->sessions[ids[i].slot], "the user was logged out");
+}
+
+void session_revoke(struct app *app, struct user_id user)
+{
+	/* Those that wait for the store are judged when it has answered. */
+	struct session_id ids[USER_SESSIONS_MAX];
+	uint32_t count = engine_sessions(app->engine, user, ids, ARRAY_COUNT(ids));
+	for (uint32_t i = 0; i < count; i++) {
+		struct session *session = &app->sessions[ids[i].slot];
+		if (bars_judge(app->bars, user, session->issued_s) != TOKEN_GOOD)
+			log_out(app, session, "the token was revoked");
+	}
 }
 
 void session_gone(struct app *app, struct session *session)
@@ -200,12 +217,13 @@ static void renew_token(struct app *app, struct session *session, const char *te
 {
 	struct token token;
 	enum token_verdict verdict = api_judge(app, text, length, &token);
-	if (verdict != TOKEN_GOOD)
-		answer_error(app, session, ERROR_BAD_TOKEN, token_verdict_help(verdict));
-	else if (token.is_nobody || !user_id_equal(token.user, session->user))
-		answer_error(app, session, ERROR_BAD_TOKEN, "the token is another user's");
-	else
+	if (verdict == TOKEN_GOOD && !token.is_nobody && user_id_equal(token.user, session->user)) {
 		session->expires_s = token.expiry_s;
+		session->issued_s = token.issued_s;
+		return;
+	}
+	answer_error(app, session, ERROR_BAD_TOKEN,
+		     verdict == TOKEN_GOOD ? "the token is another user's" : token_verdict_help(verdict));
 }
 
 static void handle(struct app *app, struct session *session, const struct client_msg *msg)

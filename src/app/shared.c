@@ -6,7 +6,12 @@
  */
 #include "app/app.h"
 
+#include "base/check.h"
 #include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 /* Records of each ring between two cores: 256 KiB. */
 #define MESH_CAPACITY 16384u
@@ -63,11 +68,64 @@ static int open_store(struct app_shared *shared, void (*wake)(void *, uint32_t),
 	return error;
 }
 
+/* Between two looks for an answer. */
+#define LOOK_NS 200000
+
+/* One portion. There is nobody yet whom waiting could hold up. */
+static int ask(struct app_shared *shared, struct store_request *request)
+{
+	const struct timespec pause = { 0, LOOK_NS };
+	int error = store_submit(shared->store, request);
+	if (error != 0)
+		return error;
+	while (store_poll(shared->store, request->client) == NULL)
+		nanosleep(&pause, NULL);
+	return request->status;
+}
+
+/* `count` more items of `bytes` each behind those of a list. */
+static void append(void **list, uint32_t *list_count, const void *items, uint32_t count, size_t bytes)
+{
+	if (count == 0)
+		return;
+	*list = realloc(*list, (*list_count + (size_t)count) * bytes);
+	/* Without it what was revoked, or has ended, would be let in again. */
+	check(*list != NULL);
+	memcpy((char *)*list + *list_count * bytes, items, count * bytes);
+	*list_count += count;
+}
+
+static int load_bars(struct app_shared *shared)
+{
+	struct store_request request = { .op = STORE_BARS };
+	void *bars = NULL;
+	int error;
+	do {
+		error = ask(shared, &request);
+		if (error == 0)
+			append(&bars, &shared->bar_count, request.bars, request.bar_count, sizeof(*request.bars));
+	} while (error == 0 && request.more);
+	store_request_fini(&request);
+	shared->bars = bars;
+	if (error != 0)
+		log_error("store: whose tokens were revoked cannot be read: %s", strerror(-error));
+	return error;
+}
+
+void app_shared_started(struct app_shared *shared)
+{
+	free(shared->bars);
+	shared->bars = NULL;
+	shared->bar_count = 0;
+}
+
 int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint32_t core), void *context)
 {
 	int error = open_segment(shared);
 	if (error == 0)
 		error = open_store(shared, wake, context);
+	if (error == 0)
+		error = load_bars(shared);
 	if (error == 0)
 		error = mesh_open(&shared->mesh, shared->cores, MESH_CAPACITY);
 	if (error == 0)
@@ -85,6 +143,7 @@ void app_shared_close_store(struct app_shared *shared)
 
 void app_shared_close(struct app_shared *shared)
 {
+	app_shared_started(shared);
 	mesh_close(&shared->mesh);
 	quota_close(&shared->requests);
 	quota_close(&shared->arrivals);

@@ -223,7 +223,7 @@ static int judge(struct cores *cores, const char **reason)
 	return 0;
 }
 
-int cores_start(struct cores **cores, struct app_shared *shared, const char *control_address,
+int cores_start(_Atomic(struct cores *) *cores, struct app_shared *shared, const char *control_address,
 		const char **reason)
 {
 	struct cores *fresh = calloc(1, sizeof(*fresh));
@@ -271,7 +271,7 @@ void cores_halt(struct cores *cores)
 	cores->is_halted = true;
 }
 
-void cores_close(struct cores **cores)
+void cores_close(_Atomic(struct cores *) *cores)
 {
 	struct cores *old = *cores;
 	check(old->is_halted);

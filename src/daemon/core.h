@@ -17,12 +17,12 @@ struct cores;
  * ("unix:/path") and the admin addresses are served by core 0 alone: so changes of friendships have
  * one order.
  */
-int cores_start(struct cores **cores, struct app_shared *shared, const char *control_address,
+int cores_start(_Atomic(struct cores *) *cores, struct app_shared *shared, const char *control_address,
 		const char **reason);
 /* Ends the loops; the networks stay, as the store may still wake them. */
 void cores_halt(struct cores *cores);
 /* After cores_halt and the end of the store: closes all and ends the threads. */
-void cores_close(struct cores **cores);
+void cores_close(_Atomic(struct cores *) *cores);
 /* Ends the wait of core `core`, from any thread; for the store. */
 void cores_wake(struct cores *cores, uint32_t core);
 /* A core ended its loop by itself: a failure that it cannot live with. */

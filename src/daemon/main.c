@@ -44,7 +44,7 @@ struct daemon {
 	struct app_live *previous; /* replaced by `live`, at replaced_us */
 	uint64_t replaced_us;
 	struct app_shared shared;
-	struct cores *cores;
+	_Atomic(struct cores *) cores; /* the store's threads wake them */
 	struct watch watch;
 	char control_address[PATHS_SOCKET_BYTES + 8];
 	uint64_t stop_asked_us;
@@ -140,7 +140,10 @@ static int live_load(const struct daemon *daemon, struct app_live **live)
 static void wake_core(void *context, uint32_t client)
 {
 	struct daemon *daemon = context;
-	cores_wake(daemon->cores, client);
+	struct cores *cores = daemon->cores;
+	/* Before they are there the start itself asks, and looks for the answer. */
+	if (cores != NULL)
+		cores_wake(cores, client);
 }
 
 static int open_control(struct daemon *daemon)
@@ -160,6 +163,7 @@ static int open_cores(struct daemon *daemon)
 {
 	const char *reason = "";
 	int error = cores_start(&daemon->cores, &daemon->shared, daemon->control_address, &reason);
+	app_shared_started(&daemon->shared);
 	if (error != 0)
 		log_error("%s", reason);
 	return error;

@@ -16,7 +16,7 @@ import threading
 import time
 import types
 
-from daemon import Daemon, program, run
+from daemon import Daemon, program, run, token
 
 OK, FAILED, USAGE, NOT_RUNNING, NOT_FOUND, NOT_WELL = range(6)
 
@@ -54,7 +54,7 @@ async def who_is_kicked_loses_all_sessions_and_may_come_back():
             assert ctl(daemon, "kick", 7) == "user 7 has no sessions now\n"
             assert [await phone.closed(), await watch.closed()] == [4401, 4401]
             await other.begin(37.5, 127)
-            async with daemon.session(7) as again:
+            async with daemon.session(7, bearer=token(7, iat=int(time.time()))) as again:
                 await again.begin(37.5, 127)
         assert ctl_json(daemon, "kick", 99) == {"user": "99", "kicked": True}
         ctl(daemon, "kick", "x", exits=USAGE)

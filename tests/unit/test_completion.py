@@ -28,7 +28,7 @@ class Completion(unittest.TestCase):
         shown = subprocess.run([os.path.join(BUILD, "nearbyctl"), "--help"], capture_output=True,
                                text=True, check=True).stdout
         table = shown.split("Commands:\n")[1].split("\n\n")[0]
-        commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)", table, re.M)
+        commands = re.findall(r"^  ([a-z-]+(?: [a-z]+)?)", table, re.M)
         self.assertGreater(len(commands), 15)
         self.assertEqual(complete(""), sorted({command.split()[0] for command in commands}))
         for first in {command.split()[0] for command in commands if " " in command}:

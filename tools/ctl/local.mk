@@ -12,6 +12,7 @@ nearbyctl_SOURCES = \
 	tools/ctl/locate.c \
 	tools/ctl/main.c \
 	tools/ctl/options.tbl \
+	tools/ctl/revoke.c \
 	tools/ctl/segment.c tools/ctl/segment.h \
 	tools/ctl/status.c \
 	tools/ctl/text.c tools/ctl/text.h \

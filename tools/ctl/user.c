@@ -125,20 +125,3 @@ int command_user_delete(const struct ctl *ctl)
 		printf("user %" PRIu64 " deleted\n", user.value);
 	return EXIT_OK;
 }
-
-int command_kick(const struct ctl *ctl)
-{
-	struct user_id user;
-	if (!ctl_user(ctl, 0, &user))
-		return EXIT_USAGE;
-	char path[API_PATH_BYTES];
-	snprintf(path, sizeof(path), "/v1/users/%" PRIu64 "/kick", user.value);
-	int status = api_do(ctl, &(struct http_request){.method = "POST", .path = path});
-	if (status != EXIT_OK)
-		return status;
-	if (ctl->json)
-		printf("{\"user\":\"%" PRIu64 "\",\"kicked\":true}\n", user.value);
-	else
-		printf("user %" PRIu64 " has no sessions now\n", user.value);
-	return EXIT_OK;
-}
