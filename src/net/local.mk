@@ -40,6 +40,7 @@ net_unit_tests = \
 	tests/unit/test_proxy_header \
 	tests/unit/test_quota \
 	tests/unit/test_timer \
+	tests/unit/test_tls \
 	tests/unit/test_websocket
 check_PROGRAMS += $(net_unit_tests)
 TESTS += $(net_unit_tests)
@@ -58,6 +59,9 @@ tests_unit_test_proxy_header_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c
 tests_unit_test_timer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_timer_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c
+tests_unit_test_tls_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SSL_CFLAGS)
+tests_unit_test_tls_LDADD = libnet.la libbase.la $(CMOCKA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 tests_unit_test_websocket_SOURCES = tests/unit/test_websocket.c
 tests_unit_test_websocket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_websocket_LDADD = libnet.la libbase.la $(CMOCKA_LIBS)
