@@ -346,6 +346,16 @@ static void a_bad_field_is_refused_with_its_name_and_range(void **state)
 		  "user must be a decimal string from \"0\" to \"9223372036854775807\"" },
 		{ "{\"type\":\"unsubscribe\",\"user\":\"9223372036854775808\"}",
 		  "user must be a decimal string from \"0\" to \"9223372036854775807\"" },
+		{ "{\"type\":\"sharing\",\"mode\":\"loud\"}",
+		  "mode must be \"precise\", \"approximate\" or \"off\"" },
+		{ "{\"type\":\"sharing\",\"mode\":\"default\"}",
+		  "mode must be \"precise\", \"approximate\" or \"off\"" },
+		{ "{\"type\":\"sharing\",\"user\":\"7\"}",
+		  "mode must be \"precise\", \"approximate\" or \"off\", or \"default\"" },
+		{ "{\"type\":\"sharing\",\"mode\":\"off\",\"until\":0}",
+		  "until must be an integer from 1 to 9007199254740991" },
+		{ "{\"type\":\"strangers\"}", "on is missing and must be true or false" },
+		{ "{\"type\":\"strangers\",\"on\":1}", "on must be true or false" },
 		{ "{\"type\":\"token\"}",
 		  "token is missing and must be a string of 1 to 4096 bytes" },
 		{ "{\"type\":\"token\",\"token\":\"\"}",
@@ -661,6 +671,47 @@ static void each_message_is_written_as_the_protocol_says(void **state)
 	assert_string_equal(encoded(&msg), "{\"type\":\"reconnect\",\"after_ms\":800}");
 }
 
+static void each_message_of_consent_is_written_as_the_protocol_says(void **state)
+{
+	(void)state;
+	static const struct gone gone[] = { { { 7 }, GONE_FAR } };
+	static const struct sharing_exception exceptions[] = {
+		{ { 7 }, { SHARING_OFF, 0 } }, { { 8 }, { SHARING_APPROXIMATE, 1700000000000 } }
+	};
+	struct entry entry = ann();
+	entry.name_length = 0;
+	entry.is_approximate = true;
+	struct server_msg msg = { .type = SERVER_STRANGERS, .update = { &entry, 1 } };
+	assert_string_equal(encoded(&msg),
+			    "{\"type\":\"strangers\",\"people\":[{\"user\":\"7\",\"name\":\"\",\"lat\":37.5,"
+			    "\"lon\":-127.0000001,\"ts\":1700000000000,\"distance_m\":1234.5,"
+			    "\"approximate\":true}]}");
+	msg = (struct server_msg){ .type = SERVER_STRANGERS, .update = { NULL, 0 } };
+	assert_string_equal(encoded(&msg), "{\"type\":\"strangers\",\"people\":[]}");
+	msg = (struct server_msg){ .type = SERVER_STRANGERS_GONE, .gone = { gone, 1 } };
+	assert_string_equal(encoded(&msg), "{\"type\":\"strangers_gone\",\"people\":["
+					   "{\"user\":\"7\",\"why\":\"far\"}]}");
+	static const char *const whats[] = { "asked", "added", "removed" };
+	for (unsigned what = 0; what < ARRAY_COUNT(whats); what++) {
+		char wanted[80];
+		snprintf(wanted, sizeof(wanted), "{\"type\":\"friend\",\"what\":\"%s\",\"user\":\"7\",\"name\":\"Ann\"}",
+			 whats[what]);
+		msg = (struct server_msg){ .type = SERVER_FRIEND,
+					   .friend = { (enum friend_change)what, { 7 }, "Ann", 3 } };
+		assert_string_equal(encoded(&msg), wanted);
+	}
+	msg = (struct server_msg){ .type = SERVER_SHARING,
+				   .sharing = { { SHARING_PRECISE, 0 }, exceptions, 2 } };
+	assert_string_equal(encoded(&msg),
+			    "{\"type\":\"sharing\",\"mode\":\"precise\",\"until\":null,\"friends\":["
+			    "{\"user\":\"7\",\"mode\":\"off\",\"until\":null},"
+			    "{\"user\":\"8\",\"mode\":\"approximate\",\"until\":1700000000000}]}");
+	msg = (struct server_msg){ .type = SERVER_SHARING,
+				   .sharing = { { SHARING_OFF, 1700000000000 }, NULL, 0 } };
+	assert_string_equal(encoded(&msg), "{\"type\":\"sharing\",\"mode\":\"off\","
+					   "\"until\":1700000000000,\"friends\":[]}");
+}
+
 static void the_longest_messages_fit_what_is_promised(void **state)
 {
 	(void)state;
@@ -687,8 +738,18 @@ static void the_longest_messages_fit_what_is_promised(void **state)
 					      true,
 					      { UINT64_MAX, { USER_ID_MAX } } } };
 	assert_true(strlen(encoded(&msg)) > ENCODED_BYTES_MAX * 9 / 10);
+	assert_true(json_bytes_max(&msg) <= ENCODED_BYTES_MAX);
 	msg = (struct server_msg){ .type = SERVER_GONE, .gone = { gone, FRAME_ENTRIES_MAX } };
-	encoded(&msg);
+	assert_true(strlen(encoded(&msg)) <= json_bytes_max(&msg));
+	static struct sharing_exception exceptions[SHARING_EXCEPTIONS_MAX];
+	for (size_t i = 0; i < SHARING_EXCEPTIONS_MAX; i++)
+		exceptions[i] = (struct sharing_exception){ { USER_ID_MAX },
+							    { SHARING_APPROXIMATE, TS_MS_MAX } };
+	msg = (struct server_msg){ .type = SERVER_SHARING,
+				   .sharing = { { SHARING_APPROXIMATE, TS_MS_MAX },
+						exceptions,
+						SHARING_EXCEPTIONS_MAX } };
+	assert_true(strlen(encoded(&msg)) <= json_bytes_max(&msg));
 }
 
 static void written_string(const char *text, size_t length, const char *wanted)
@@ -767,6 +828,7 @@ int main(void)
 		cmocka_unit_test(the_elements_of_arrays_and_objects_are_entered_and_left),
 		cmocka_unit_test(a_name_is_found_as_string_and_in_an_array),
 		cmocka_unit_test(each_message_is_written_as_the_protocol_says),
+		cmocka_unit_test(each_message_of_consent_is_written_as_the_protocol_says),
 		cmocka_unit_test(the_longest_messages_fit_what_is_promised),
 		cmocka_unit_test(a_name_of_any_bytes_becomes_valid_text),
 		cmocka_unit_test(what_is_written_reads_back),
