@@ -45,7 +45,7 @@ void eraser_init(struct eraser *eraser, struct store *store)
 void eraser_fini(struct eraser *eraser)
 {
 	history_pass_end(&eraser->pass);
-	sweeper_fini(&eraser->sweeper);
+	scrubber_fini(&eraser->scrubber);
 }
 
 void eraser_note(struct eraser *eraser, uint32_t count, bool has_users)
@@ -77,7 +77,7 @@ static int blocks_step(struct eraser *eraser)
 	eraser->users_wanted = 0;
 	if (eraser->has_users) {
 		/* Behind the requests that delete these users: they are in the other thread's ring. */
-		eraser->users_wanted = atomic_fetch_add(&store->users_sweep_wanted, 1) + 1;
+		eraser->users_wanted = atomic_fetch_add(&store->users_scrub_wanted, 1) + 1;
 		bell_ring(&store->lanes[LANE_USERS].bell);
 	}
 	eraser->has_users = false;
@@ -87,8 +87,8 @@ static int blocks_step(struct eraser *eraser)
 static void file_step(struct eraser *eraser)
 {
 	struct store *store = eraser->store;
-	if (sweeper_turn(&eraser->sweeper, history_lmdb(store->history), "history.mdb",
-			 store_counter(store, STORE_WORD_HISTORY_SWEPT)))
+	if (scrubber_turn(&eraser->scrubber, history_lmdb(store->history), "history.mdb",
+			 store_counter(store, STORE_WORD_HISTORY_SCRUBBED)))
 		eraser->state = ERASER_USERS;
 }
 
@@ -117,7 +117,7 @@ static int step(struct eraser *eraser)
 		file_step(eraser);
 		return 0;
 	case ERASER_USERS:
-		if (atomic_load(&eraser->store->users_sweep_done) >= eraser->users_wanted)
+		if (atomic_load(&eraser->store->users_scrub_done) >= eraser->users_wanted)
 			eraser->state = ERASER_END;
 		return 0;
 	case ERASER_END:
@@ -147,6 +147,6 @@ uint64_t eraser_rest_us(const struct eraser *eraser)
 	if (eraser->waiting == 0)
 		return BELL_FOREVER;
 	uint64_t rest_us = eraser->due_us > now_us ? eraser->due_us - now_us : 0;
-	uint64_t sweeper_us = eraser->state == ERASER_FILE ? sweeper_rest_us(&eraser->sweeper) : 0;
-	return rest_us > sweeper_us ? rest_us : sweeper_us;
+	uint64_t scrubber_us = eraser->state == ERASER_FILE ? scrubber_rest_us(&eraser->scrubber) : 0;
+	return rest_us > scrubber_us ? rest_us : scrubber_us;
 }

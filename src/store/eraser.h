@@ -5,7 +5,7 @@
  * Thread: the one that writes history.
  * Does not know: requests, how blocks and pages are cleared.
  *
- * A pass: the points leave the blocks of history.mdb (erase.c); its file is swept, and meanwhile that of
+ * A pass: the points leave the blocks of history.mdb (erase.c); its file is scrubbed, and meanwhile that of
  * users.mdb by its own thread, when users were deleted; then the rows go. The two threads meet in two
  * numbers of struct store: this one counts up what it wants, the other says which of these is done.
  */
@@ -13,7 +13,7 @@
 #define NEARBY_STORE_ERASER_H
 
 #include "store/history.h"
-#include "store/sweeper.h"
+#include "store/scrubber.h"
 
 struct store;
 
@@ -23,8 +23,8 @@ struct eraser {
 	struct store *store;
 	enum eraser_state state;
 	struct history_pass pass;
-	struct sweeper sweeper;
-	uint64_t users_wanted; /* the sweep of users.mdb that this pass waits for; 0: none */
+	struct scrubber scrubber;
+	uint64_t users_wanted; /* the scrub of users.mdb that this pass waits for; 0: none */
 	bool has_users;	       /* users were deleted since the last pass began, or may have been before the start */
 	bool fails;
 	uint64_t due_us;

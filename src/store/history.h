@@ -51,8 +51,8 @@ int history_upkeep(struct history *history, uint64_t points_max, int64_t retain_
 /* ---- erasing (erase.c) ---------------------------------------------------------------------- */
 
 /*
- * A pass takes all points that were hidden when it began out of the blocks, in steps; then a sweep
- * (lmdb.h) takes what is left of them out of the file; then the rows that hid them may go. Where it ends
+ * A pass takes all points that were hidden when it began out of the blocks, in steps; then a scrub
+ * (scrub.h) takes what is left of them out of the file; then the rows that hid them may go. Where it ends
  * before, whatever for, the rows are still there and the next pass does it all.
  */
 struct history_pass {
@@ -69,7 +69,7 @@ struct history_pass {
 int history_pass_begin(struct history *history, struct history_pass *pass);
 /* One small transaction, synced. 0, or negative errno and nothing was changed. */
 int history_pass_step(struct history *history, struct history_pass *pass);
-/* Forgets that those were hidden: the pass is through, and what it left was swept. */
+/* Forgets that those were hidden: the pass is through, and what it left was scrubbed. */
 int history_unhide(struct history *history, const struct history_pass *pass);
 void history_pass_end(struct history_pass *pass);
 /* How many users have hidden points, and since when the first, at the latest (ms since 1970). */

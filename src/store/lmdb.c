@@ -7,12 +7,10 @@
 #include "store/lmdb.h"
 
 #include "base/check.h"
-#include "store/page.h"
 #include "store/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -622,37 +620,10 @@ void lmdb_cursor_remove(struct lmdb_cursor *cursor)
 		judge(cursor->txn, mdb_cursor_del(cursor->handle, 0));
 }
 
-/* ---- sweeping ------------------------------------------------------------------------------- */
+/* ---- pages ---------------------------------------------------------------------------------- */
 
-/*
- * Why a sweep cannot hurt. While a step holds LMDB's lock of the writer, with nothing written in its
- * transaction, the pages of the file are of four kinds:
- *   - In use: the last snapshot leads to them.
- *   - Free, and LMDB itself would write to them now. It keeps a record of the pages that each transaction
- *     freed, and takes those of transactions before the last but one, and before all readers
- *     (mdb_find_oldest in mdb.c): then no reader, and neither of the two headers, leads to them any more.
- *     These are cleared whole, by the same numbers. So are those behind the last page that LMDB has taken.
- *   - In transit: free, but not yet to be written to.
- *   - The two headers, which are passed over.
- * Of those in use and in transit only bytes are written that no page of its form has (page.h); the others
- * stay the same, so it does not matter when the write reaches the disk, nor whether in parts. A page
- * whose head does not name its own number is left alone, such as those that go on an overflow.
- * Readers and copies see the file through the map, which the kernel keeps equal to what is written.
- *
- * Why nothing is left. The beginning opens the environment anew, so that LMDB's memory of pages that it
- * wrote is gone (what it takes from the system it clears), and commits once. From then on all that LMDB
- * writes comes from clear memory and from what the tables hold. A step waits until all that was freed
- * before the beginning may be written to. So a page that it meets is free and is cleared; or is in use
- * and holds what is in the tables; or is in transit and either was in use after the beginning, or was
- * taken for a moment and given back unwritten: it is looked at again, until it is one of the others.
- * What a sweep has passed is written anew only with what is in the tables.
- */
-
-/* How long a sweep's beginning keeps new readers out while it waits for one to end. */
-enum { BEGIN_WAIT_MS = 50 };
-enum { SWEEP_CHUNK_PAGES = 64, HEADER_PAGES = 2, AGAIN_MAX = 1 << 20 };
-
-enum page_state { PAGE_IN_USE, PAGE_FREE, PAGE_IN_TRANSIT };
+/* How long opening anew keeps new readers out while it waits for one to end. */
+enum { RENEW_WAIT_MS = 50 };
 
 /* Changes nothing, and is a transaction all the same. Inside the gate. */
 static int commit_once(struct lmdb *lmdb, uint64_t *txn_id)
@@ -672,45 +643,30 @@ static int commit_once(struct lmdb *lmdb, uint64_t *txn_id)
 	return rc;
 }
 
-int lmdb_sweep_begin(struct lmdb *lmdb, struct lmdb_sweep *sweep)
+int lmdb_touch(struct lmdb *lmdb, uint64_t *txn_id)
+{
+	check_object(lmdb, LMDB_MAGIC);
+	pthread_rwlock_rdlock(&lmdb->gate);
+	int rc = commit_once(lmdb, txn_id);
+	pthread_rwlock_unlock(&lmdb->gate);
+	return errno_of(rc);
+}
+
+int lmdb_renew(struct lmdb *lmdb, uint64_t *txn_id)
 {
 	check_object(lmdb, LMDB_MAGIC);
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += BEGIN_WAIT_MS * 1000000l;
+	until.tv_nsec += RENEW_WAIT_MS * 1000000l;
 	until.tv_sec += until.tv_nsec / 1000000000l;
 	until.tv_nsec %= 1000000000l;
 	if (pthread_rwlock_timedwrlock(&lmdb->gate, &until) != 0)
 		return -EBUSY;
 	reopen_alone(lmdb);
-	uint64_t txn_id = 0;
-	int rc = commit_once(lmdb, &txn_id);
+	int rc = commit_once(lmdb, txn_id);
 	pthread_rwlock_unlock(&lmdb->gate);
-	*sweep = (struct lmdb_sweep){ .begun_txn = txn_id, .page = HEADER_PAGES };
 	return errno_of(rc);
 }
-
-void lmdb_sweep_end(struct lmdb_sweep *sweep)
-{
-	free(sweep->again);
-	*sweep = (struct lmdb_sweep){ .again = NULL };
-}
-
-/* What a step knows, in its transactions. */
-struct sweep_step {
-	struct lmdb_sweep *sweep;
-	MDB_env *env;
-	MDB_txn *write; /* keeps other writers out, and writes nothing */
-	MDB_txn *read;
-	int fd;
-	uint64_t oldest; /* pages freed by earlier transactions may be written to */
-	uint64_t page_bytes;
-	uint64_t first, end; /* of the pages looked at */
-	uint64_t last_page;  /* that LMDB has taken of the file */
-	uint64_t file_pages; /* those behind it included */
-	uint8_t *states;     /* enum page_state of each of these pages */
-	uint8_t *chunk;
-};
 
 /* One line of mdb_reader_list: process, thread, and snapshot of a reader or "-". */
 static int reader_note(const char *line, void *context)
@@ -729,211 +685,74 @@ static int reader_note(const char *line, void *context)
 	return 0;
 }
 
-static int step_look(struct sweep_step *step)
+static int look_fill(struct lmdb_look *look, MDB_env *env)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
 	struct stat file;
-	int rc = mdb_env_info(step->env, &info);
+	int rc = mdb_env_info(env, &info);
 	if (rc == 0)
-		rc = mdb_env_stat(step->env, &stat);
+		rc = mdb_env_stat(env, &stat);
 	if (rc == 0)
-		rc = mdb_env_get_fd(step->env, &step->fd);
-	if (rc == 0 && fstat(step->fd, &file) != 0)
+		rc = mdb_env_get_fd(env, &look->fd);
+	if (rc == 0 && fstat(look->fd, &file) != 0)
 		rc = errno;
 	if (rc != 0)
 		return rc;
-	step->page_bytes = stat.ms_psize;
-	step->last_page = info.me_last_pgno;
-	step->file_pages = (uint64_t)file.st_size / step->page_bytes;
-	step->oldest = mdb_txn_id(step->write) - 1;
-	rc = mdb_reader_list(step->env, reader_note, &step->oldest);
+	look->page_bytes = stat.ms_psize;
+	look->last_page = info.me_last_pgno;
+	look->file_pages = (uint64_t)file.st_size / look->page_bytes;
+	look->oldest = mdb_txn_id(look->write) - 1;
+	rc = mdb_reader_list(env, reader_note, &look->oldest);
 	return rc < 0 ? rc : 0;
 }
 
-static int step_open(struct sweep_step *step, struct lmdb *lmdb)
+int lmdb_look_open(struct lmdb *lmdb, struct lmdb_look *look)
 {
 	int dead;
-	step->env = lmdb->env;
+	MDB_txn *write = NULL, *read = NULL;
+	check_object(lmdb, LMDB_MAGIC);
+	*look = (struct lmdb_look){ .lmdb = lmdb };
+	pthread_rwlock_rdlock(&lmdb->gate);
 	int rc = lmdb->env == NULL ? EIO : mdb_reader_check(lmdb->env, &dead);
 	if (rc == 0)
-		rc = mdb_txn_begin(lmdb->env, NULL, 0, &step->write);
+		rc = mdb_txn_begin(lmdb->env, NULL, 0, &write);
+	look->write = write;
 	if (rc == 0)
-		rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &step->read);
-	return rc == 0 ? step_look(step) : rc;
+		rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &read);
+	look->read = read;
+	return errno_of(rc == 0 ? look_fill(look, lmdb->env) : rc);
 }
 
-static void step_close(struct sweep_step *step)
+void lmdb_look_close(struct lmdb_look *look)
 {
-	if (step->read != NULL)
-		mdb_txn_abort(step->read);
-	if (step->write != NULL)
-		mdb_txn_abort(step->write);
-	free(step->states);
-	free(step->chunk);
+	if (look->read != NULL)
+		mdb_txn_abort(look->read);
+	if (look->write != NULL)
+		mdb_txn_abort(look->write);
+	pthread_rwlock_unlock(&look->lmdb->gate);
 }
 
-/* Notes what a record says of the pages looked at: it is a count, and as many numbers. */
-static void record_note(struct sweep_step *step, const MDB_val *record, enum page_state state)
-{
-	const uint64_t *list = record->mv_data;
-	for (uint64_t i = 1; i <= list[0]; i++)
-		if (list[i] >= step->first && list[i] < step->end)
-			step->states[list[i] - step->first] = state;
-}
-
-static int states_find(struct sweep_step *step)
+int lmdb_look_states(const struct lmdb_look *look, uint64_t first, uint64_t count, uint8_t *states)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
+	for (uint64_t i = 0; i < count; i++)
+		states[i] = first + i > look->last_page ? LMDB_PAGE_FREE : LMDB_PAGE_IN_USE;
 	/* The table of free pages is LMDB's number 0, and may be read as any. */
-	int rc = mdb_cursor_open(step->read, 0, &cursor);
+	int rc = mdb_cursor_open(look->read, 0, &cursor);
 	if (rc != 0)
-		return rc;
+		return errno_of(rc);
 	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		/* A record: by whom they were freed; a count, and as many numbers. */
+		const uint64_t *list = value.mv_data;
 		uint64_t freed_by;
 		memcpy(&freed_by, key.mv_data, sizeof(freed_by));
-		record_note(step, &value, freed_by < step->oldest ? PAGE_FREE : PAGE_IN_TRANSIT);
+		for (uint64_t i = 1; i <= list[0]; i++)
+			if (list[i] >= first && list[i] - first < count)
+				states[list[i] - first] =
+					freed_by < look->oldest ? LMDB_PAGE_FREE : LMDB_PAGE_IN_TRANSIT;
 	}
 	mdb_cursor_close(cursor);
-	for (uint64_t page = step->first; page < step->end; page++)
-		if (page > step->last_page)
-			step->states[page - step->first] = PAGE_FREE;
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-/* The pages that a step is to look at, and what they are. */
-static int range_open(struct sweep_step *step, uint64_t first, uint32_t pages_max)
-{
-	step->first = first;
-	step->end = first + pages_max < step->file_pages ? first + pages_max : step->file_pages;
-	step->states = calloc(step->end - step->first, 1);
-	step->chunk = malloc(SWEEP_CHUNK_PAGES * step->page_bytes);
-	return step->states == NULL || step->chunk == NULL ? ENOMEM : states_find(step);
-}
-
-static int again_add(struct lmdb_sweep *sweep, uint64_t page)
-{
-	if (sweep->again_count == sweep->again_capacity) {
-		uint32_t capacity = sweep->again_capacity * 2 + 64;
-		uint64_t *again = realloc(sweep->again, capacity * sizeof(*again));
-		if (again == NULL)
-			return ENOMEM;
-		sweep->again = again;
-		sweep->again_capacity = capacity;
-	}
-	sweep->again[sweep->again_count++] = page;
-	return 0;
-}
-
-/* Clears one page, or what is free in it. */
-static int page_sweep(struct sweep_step *step, uint64_t number, uint8_t *page, struct page_form form)
-{
-	size_t bytes = form.gap_end - form.gap_from;
-	if (!page_clear(page + form.gap_from, bytes))
-		return 0;
-	step->sweep->cleared++;
-	off_t at = (off_t)(number * step->page_bytes) + form.gap_from;
-	ssize_t written = pwrite(step->fd, page + form.gap_from, bytes, at);
-	return written < 0 ? errno : (size_t)written < bytes ? ENOSPC : 0;
-}
-
-/* Looks at a page that was read. Returns the number of the next. */
-static uint64_t page_look(struct sweep_step *step, uint64_t number, uint8_t *page, int *rc)
-{
-	enum page_state state = step->states[number - step->first];
-	struct page_form form = { .pages = 1, .gap_end = (uint32_t)step->page_bytes };
-	if (state != PAGE_FREE)
-		form = page_form_of(page, step->page_bytes, number);
-	if (state == PAGE_IN_TRANSIT)
-		*rc = again_add(step->sweep, number);
-	if (*rc == 0)
-		*rc = page_sweep(step, number, page, form);
-	/* What was in transit may say of itself what was true once. */
-	return number + (state == PAGE_IN_USE ? form.pages : 1);
-}
-
-/* Reads pages from `from` on into the chunk, as many as are there; how many in *count. */
-static int chunk_read(const struct sweep_step *step, uint64_t from, uint64_t *count)
-{
-	uint64_t wanted = step->end - from < *count ? step->end - from : *count;
-	ssize_t got = pread(step->fd, step->chunk, wanted * step->page_bytes, (off_t)(from * step->page_bytes));
-	*count = got < 0 ? 0 : (uint64_t)got / step->page_bytes;
-	return got < 0 ? errno : *count == 0 ? EIO : 0;
-}
-
-static int range_sweep(struct sweep_step *step, uint32_t pages_max)
-{
-	struct lmdb_sweep *sweep = step->sweep;
-	int rc = range_open(step, sweep->page, pages_max);
-	while (rc == 0 && sweep->page < step->end) {
-		uint64_t from = sweep->page, count = SWEEP_CHUNK_PAGES;
-		rc = chunk_read(step, from, &count);
-		while (rc == 0 && sweep->page < from + count)
-			sweep->page = page_look(step, sweep->page,
-						step->chunk + (sweep->page - from) * step->page_bytes, &rc);
-	}
-	return rc;
-}
-
-/* Looks again at the next of those that were in transit, and at its neighbours. Those that still are stay. */
-static int again_sweep(struct sweep_step *step, uint32_t pages_max)
-{
-	struct lmdb_sweep *sweep = step->sweep;
-	int rc = range_open(step, sweep->again[sweep->again_at], pages_max);
-	while (rc == 0 && sweep->again_at < sweep->again_count && sweep->again[sweep->again_at] < step->end) {
-		uint64_t number = sweep->again[sweep->again_at], count = 1;
-		enum page_state state = step->states[number - step->first];
-		sweep->is_held = state == PAGE_IN_TRANSIT;
-		if (sweep->is_held)
-			break;
-		struct page_form whole = { .gap_end = (uint32_t)step->page_bytes };
-		if (state == PAGE_FREE)
-			rc = chunk_read(step, number, &count);
-		if (state == PAGE_FREE && rc == 0)
-			rc = page_sweep(step, number, step->chunk, whole);
-		sweep->again_at += rc == 0;
-	}
-	if (sweep->again_at == sweep->again_count)
-		sweep->again_at = sweep->again_count = 0;
-	return rc;
-}
-
-/* One step, inside the gate. */
-static int step_run(struct lmdb *lmdb, struct lmdb_sweep *sweep, uint32_t pages_max)
-{
-	struct sweep_step step = { .sweep = sweep };
-	int rc = step_open(&step, lmdb);
-	bool is_through = false;
-	bool is_early = rc == 0 && step.oldest < sweep->begun_txn;
-	bool has_again = sweep->again_at < sweep->again_count;
-	bool is_over = sweep->page >= step.file_pages;
-	sweep->is_held = is_early;
-	if (rc == 0 && !is_early) {
-		if (has_again && (is_over || sweep->again_count >= AGAIN_MAX))
-			rc = again_sweep(&step, pages_max);
-		else if (!is_over)
-			rc = range_sweep(&step, pages_max);
-		else
-			is_through = true;
-	}
-	step_close(&step);
-	if (is_through)
-		rc = mdb_env_sync(lmdb->env, 1);
-	sweep->is_done = is_through && rc == 0;
-	return rc;
-}
-
-int lmdb_sweep_step(struct lmdb *lmdb, struct lmdb_sweep *sweep, uint32_t pages_max)
-{
-	check_object(lmdb, LMDB_MAGIC);
-	check(pages_max > 0);
-	uint64_t txn_id;
-	pthread_rwlock_rdlock(&lmdb->gate);
-	int rc = step_run(lmdb, sweep, pages_max);
-	/* Where nobody commits, what is in transit would stay there. */
-	if (rc == 0 && sweep->is_held)
-		rc = commit_once(lmdb, &txn_id);
-	pthread_rwlock_unlock(&lmdb->gate);
-	return errno_of(rc);
+	return rc == MDB_NOTFOUND ? 0 : errno_of(rc);
 }

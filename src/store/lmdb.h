@@ -77,27 +77,38 @@ int lmdb_copy(struct lmdb *lmdb, const char *path);
 /* Puts all that was committed on disk. 0, or negative errno. */
 int lmdb_sync(struct lmdb *lmdb);
 
-/*
- * A sweep: once over the whole file, in bounded steps, after which no byte of it is left that was in no
- * table any more when the sweep began: what was removed or replaced before is gone from it. (LMDB alone
- * leaves such bytes in free pages, in the free part of pages in use, and in memory that it uses again.)
- * Reads and copies go on. On the thread that writes, outside a transaction.
- */
-struct lmdb_sweep {
-	uint64_t begun_txn;  /* what this and later transactions freed held nothing that is to go */
-	uint64_t page;	     /* the next */
-	uint64_t cleared;    /* pages in which something was cleared */
-	uint64_t *again;     /* pages to be looked at once more, from again_at on */
-	uint32_t again_count, again_capacity, again_at;
-	bool is_held; /* the last step came no further: somebody reads what is to be cleared */
-	bool is_done; /* and the file is synced */
+/* What a page of the file is to LMDB. */
+enum lmdb_page {
+	LMDB_PAGE_IN_USE, /* the last snapshot leads to it */
+	/* LMDB itself would write to it now: it was freed before the last but one transaction and before
+	 * all readers (by the same numbers as in mdb_find_oldest of mdb.c), so that no reader, and neither
+	 * of the file's two headers, leads to it; or it is behind the last page that LMDB has taken. */
+	LMDB_PAGE_FREE,
+	LMDB_PAGE_IN_TRANSIT, /* free, but not yet to be written to */
 };
-/* 0; -EBUSY: a copy is under way, or a long read, try again later; or negative errno. */
-int lmdb_sweep_begin(struct lmdb *lmdb, struct lmdb_sweep *sweep);
-/* Looks at about so many pages. 0, or negative errno; then it may be called again. */
-int lmdb_sweep_step(struct lmdb *lmdb, struct lmdb_sweep *sweep, uint32_t pages_max);
-/* Frees what it holds; a sweep that is begun is ended by it, done or not. */
-void lmdb_sweep_end(struct lmdb_sweep *sweep);
+
+/* A look at the pages of the file, while it keeps all who write out; they read on. For scrub.c. */
+struct lmdb_look {
+	struct lmdb *lmdb;
+	void *write; /* transactions; nothing is written in it */
+	void *read;
+	int fd;
+	uint64_t page_bytes;
+	uint64_t last_page;  /* that LMDB has taken of the file */
+	uint64_t file_pages; /* those behind it included */
+	uint64_t oldest;     /* what transactions before this one freed is FREE */
+};
+/* On the thread that writes, outside a transaction. 0, or negative errno; closed in any case. */
+int lmdb_look_open(struct lmdb *lmdb, struct lmdb_look *look);
+void lmdb_look_close(struct lmdb_look *look);
+/* The states of pages from `first` on, as enum lmdb_page. 0, or negative errno. */
+int lmdb_look_states(const struct lmdb_look *look, uint64_t first, uint64_t count, uint8_t *states);
+
+/* Commits a transaction that changes nothing, and says its number. 0, or negative errno. */
+int lmdb_touch(struct lmdb *lmdb, uint64_t *txn_id);
+/* Opens the file anew, so that no memory of pages that were written is left in LMDB, and does the same.
+ * -EBUSY: a copy is under way, or a long read. */
+int lmdb_renew(struct lmdb *lmdb, uint64_t *txn_id);
 
 /* Bytes of the file that are in use or free inside it. */
 uint64_t lmdb_file_bytes(struct lmdb *lmdb);

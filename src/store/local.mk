@@ -23,10 +23,11 @@ libstore_la_SOURCES = \
 	src/store/relation.c src/store/relation.h \
 	src/store/run.c src/store/run.h \
 	src/store/scan.c src/store/scan.h \
+	src/store/scrub.c src/store/scrub.h \
+	src/store/scrubber.c src/store/scrubber.h \
 	src/store/store.c src/store/store.h \
 	src/store/store_counters.tbl \
 	src/store/threads.h \
-	src/store/sweeper.c src/store/sweeper.h \
 	src/store/upkeep.c \
 	src/store/user_sharing.c src/store/user_sharing.h \
 	src/store/user_tables.h \

@@ -200,7 +200,7 @@ enum store_op {
 	 * may still hold it.) Within STORE_ERASE_WITHIN_MS neither file holds a byte of it: it is taken
 	 * out of the blocks, and the files' free room is cleared; so are profile and friendships of who was
 	 * deleted. What may stay is the user's bare number, as a border in an index. While a backup is made
-	 * it waits for its end; a restart goes on with it. A sweep reads the whole file once, at half of the
+	 * it waits for its end; a restart goes on with it. A scrub reads the whole file once, at half of the
 	 * disk's pace: what the disk cannot read in a quarter of an hour takes longer.
 	 */
 	STORE_HISTORY_ERASE,

@@ -46,9 +46,9 @@ struct store {
 	struct lane lanes[LANE_COUNT];
 	struct client *clients; /* each its client's */
 	struct ring **appends;	/* from each client to the writer */
-	/* Sweeps of users.mdb: the writer counts up what it wants, the users thread says which is done. */
-	_Atomic uint64_t users_sweep_wanted;
-	_Atomic uint64_t users_sweep_done;
+	/* Scrubs of users.mdb: the writer counts up what it wants, the users thread says which is done. */
+	_Atomic uint64_t users_scrub_wanted;
+	_Atomic uint64_t users_scrub_done;
 	/* The writer's. */
 	struct store_point *window; /* what goes into the next commit; room for window_max */
 	struct store_point *scratch;

@@ -53,7 +53,7 @@ bool users_execute(struct users *users, struct store_request *const *requests, u
 
 void users_secret(const struct users *users, uint8_t secret[USERS_SECRET_BYTES]);
 
-/* For the users thread's sweeps. */
+/* For the users thread's scrubs. */
 struct lmdb *users_lmdb(struct users *users);
 /* Copies the running database to a new file. */
 int users_copy(struct users *users, const char *path);

@@ -4,7 +4,7 @@
  * Thread: this one.
  * Does not know: what requests do to the tables.
  */
-#include "store/sweeper.h"
+#include "store/scrubber.h"
 #include "store/threads.h"
 
 #include "base/clock.h"
@@ -60,37 +60,37 @@ static void group_answer(struct store *store, const struct group *group)
 	lane_wake(&store->lanes[LANE_USERS]);
 }
 
-/* ---- sweeping ------------------------------------------------------------------------------- */
+/* ---- scrubing ------------------------------------------------------------------------------- */
 
-/* A sweep that the writer wants, of the file: see eraser.h. */
-struct users_sweep {
+/* A scrub that the writer wants, of the file: see eraser.h. */
+struct users_scrub {
 	uint64_t wanted; /* the last that is asked for and, once it is begun, the one that it answers */
 	bool is_begun;
-	struct sweeper sweeper;
+	struct scrubber scrubber;
 };
 
 /*
- * The deletions of a sweep were posted before it was asked for. So when it was asked for before the rings
+ * The deletions of a scrub were posted before it was asked for. So when it was asked for before the rings
  * were looked at, and they were empty when the look ended, all of these are committed.
  */
-static void sweep_turn(struct store *store, struct users_sweep *sweep, uint64_t wanted, bool is_drained)
+static void scrub_turn(struct store *store, struct users_scrub *scrub, uint64_t wanted, bool is_drained)
 {
-	if (!sweep->is_begun && is_drained && wanted > atomic_load(&store->users_sweep_done)) {
-		sweep->is_begun = true;
-		sweep->wanted = wanted;
+	if (!scrub->is_begun && is_drained && wanted > atomic_load(&store->users_scrub_done)) {
+		scrub->is_begun = true;
+		scrub->wanted = wanted;
 	}
-	if (!sweep->is_begun || !sweeper_turn(&sweep->sweeper, users_lmdb(store->users), "users.mdb",
-					      store_counter(store, STORE_WORD_USERS_SWEPT)))
+	if (!scrub->is_begun || !scrubber_turn(&scrub->scrubber, users_lmdb(store->users), "users.mdb",
+					      store_counter(store, STORE_WORD_USERS_SCRUBBED)))
 		return;
-	sweep->is_begun = false;
-	atomic_store(&store->users_sweep_done, sweep->wanted);
+	scrub->is_begun = false;
+	atomic_store(&store->users_scrub_done, scrub->wanted);
 }
 
-static uint64_t sweep_rest_us(const struct store *store, const struct users_sweep *sweep)
+static uint64_t scrub_rest_us(const struct store *store, const struct users_scrub *scrub)
 {
-	if (sweep->is_begun)
-		return sweeper_rest_us(&sweep->sweeper);
-	return atomic_load(&store->users_sweep_wanted) > atomic_load(&store->users_sweep_done) ? 0 : BELL_FOREVER;
+	if (scrub->is_begun)
+		return scrubber_rest_us(&scrub->scrubber);
+	return atomic_load(&store->users_scrub_wanted) > atomic_load(&store->users_scrub_done) ? 0 : BELL_FOREVER;
 }
 
 /* ---- thread --------------------------------------------------------------------------------- */
@@ -100,21 +100,21 @@ void *users_thread(void *argument)
 	struct store *store = argument;
 	struct bell *bell = &store->lanes[LANE_USERS].bell;
 	struct group group;
-	struct users_sweep sweep = { .wanted = 0 };
+	struct users_scrub scrub = { .wanted = 0 };
 	for (;;) {
 		uint32_t seen = bell_seen(bell);
 		if (atomic_load(&store->is_stopping[LANE_USERS]))
 			break;
-		uint64_t wanted = atomic_load(&store->users_sweep_wanted);
+		uint64_t wanted = atomic_load(&store->users_scrub_wanted);
 		bool is_drained = group_take(store, &group);
 		if (group.count > 0)
 			group_answer(store, &group);
-		sweep_turn(store, &sweep, wanted, is_drained);
-		uint64_t rest_us = sweep_rest_us(store, &sweep);
+		scrub_turn(store, &scrub, wanted, is_drained);
+		uint64_t rest_us = scrub_rest_us(store, &scrub);
 		if (group.count == 0 && rest_us > 0)
 			bell_wait(bell, seen, rest_us);
 	}
-	sweeper_fini(&sweep.sweeper);
+	scrubber_fini(&scrub.scrubber);
 	lane_cancel(store, LANE_USERS);
 	return NULL;
 }

@@ -23,6 +23,7 @@
 #include "store/page.h"
 #include "store/point.h"
 #include "store/run.h"
+#include "store/scrub.h"
 
 #include "store_fixture.h"
 
@@ -84,7 +85,7 @@ static size_t pieces_in(const struct file *file, const uint8_t *bytes, size_t le
 	return found;
 }
 
-/* ---- a database that is swept --------------------------------------------------------------- */
+/* ---- a database that is scrubbed --------------------------------------------------------------- */
 
 enum { TAGS = 1000, TAG_BYTES = 16, TABLE_PLAIN = 0, TABLE_MANY = 1 };
 
@@ -96,7 +97,7 @@ static struct {
 	struct lmdb *lmdb;
 	size_t lengths[TAGS]; /* of the value with this tag; 0: there is none, or it was removed */
 	bool was_put[TAGS];
-	bool is_gone[TAGS]; /* it was removed before the sweep began, and has not come back since */
+	bool is_gone[TAGS]; /* it was removed before the scrub began, and has not come back since */
 } base;
 
 static void tag_fill(uint64_t tag, uint8_t bytes[TAG_BYTES])
@@ -205,24 +206,24 @@ static void gone_note(void)
 		base.is_gone[tag] = base.was_put[tag] && base.lengths[tag] == 0;
 }
 
-static void nothing_removed_before_a_sweep_is_in_the_file_after_it(void **state)
+static void nothing_removed_before_a_scrub_is_in_the_file_after_it(void **state)
 {
 	(void)state;
 	base_open();
 	for (unsigned round = 0; round < 6; round++) {
-		struct lmdb_sweep sweep;
+		struct scrub scrub;
 		for (unsigned i = 0; i < 20; i++)
 			base_change(1 + (unsigned)random_below(300));
 		gone_note();
 		assert_true(leftovers() > 0);
-		assert_int_equal(lmdb_sweep_begin(base.lmdb, &sweep), 0);
-		while (!sweep.is_done) {
-			assert_int_equal(lmdb_sweep_step(base.lmdb, &sweep, 1 + (uint32_t)random_below(200)), 0);
+		assert_int_equal(scrub_begin(&scrub, base.lmdb), 0);
+		while (!scrub.is_done) {
+			assert_int_equal(scrub_step(&scrub, base.lmdb, 1 + (uint32_t)random_below(200)), 0);
 			if (random_below(2) == 0)
 				base_change(1 + (unsigned)random_below(60));
 		}
-		assert_true(sweep.cleared > 0);
-		lmdb_sweep_end(&sweep);
+		assert_true(scrub.cleared > 0);
+		scrub_end(&scrub);
 		struct lmdb_txn txn;
 		lmdb_begin_read(base.lmdb, &txn);
 		base_verify(&txn, base.lengths);
@@ -232,39 +233,39 @@ static void nothing_removed_before_a_sweep_is_in_the_file_after_it(void **state)
 	lmdb_close(&base.lmdb);
 }
 
-static void a_sweep_waits_for_readers_and_changes_nothing_that_they_read(void **state)
+static void a_scrub_waits_for_readers_and_changes_nothing_that_they_read(void **state)
 {
 	(void)state;
 	static size_t lengths[TAGS];
-	struct lmdb_sweep sweep;
+	struct scrub scrub;
 	struct lmdb_txn reader;
 	base_open();
 	for (unsigned i = 0; i < 30; i++)
 		base_change(200);
 	/* Who reads already keeps it from beginning. */
 	lmdb_begin_read(base.lmdb, &reader);
-	assert_int_equal(lmdb_sweep_begin(base.lmdb, &sweep), -EBUSY);
+	assert_int_equal(scrub_begin(&scrub, base.lmdb), -EBUSY);
 	lmdb_abort(&reader);
 	gone_note();
-	assert_int_equal(lmdb_sweep_begin(base.lmdb, &sweep), 0);
+	assert_int_equal(scrub_begin(&scrub, base.lmdb), 0);
 	/* Who comes later sees what was there then, to its end, however much changes. */
 	lmdb_begin_read(base.lmdb, &reader);
 	memcpy(lengths, base.lengths, sizeof(lengths));
-	for (unsigned i = 0; i < 60 && !sweep.is_done; i++) {
+	for (unsigned i = 0; i < 60 && !scrub.is_done; i++) {
 		base_verify(&reader, lengths);
-		assert_int_equal(lmdb_sweep_step(base.lmdb, &sweep, 50), 0);
+		assert_int_equal(scrub_step(&scrub, base.lmdb, 50), 0);
 		base_change(20);
 	}
 	assert_true(base_verify(&reader, lengths) > 0);
 	lmdb_abort(&reader);
-	while (!sweep.is_done)
-		assert_int_equal(lmdb_sweep_step(base.lmdb, &sweep, 1000), 0);
-	lmdb_sweep_end(&sweep);
+	while (!scrub.is_done)
+		assert_int_equal(scrub_step(&scrub, base.lmdb, 1000), 0);
+	scrub_end(&scrub);
 	assert_int_equal(leftovers(), 0);
 	lmdb_close(&base.lmdb);
 }
 
-/* Another process reads, from before the sweep on, until it is killed. */
+/* Another process reads, from before the scrub on, until it is killed. */
 static pid_t reader_start(void)
 {
 	int ends[2];
@@ -296,10 +297,10 @@ static pid_t reader_start(void)
 	return child;
 }
 
-static void a_reader_of_another_process_holds_a_sweep_up_until_it_ends(void **state)
+static void a_reader_of_another_process_holds_a_scrub_up_until_it_ends(void **state)
 {
 	(void)state;
-	struct lmdb_sweep sweep;
+	struct scrub scrub;
 	base_open();
 	for (unsigned i = 0; i < 10; i++)
 		base_change(200);
@@ -310,16 +311,16 @@ static void a_reader_of_another_process_holds_a_sweep_up_until_it_ends(void **st
 	for (unsigned i = 0; i < 10; i++)
 		base_change(200);
 	gone_note();
-	assert_int_equal(lmdb_sweep_begin(base.lmdb, &sweep), 0);
+	assert_int_equal(scrub_begin(&scrub, base.lmdb), 0);
 	for (unsigned i = 0; i < 20; i++) {
-		assert_int_equal(lmdb_sweep_step(base.lmdb, &sweep, 1000), 0);
-		assert_true(sweep.is_held && !sweep.is_done && sweep.cleared == 0);
+		assert_int_equal(scrub_step(&scrub, base.lmdb, 1000), 0);
+		assert_true(scrub.is_held && !scrub.is_done && scrub.cleared == 0);
 	}
 	kill(reader, SIGKILL);
 	assert_int_equal(waitpid(reader, NULL, 0), reader);
-	while (!sweep.is_done)
-		assert_int_equal(lmdb_sweep_step(base.lmdb, &sweep, 1000), 0);
-	lmdb_sweep_end(&sweep);
+	while (!scrub.is_done)
+		assert_int_equal(scrub_step(&scrub, base.lmdb, 1000), 0);
+	scrub_end(&scrub);
 	assert_int_equal(leftovers(), 0);
 	lmdb_close(&base.lmdb);
 }
@@ -680,7 +681,7 @@ static void a_deleted_user_leaves_both_files(void **state)
 	assert_true(file_has(&file, "somebody else", 13));
 	free(file.bytes);
 	assert_int_equal(track_pieces("history.mdb", 10), 0);
-	assert_true(counter_get(&fixture.counters[STORE_WORD_USERS_SWEPT]) > 0);
+	assert_true(counter_get(&fixture.counters[STORE_WORD_USERS_SCRUBBED]) > 0);
 	assert_int_equal(ask(STORE_USER_GET, ERASED), -ENOENT);
 	assert_int_equal(ask(STORE_USER_GET, 10), 0);
 	/* Unknown by now: its history is erased all the same. */
@@ -759,9 +760,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORY(of_a_page_that_is_not_understood_nothing_is_cleared),
-		STORY(nothing_removed_before_a_sweep_is_in_the_file_after_it),
-		STORY(a_sweep_waits_for_readers_and_changes_nothing_that_they_read),
-		STORY(a_reader_of_another_process_holds_a_sweep_up_until_it_ends),
+		STORY(nothing_removed_before_a_scrub_is_in_the_file_after_it),
+		STORY(a_scrub_waits_for_readers_and_changes_nothing_that_they_read),
+		STORY(a_reader_of_another_process_holds_a_scrub_up_until_it_ends),
 		STORY(a_pass_takes_out_what_was_hidden_when_it_began_and_nothing_else),
 		STORY(who_is_erased_again_during_a_pass_is_erased_by_the_next),
 		STORY(erased_history_is_hidden_at_once_and_then_gone_from_the_file),
