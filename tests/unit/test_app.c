@@ -203,6 +203,9 @@ static void a_user_line_is_an_object_with_an_id_and_a_profile(void **state)
 	assert_int_equal(user.user.value, 7);
 	assert_true(user.has_name && !user.has_picture);
 	assert_memory_equal(user.profile.name, "Ann", 3);
+	static const char empties[] = "{\"user\":\"7\",\"picture\":null}";
+	assert_int_equal(import_read_user(reader, empties, strlen(empties), &user), IMPORT_GOOD);
+	assert_true(!user.has_name && user.has_picture && user.profile.picture_length == 0);
 	static const struct {
 		const char *line;
 		enum import_reason reason;
@@ -210,6 +213,11 @@ static void a_user_line_is_an_object_with_an_id_and_a_profile(void **state)
 		       { "[]", IMPORT_BAD_LINE },
 		       { "{\"user\":7}", IMPORT_BAD_USER },
 		       { "{\"name\":\"x\"}", IMPORT_BAD_USER },
+		       { "{\"user\":\"7\",\"name\":\"a\\u0085\"}", IMPORT_BAD_FIELD },
+		       { "{\"user\":\"7\",\"name\":\"a\\u00a0\"}", IMPORT_GOOD },
+		       { "{\"user\":\"7\",\"picture\":\"http://a.example\"}", IMPORT_BAD_FIELD },
+		       { "{\"user\":\"7\",\"picture\":\"https://?\"}", IMPORT_BAD_FIELD },
+		       { "{\"user\":\"7\",\"picture\":\"\"}", IMPORT_GOOD },
 		       { "{\"user\":\"7\",\"name\":1}", IMPORT_BAD_FIELD } };
 	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
 		assert_int_equal(import_read_user(reader, others[i].line, strlen(others[i].line), &user),
