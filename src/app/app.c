@@ -53,7 +53,7 @@ static struct engine_config engine_config_of(const struct app *app)
 	channels += 4 * (uint64_t)config->friends_max;
 	if (channels > ENGINE_KEYS_MAX)
 		channels = ENGINE_KEYS_MAX;
-	return (struct engine_config){
+	struct engine_config engine = {
 		.core = app->core,
 		.cores = app->shared->cores,
 		.radius_m = config->radius_m,
@@ -67,6 +67,8 @@ static struct engine_config engine_config_of(const struct app *app)
 		.segment = app->shared->segment,
 		.counters = app->counters.engine,
 	};
+	store_secret(app->shared->store, engine.grid_secret);
+	return engine;
 }
 
 /* The engine's memory is reserved whole and taken from the system page by page as it is touched. */

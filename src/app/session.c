@@ -253,9 +253,13 @@ static void handle(struct app *app, struct session *session, const struct client
 	case CLIENT_TOKEN:
 		renew_token(app, session, msg->token.text, msg->token.length);
 		return;
-	case CLIENT_SHARING:
 	case CLIENT_STRANGERS:
-		answer_error(app, session, ERROR_NOT_YET, "this server does not offer sharing modes and strangers yet");
+		event.type = EVENT_STRANGERS;
+		event.strangers.session = session->id;
+		event.strangers.is_on = msg->strangers_on;
+		break;
+	case CLIENT_SHARING:
+		answer_error(app, session, ERROR_NOT_YET, "this server does not offer sharing modes yet");
 		return;
 	}
 	step(app, session, &event);

@@ -197,7 +197,7 @@ async def messages_are_as_described():
             return message
 
         daemon.befriend((1, 7))
-        async with daemon.session(1) as ann, daemon.session(7) as bob:
+        async with daemon.session(1) as ann, daemon.session(7) as bob, daemon.session(8) as cid:
             hear(json.dumps(ann.welcome))
             ann.hear = lambda: receive(ann)
 
@@ -205,6 +205,9 @@ async def messages_are_as_described():
                 return hear(await asyncio.wait_for(client.socket.recv(), 60))
 
             await bob.begin(*HERE)
+            await cid.begin(*HERE)
+            await cid.send(type="strangers", on=True)
+            assert (await cid.expect("strangers"))["people"] == []
             # Whatever is given as an example is taken, and no error comes of it but of the order.
             said = set()
             for message in operations["hear"]:
@@ -215,11 +218,15 @@ async def messages_are_as_described():
                     said.add(message["name"])
             await ann.send(type="nearby", limit=100)
             assert said == {message["name"] for message in operations["hear"]}
-            lists = 0
-            while lists < 3:
+            lists, people = 0, []
+            while lists < 3 or not people:
                 message = await ann.receive()
                 assert message["type"] != "error", message
                 lists += message["type"] == "nearby"
+                people += message.get("people", [])
+            assert [person["user"] for person in people] == ["8"]
+            await cid.send(type="strangers", on=False)
+            await ann.expect("strangers_gone", skipping=("update",))
             await bob.locate(HERE[0] + 0.001, HERE[1])
             await ann.send(type="subscribe", user="7")
             await ann.expect("update")
