@@ -166,7 +166,8 @@ static void welcome(struct net *net, struct net_listener *listener,
 				    CLOSE_REFUSED);
 		return;
 	}
-	if (!listener_charge(net, c))
+	/* A proxy is not charged for its clients: they are, once it has said who they are. */
+	if (!c->awaits_proxy && !listener_charge(net, c))
 		return;
 	if (listener->credit > 0)
 		admit(net, listener, c);

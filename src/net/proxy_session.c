@@ -35,6 +35,15 @@ static bool keep(struct net *net, struct connection *c, const void *bytes, size_
 	return true;
 }
 
+/* The client that the header names is the peer from here on, with what an address may open. */
+static bool is_let_in(struct net *net, struct connection *c, const struct proxy_header *header)
+{
+	if (!header->has_address)
+		return true;
+	connection_more(net, c)->peer = header->address;
+	return listener_charge(net, c);
+}
+
 void proxy_session_received(struct net *net, struct connection *c, const void *bytes, size_t length)
 {
 	if (!keep(net, c, bytes, length)) {
@@ -52,11 +61,9 @@ void proxy_session_received(struct net *net, struct connection *c, const void *b
 		return;
 	}
 	c->awaits_proxy = false;
-	if (header.has_address)
-		connection_more(net, c)->peer = header.address;
 	struct buffer *rest = c->rest;
 	c->rest = NULL;
-	if (held > header.length)
+	if (is_let_in(net, c, &header) && held > header.length)
 		connection_pass_on(net, c, start + header.length, held - header.length);
 	buffer_give(&net->buffers, &rest);
 }

@@ -113,5 +113,21 @@ class Reload(unittest.TestCase):
                 self.assertGreater(daemon.counter("proxy_headers_refused_total"), before)
 
 
+class Limits(unittest.TestCase):
+    def test_each_client_behind_a_proxy_opens_so_many_connections_and_no_more(self):
+        with Daemon(connections_per_s=1, proxy_from="127.0.0.1") as daemon:
+            def status(source):
+                with Peer(daemon.port) as peer:
+                    return peer.ask(header(source) + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").status
+            self.assertEqual({status(f"203.0.113.{number}") for number in range(100)}, {200})
+            # Ten at once; the bound of tries is for a machine that opens one a second.
+            tries = 0
+            while status("203.0.113.200") == 200:
+                tries += 1
+                self.assertLess(tries, 1000)
+            self.assertGreater(tries, 8)
+            self.assertEqual(status("203.0.113.201"), 200)
+
+
 if __name__ == "__main__":
     unittest.main()
