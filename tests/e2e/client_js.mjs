@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { NearbyClient } from '../../tools/client-js/nearby.js';
+import { decode } from '../../tools/client-js/nearby-protobuf.js';
 
 // Debian's.
 const WebSocket = createRequire(import.meta.url)('/usr/share/nodejs/ws');
@@ -12,7 +13,18 @@ let client;
 let tokens = [];
 
 const say = (event, detail) => console.log(JSON.stringify({ event, detail }));
-const list = () => [...client.friends.values()].sort((a, b) => a.user - b.user);
+const sorted = (entries) => [...entries.values()].sort((a, b) => a.user - b.user);
+const list = () => sorted(client.friends);
+const EVENTS = ['state', 'welcome', 'nearby', 'update', 'gone', 'friend', 'sharing', 'strangers', 'strangers_gone',
+  'error', 'reconnect'];
+
+function decoded(hex) {
+  try {
+    return decode(Uint8Array.from(Buffer.from(hex, 'hex')).buffer);
+  } catch (error) {
+    return String(error);
+  }
+}
 
 const commands = {
   start({ options, tokens: all }) {
@@ -20,10 +32,9 @@ const commands = {
     // One after the other; the last stays.
     const token = () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
     client = new NearbyClient({ WebSocket, token, ...options });
-    for (const event of ['state', 'welcome', 'update', 'gone', 'error', 'reconnect']) {
-      client.on(event, (detail) => say(event, detail));
-    }
+    for (const event of EVENTS) client.on(event, (detail) => say(event, detail));
     client.on('friends', () => say('friends', list()));
+    client.on('people', () => say('people', sorted(client.people)));
     client.start();
   },
   tokens({ tokens: all }) {
@@ -32,6 +43,9 @@ const commands = {
   locate: ({ lat, lon, ts }) => client.locate({ lat, lon, ts }),
   mute: ({ user }) => client.mute(user),
   unmute: ({ user }) => client.unmute(user),
+  sharing: ({ mode, until, user }) => client.sharing(mode, { until, user }),
+  strangers: ({ on }) => client.strangers(on),
+  decode: ({ hex }) => say('decoded', decoded(hex)),
   stop: () => client.stop(),
   friends: () => say('list', list()),
 };

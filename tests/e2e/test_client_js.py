@@ -24,10 +24,13 @@ QUICK = {"retryMinMs": 10, "retryMaxMs": 100}
 class Phone:
     """The client in a node of its own."""
 
+    protocol = "json"
+
     def __init__(self, daemon, user, tokens=None, **options):
         self.daemon, self.user = daemon, user
         self.tokens = tokens or [token(user)]
-        self.options = {"url": f"ws://127.0.0.1:{daemon.port}/v1/ws", **QUICK, **options}
+        self.options = {"url": f"ws://127.0.0.1:{daemon.port}/v1/ws", **QUICK,
+                        "protocol": self.protocol, **options}
 
     async def __aenter__(self):
         self.process = await asyncio.create_subprocess_exec(
@@ -74,6 +77,17 @@ class Phone:
         await self.do("locate", lat=place[0], lon=place[1])
 
 
+def in_both_protocols(test):
+    async def twice():
+        for protocol in ("json", "protobuf"):
+            Phone.protocol = protocol
+            await test()
+        Phone.protocol = "json"
+    twice.__name__ = test.__name__
+    return twice
+
+
+@in_both_protocols
 async def friends_come_move_and_go():
     with Daemon() as daemon:
         daemon.admin("PUT", "/v1/users/2", {"name": "Bob"})
@@ -88,6 +102,7 @@ async def friends_come_move_and_go():
             await ann.friends_are()
 
 
+@in_both_protocols
 async def a_list_of_several_pages_is_read_whole():
     with Daemon() as daemon:
         daemon.befriend(*((1, 1000 + i) for i in range(230)))
@@ -128,6 +143,7 @@ async def it_comes_back_and_knows_who_left_meanwhile():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@in_both_protocols
 async def a_token_is_renewed_before_it_expires():
     with Daemon() as daemon:
         # The first lasts 3 s; a good one is asked for at once, as it expires within the minute.
@@ -148,6 +164,7 @@ async def an_expired_or_wrong_token_is_asked_for_again():
             await ann.event("welcome", lambda message: message["user"] == "1")
 
 
+@in_both_protocols
 async def who_is_muted_stays_muted_in_the_next_connection():
     folder = tempfile.mkdtemp(prefix="nearby-e2e-")
     try:
@@ -178,8 +195,68 @@ async def who_is_muted_stays_muted_in_the_next_connection():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def both_protocols_say_the_same():
+    with Daemon(cores=1) as daemon:
+        daemon.admin("PUT", "/v1/users/1", {"name": "Ann ☃"})
+        daemon.admin("PUT", "/v1/users/2", {"name": "Bob"})
+        daemon.befriend((1, 2), (1, 9223372036854775807))
+        async with Phone(daemon, 1) as json_ann, Phone(daemon, 1, protocol="protobuf") as ann, \
+                daemon.session(2) as bob, daemon.session(9223372036854775807) as last:
+            async def both(kind, **facts):
+                """The same message; with facts, the entries that have them, as the others may differ."""
+                def suits(message):
+                    return [entry for entry in message.get("friends", ()) if facts.items() <= entry.items()]
+                said, same = [await phone.event(kind, lambda message: not facts or suits(message))
+                              for phone in (json_ann, ann)]
+                if facts:
+                    said["friends"], same["friends"] = suits(said), suits(same)
+                assert {**said, "ts": 0} == {**same, "ts": 0}, (said, same)
+                return same
+            assert (await both("welcome"))["name"] == "Ann ☃"
+            await bob.begin(-33.8688197, -151.2092955, ts=1700000000000)
+            await last.begin(-33.8688197, -151.2092955)
+            for phone in (json_ann, ann):
+                await phone.located((-33.8688, -151.2093))
+            assert (await both("nearby"))["total"] == 2
+            await bob.locate(-33.87, -151.21)
+            await both("update", user="2", lat=-33.87)
+            await bob.locate(*HERE)
+            assert await both("gone") == {"type": "gone", "friends": [{"user": "2", "why": "far"}]}
+            assert daemon.request("PUT", "/v1/me/friends/1", user=5).status == 200
+            assert (await both("friend"))["what"] == "asked"
+            assert daemon.request("DELETE", "/v1/me/friends/1", user=5).status == 204
+            assert (await both("friend"))["what"] == "removed"
+            for phone in (json_ann, ann):
+                await phone.do("unmute", user="77")
+            assert (await both("error"))["code"] == "not_friend"
+            daemon.stop()
+            for phone in (json_ann, ann):
+                assert (await phone.event("reconnect"))["after_ms"] >= 0
+
+
+async def bytes_of_later_and_broken_servers_do_no_harm():
+    with Daemon(cores=1) as daemon:
+        async with Phone(daemon, 1, protocol="protobuf") as ann:
+            async def decoded(text):
+                await ann.do("decode", hex=text.replace(" ", ""))
+                return await ann.event("decoded")
+            # A friend message with a reason, and a field of each type, that are not known yet.
+            assert await decoded("3a 1c 0863 1007 1a01 41 7a03 616263 7801 7d01020304 79 0102030405060708") == {
+                "type": "friend", "what": "unknown", "user": "7", "name": "A"}
+            assert await decoded("7a 00") is None and await decoded("") is None
+            assert await decoded("32 00") == {"type": "reconnect", "after_ms": 0}
+            update = "1a 1a 0a18 08ffffffffffffffff7f 1d 00000080 25 ffffffff 3001 3801"
+            assert (await decoded(update))["friends"] == [{
+                "user": "9223372036854775807", "name": "", "lat": -214.7483648, "lon": -1e-7, "ts": 0,
+                "distance_m": 0.001, "approximate": True}]
+            for end in range(2, len(update.replace(" ", "")), 2):
+                assert "Error" in await decoded(update.replace(" ", "")[:end]), end
+            assert "Error" in await decoded("ff" * 11) and "Error" in await decoded("0b")
+
+
 if __name__ == "__main__":
     run(friends_come_move_and_go, a_list_of_several_pages_is_read_whole,
         it_comes_back_and_knows_who_left_meanwhile, a_token_is_renewed_before_it_expires,
         an_expired_or_wrong_token_is_asked_for_again,
-        who_is_muted_stays_muted_in_the_next_connection)
+        who_is_muted_stays_muted_in_the_next_connection, both_protocols_say_the_same,
+        bytes_of_later_and_broken_servers_do_no_harm)

@@ -18,7 +18,8 @@ FILES = (
     "share/man/man5/nearby-shm.5", "share/man/man7/nearby-protocol.7",
     "share/man/man7/nearby-metrics.7", "share/man/man1/nearby-bench.1",
     "share/nearby/openapi.json", "share/nearby/asyncapi.json", "share/nearby/nearby.proto",
-    "share/nearby/client-js/nearby.js", "share/nearby/client-js/nearby.d.ts",
+    "share/nearby/client-js/nearby.js", "share/nearby/client-js/nearby-protobuf.js",
+    "share/nearby/client-js/nearby.d.ts",
 )
 READER = """
 #include <nearbyshm.h>

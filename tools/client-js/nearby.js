@@ -1,17 +1,22 @@
 /*
  * Owns: one user's session with nearbyd: it stays connected, and knows who is near now.
- * Invariant: `friends` holds whom the server holds near, as far as it was heard; at most one socket
- *   and one timer of each kind exist; after stop() nothing more happens.
+ * Invariant: `friends` and `people` hold whom the server holds near, as far as it was heard; what was
+ *   asked of sharing is said again until the server has answered; at most one socket and one timer of
+ *   each kind exist; after stop() nothing more happens.
  * Does not know: pages, maps, storage. It runs in browsers, and in node with a WebSocket class.
  *
  * After a loss it comes back by itself: at a random time up to a bound that doubles with each
  * failure, so that a server that starts anew is not stormed; or after the delay that the server
  * gave with `reconnect`. It then says again what the server must know: the last location, whom not
- * to show, and asks for the whole list, so that whoever left meanwhile leaves `friends` too.
+ * to show, whether strangers are wanted, and asks for the whole list, so that whoever left meanwhile
+ * leaves `friends` too. What is shared the server keeps.
  */
 
-/** What a server may answer to `subprotocol`. */
-const SUBPROTOCOL = 'nearby.v1.json';
+/** How messages are written, by options.protocol; the other one is fetched when it is asked for. */
+const CODECS = {
+  json: () => ({ subprotocol: 'nearby.v1.json', encode: JSON.stringify, decode: JSON.parse }),
+  protobuf: () => import('./nearby-protobuf.js'),
+};
 /** Closes by the server that a fresh token mends: expired, or the user was deleted. */
 const CLOSE_TOKEN = 4401;
 /** Broke its rules: coming back at once would not help. */
@@ -19,7 +24,11 @@ const CLOSE_POLICY = 1008;
 /** Entries on a page of the list. */
 const PAGE = 100;
 
+/** What a server may say against a change of sharing. */
+const REFUSALS = ['bad_field', 'not_friend', 'full', 'unavailable'];
+
 const DEFAULTS = {
+  protocol: 'json',
   /** Bound of the first wait; doubles with each failure. */
   retryMinMs: 500,
   retryMaxMs: 30000,
@@ -56,6 +65,13 @@ export class NearbyClient {
   #ttlMs = Infinity;
   #muted = new Set();
   #friends = new Map();
+  #wantsStrangers = false;
+  #people = new Map();
+  /** Whether the next `strangers` is the whole list. */
+  #isNewCrowd = false;
+  /** Changes of sharing that the server has not answered: by friend, by '' for everybody; oldest first. */
+  #wishes = new Map();
+  #codec;
   /** While the list is read: users named by its pages and by updates since it was asked for. */
   #listing = null;
   /** Grows with each attempt, so that what an old one still brings is known as such. */
@@ -66,6 +82,7 @@ export class NearbyClient {
    * options.token: the token, or a function (may be async) that gives one and is called for each
    *   connection and for each renewal.
    * options.WebSocket: the class to use, where there is no global one.
+   * options.protocol: json, or protobuf: half the bytes, for nearby-protobuf.js of 6 KB beside this file.
    * Others: see DEFAULTS.
    */
   constructor(options) {
@@ -76,6 +93,9 @@ export class NearbyClient {
     }
     if (this.#options.token === undefined) {
       throw new TypeError('options.token is needed: a token, or a function that gives one');
+    }
+    if (!Object.hasOwn(CODECS, this.#options.protocol)) {
+      throw new TypeError('options.protocol is json or protobuf');
     }
     this.#options.url ??= globalThis.location?.origin.replace(/^http/, 'ws') + '/v1/ws';
   }
@@ -90,10 +110,16 @@ export class NearbyClient {
     return this.#friends;
   }
 
+  /** Strangers who are near and want to be seen, likewise; none unless strangers(true). */
+  get people() {
+    return this.#people;
+  }
+
   /**
    * Calls handler(detail) at each event; returns a function that ends this. Events: `state` (the
-   * new one), `friends` (nothing: some of them changed), and each message of the server by its type,
-   * as it came: `welcome`, `nearby`, `update`, `gone`, `error`, `reconnect`, ...
+   * new one), `friends` and `people` (nothing: some of them changed), and each message of the server
+   * by its type, as it came: `welcome`, `nearby`, `update`, `gone`, `friend`, `sharing`, `strangers`,
+   * `strangers_gone`, `error`, `reconnect`.
    * An `error` with the code `token` is the client's own: options.token gave none.
    */
   on(event, handler) {
@@ -115,6 +141,7 @@ export class NearbyClient {
     globalThis.removeEventListener?.('online', this.#online);
     this.#leave();
     this.#friends.clear();
+    this.#people.clear();
     this.#become('stopped');
   }
 
@@ -138,6 +165,34 @@ export class NearbyClient {
   unmute(user) {
     this.#muted.delete(user);
     if (this.#location !== null) this.#say({ type: 'subscribe', user });
+  }
+
+  /**
+   * What everybody sees of me from now on: `precise`, `approximate` or `off`; with `user` an exception
+   * for this friend, which `default` takes away. After `until` (ms since 1970) it is `off`. Without
+   * a mode it asks what holds. The event `sharing` brings the answer: the whole state.
+   * Without a connection it is said as soon as there is one, before any location.
+   */
+  sharing(mode, { until, user } = {}) {
+    if (mode === undefined) {
+      this.#say({ type: 'sharing' });
+      return;
+    }
+    // Off for everybody ends the exceptions, also those that were not said yet.
+    if (mode === 'off' && user === undefined) this.#wishes.clear();
+    this.#wishes.delete(user ?? '');
+    const wish = { type: 'sharing', mode, until, user };
+    this.#wishes.set(user ?? '', wish);
+    this.#say(wish);
+  }
+
+  /** Whether this session sees strangers and its user is seen by them; holds in connections to come. */
+  strangers(isOn) {
+    if (isOn === this.#wantsStrangers) return;
+    this.#wantsStrangers = isOn;
+    this.#isNewCrowd = isOn;
+    this.#say({ type: 'strangers', on: isOn });
+    if (!isOn) this.#forgetPeople();
   }
 
   // ---- the connection ----
@@ -189,6 +244,7 @@ export class NearbyClient {
     const attempt = this.#attempt;
     this.#after('limit', this.#options.timeoutMs, () => this.#lost());
     try {
+      this.#codec = await CODECS[this.#options.protocol]();
       await this.#fetchToken();
     } catch (error) {
       if (attempt === this.#attempt) {
@@ -201,7 +257,8 @@ export class NearbyClient {
     // Browsers cannot set a header here.
     const url = new URL(this.#options.url);
     url.searchParams.set('access_token', this.#token);
-    this.#socket = new this.#options.WebSocket(url.href, [SUBPROTOCOL]);
+    this.#socket = new this.#options.WebSocket(url.href, [this.#codec.subprotocol]);
+    this.#socket.binaryType = 'arraybuffer';
     this.#socket.onmessage = ({ data }) => this.#hear(data);
     this.#socket.onclose = ({ code }) => this.#lost(code);
     this.#socket.onerror = () => {}; // a close follows
@@ -225,7 +282,7 @@ export class NearbyClient {
   }
 
   #say(message) {
-    if (this.#state === 'open') this.#socket.send(JSON.stringify(message));
+    if (this.#state === 'open') this.#socket.send(this.#codec.encode(message));
   }
 
   // ---- what the server says ----
@@ -233,10 +290,11 @@ export class NearbyClient {
   #hear(data) {
     let message;
     try {
-      message = JSON.parse(data);
+      message = this.#codec.decode(data);
     } catch {
-      return; // not of this protocol; a later version may say more than we understand
+      // Not of this protocol.
     }
+    if (!message) return; // a later version may say more than we understand
     const attempt = this.#attempt;
     this.#emit(message.type, message);
     // A handler may have stopped us.
@@ -249,6 +307,10 @@ export class NearbyClient {
       case 'nearby': return this.#page(message);
       case 'update': return this.#enter(message.friends);
       case 'gone': return this.#depart(message.friends);
+      case 'sharing': return this.#fulfil(message);
+      case 'strangers': return this.#meet(message.people);
+      case 'strangers_gone': return this.#part(message.people);
+      case 'error': return this.#refused(message.code);
       case 'reconnect': return this.#wait(message.after_ms);
       default: return undefined;
     }
@@ -260,7 +322,10 @@ export class NearbyClient {
     this.#openedAt = Date.now();
     this.#become('open');
     this.#planRenewal();
+    this.#sayWishes();
     for (const user of this.#muted) this.#say({ type: 'unsubscribe', user });
+    this.#isNewCrowd = this.#wantsStrangers;
+    if (this.#wantsStrangers) this.#say({ type: 'strangers', on: true });
     // The server counts a location's age from when it comes: an old one would look like a new one.
     if (this.#location !== null && Date.now() - this.#location.ts > this.#ttlMs) this.#location = null;
     if (this.#location !== null) {
@@ -270,6 +335,55 @@ export class NearbyClient {
       this.#depart([...this.#friends.values()]);
     }
   }
+
+  // ---- what I share ----
+
+  /** Before the location, so that nobody sees what was taken back. */
+  #sayWishes() {
+    for (const wish of this.#wishes.values()) {
+      if (wish.until <= Date.now()) {
+        wish.mode = 'off';
+        delete wish.until;
+      }
+      this.#say(wish);
+    }
+  }
+
+  /** What the state shows was heard. */
+  #fulfil({ mode, until, friends }) {
+    for (const [user, wish] of this.#wishes) {
+      const now = user === '' ? { mode, until } : friends.find((friend) => friend.user === user) ?? { mode: 'default' };
+      if (now.mode === wish.mode && (now.until ?? undefined) === wish.until) this.#wishes.delete(user);
+    }
+  }
+
+  /** Answers come in the order of what was said. */
+  #refused(code) {
+    if (REFUSALS.includes(code)) this.#wishes.delete(this.#wishes.keys().next().value);
+  }
+
+  // ---- strangers ----
+
+  #meet(entries) {
+    if (!this.#wantsStrangers) return; // was on its way
+    if (this.#isNewCrowd) this.#people.clear();
+    for (const entry of entries) this.#people.set(entry.user, entry);
+    if (entries.length > 0 || this.#isNewCrowd) this.#emit('people');
+    this.#isNewCrowd = false;
+  }
+
+  #part(entries) {
+    const gone = entries.filter(({ user }) => this.#people.delete(user));
+    if (gone.length > 0) this.#emit('people');
+  }
+
+  #forgetPeople() {
+    if (this.#people.size === 0) return;
+    this.#people.clear();
+    this.#emit('people');
+  }
+
+  // ---- tokens ----
 
   #planRenewal() {
     const expiry = expiryOf(this.#token);
