@@ -65,7 +65,9 @@ static struct net_config settings = {
 	.pong_timeout_ms = 10000,
 	.send_timeout_ms = 10000,
 	.close_timeout_ms = 5000,
+	.head_bytes_max = NET_REQUEST_BYTES_MAX,
 	.message_bytes_max = 16 << 20,
+	.message_timeout_ms = 30000,
 };
 
 /* ---- WebSocket ------------------------------------------------------------------------------ */
@@ -383,6 +385,7 @@ static const struct {
 	{ { "files-max", required_argument, NULL, 0 }, &settings.files_max, NULL },
 	{ { "connections-max", required_argument, NULL, 0 }, &settings.connections_max, NULL },
 	{ { "message-bytes-max", required_argument, NULL, 0 }, &settings.message_bytes_max, NULL },
+	{ { "message-timeout-ms", required_argument, NULL, 0 }, &settings.message_timeout_ms, NULL },
 	{ { "handshake-timeout-ms", required_argument, NULL, 0 }, &settings.handshake_timeout_ms, NULL },
 	{ { "request-timeout-ms", required_argument, NULL, 0 }, &settings.request_timeout_ms, NULL },
 	{ { "ping-interval-ms", required_argument, NULL, 0 }, &settings.ping_interval_ms, NULL },

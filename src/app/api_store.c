@@ -114,7 +114,7 @@ static void begin_backup(struct exchange *exchange)
 		exchange_problem(exchange, 400, "directory: an absolute path");
 		return;
 	}
-	/* The body is read; its memory (BODY_BYTES_MAX) keeps the path for as long as the store needs. */
+	/* The body is read; its memory keeps the path for as long as the store needs. */
 	memmove(exchange->body, directory, length);
 	exchange->body[length] = '\0';
 	exchange->request.directory = (const char *)exchange->body;

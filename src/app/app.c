@@ -428,6 +428,7 @@ static void tick(struct app *app)
 	if (!is_due)
 		return;
 	join_tick(app, now_us);
+	exchange_tick(app, now_us);
 	session_tick(app, now_us);
 	app->next_tick_us = now_us + TICK_US;
 }

@@ -28,8 +28,6 @@
 /* What a silent client may catch up with at once, in time at its allowed rate: a session that begins
  * by muting some hundred friends is no flood. */
 #define MESSAGES_BURST_US (30u * 1000000u)
-/* A request body that is gathered before it is used; imports stream and have no such bound. */
-#define BODY_BYTES_MAX 8192u
 /* Joins that wait for the store on this core; over it 503. The store's rings hold 1,024 a client. */
 #define JOINS_MAX 4096u
 
@@ -172,6 +170,7 @@ struct exchange {
 	uint8_t *body;
 	size_t body_length;
 	void (*on_gathered)(struct exchange *exchange); /* see exchange_gather */
+	size_t gather_bytes_max; /* 0: no body is being gathered */
 	/* How it goes on (all NULL when there is no such step): after the store's answer, or when a change
 	 * is over; with bytes of the body, with room to send. */
 	void (*on_store)(struct exchange *exchange, struct store_request *request);
@@ -183,6 +182,8 @@ struct exchange {
 
 enum { EXCHANGE_MAGIC = 0x65786368 };
 
+/* Ends those whose bodies trickle in for too long. */
+void exchange_tick(struct app *app, uint64_t now_us);
 /* NULL: no memory. */
 struct exchange *exchange_begin(struct app *app, struct conn_id conn, enum route route);
 /* Ends all when network and store are gone. */
@@ -192,7 +193,7 @@ void exchange_answer(struct exchange *exchange, unsigned status, const char *typ
 		     size_t length);
 void exchange_problem(struct exchange *exchange, unsigned status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Gathers a body of at most BODY_BYTES_MAX, if one comes, into `body`, and goes on with `then`. */
+/* Gathers a body of at most body-bytes-max within handshake-timeout-s, if one comes, into `body`, and goes on with `then`. */
 void exchange_gather(struct exchange *exchange, const struct net_request *request,
 		     void (*then)(struct exchange *));
 /* For streams, whose answer has left already. */

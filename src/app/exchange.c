@@ -27,6 +27,8 @@ static const char *status_title(unsigned status)
 		return "Not Found";
 	case 405:
 		return "Method Not Allowed";
+	case 408:
+		return "Request Timeout";
 	case 409:
 		return "Conflict";
 	case 413:
@@ -167,15 +169,31 @@ void exchange_problem(struct exchange *exchange, unsigned status, const char *fo
 
 static void gather(struct exchange *exchange, const void *bytes, size_t length, bool last)
 {
-	if (exchange->body_length + length > BODY_BYTES_MAX) {
-		exchange_problem(exchange, 413, "a body of at most %u bytes is taken here", BODY_BYTES_MAX);
+	if (exchange->body_length + length > exchange->gather_bytes_max) {
+		exchange_problem(exchange, 413, "a body of at most %zu bytes is taken here",
+				 exchange->gather_bytes_max);
 		return;
 	}
 	if (length > 0)
 		memcpy(exchange->body + exchange->body_length, bytes, length);
 	exchange->body_length += length;
-	if (last)
-		exchange->on_gathered(exchange);
+	if (!last)
+		return;
+	exchange->gather_bytes_max = 0;
+	exchange->on_gathered(exchange);
+}
+
+void exchange_tick(struct app *app, uint64_t now_us)
+{
+	uint64_t timeout_us = (uint64_t)app->config->handshake_timeout_s * 1000000u;
+	struct exchange *next;
+	for (struct exchange *exchange = app->exchanges; exchange != NULL; exchange = next) {
+		next = exchange->next;
+		if (exchange->gather_bytes_max > 0 && !exchange->is_done &&
+		    elapsed_us(exchange->began_us, now_us) > timeout_us)
+			exchange_problem(exchange, 408, "the body must be here within %u s",
+					 app->config->handshake_timeout_s);
+	}
 }
 
 void exchange_gather(struct exchange *exchange, const struct net_request *request,
@@ -185,7 +203,8 @@ void exchange_gather(struct exchange *exchange, const struct net_request *reques
 		then(exchange);
 		return;
 	}
-	exchange->body = malloc(BODY_BYTES_MAX);
+	exchange->gather_bytes_max = exchange->app->config->body_bytes_max;
+	exchange->body = malloc(exchange->gather_bytes_max);
 	exchange->on_gathered = then;
 	if (exchange->body == NULL)
 		exchange_problem(exchange, 503, "no memory for the body");

@@ -19,6 +19,8 @@
 
 /* Between two parts of a request's body, and of an idle keep-alive connection. */
 #define REQUEST_TIMEOUT_MS 60000
+/* From the first byte of a WebSocket message to its last: one of 64 KiB is sent at 9 kbit/s. */
+#define MESSAGE_TIMEOUT_MS 60000
 /* For the peer's half of a WebSocket's close handshake. */
 #define CLOSE_TIMEOUT_MS 5000
 
@@ -144,7 +146,9 @@ static int open_core(struct core *core, const char **reason)
 		.pong_timeout_ms = config->pong_timeout_s * 1000,
 		.send_timeout_ms = config->send_timeout_s * 1000,
 		.close_timeout_ms = CLOSE_TIMEOUT_MS,
+		.head_bytes_max = config->head_bytes_max,
 		.message_bytes_max = config->message_bytes_max,
+		.message_timeout_ms = MESSAGE_TIMEOUT_MS,
 		.frames_per_s = config->frames_per_s,
 		.connections_per_s = config->connections_per_s,
 		.arrivals = shared->arrivals,

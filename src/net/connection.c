@@ -550,9 +550,7 @@ static uint64_t state_due_ms(const struct net *net, const struct connection *c)
 			return UINT64_MAX;
 		return connection_ms(net, c->since_ms) + NET_PASS_RETRY_MS;
 	case CONN_WEBSOCKET:
-		if (c->is_pinged)
-			return connection_ms(net, c->since_ms) + config->pong_timeout_ms;
-		return connection_ms(net, c->heard_ms) + config->ping_interval_ms;
+		return websocket_session_due_ms(net, c);
 	case CONN_CLOSING:
 	case CONN_LINGERING:
 		return connection_ms(net, c->since_ms) + config->close_timeout_ms;
@@ -605,10 +603,7 @@ static void state_overdue(struct net *net, struct connection *c)
 		handover_retry(net, c);
 		break;
 	case CONN_WEBSOCKET:
-		if (c->is_pinged)
-			connection_abort(net, c, CLOSE_PONG_TIMEOUT);
-		else
-			websocket_session_ping(net, c);
+		websocket_session_overdue(net, c);
 		break;
 	case CONN_CLOSING:
 	case CONN_LINGERING:

@@ -99,6 +99,7 @@ struct connection_more {
 	struct tls *tls; /* from its first byte on, where TLS is spoken */
 	uint32_t frames_s; /* the second in which `frames` of a WebSocket came */
 	uint32_t frames;
+	uint32_t message_ms; /* as since_ms: when the message at hand began */
 };
 
 static inline struct conn_id connection_id(const struct connection *c)

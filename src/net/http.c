@@ -31,6 +31,7 @@ struct http {
 	enum http_phase phase;
 	http_parser parser;
 	struct buffer_pool *buffers;
+	size_t head_bytes_max;
 	struct buffer *head;
 
 	/* The head so far. */
@@ -370,14 +371,16 @@ static void restart(struct http *http)
 	http->chunks = (struct chunks){ 0 };
 }
 
-struct http *http_open(struct buffer_pool *buffers)
+struct http *http_open(struct buffer_pool *buffers, size_t head_bytes_max)
 {
 	struct http *http = malloc(sizeof(*http));
 	if (http == NULL)
 		return NULL;
 	memset(http, 0, sizeof(*http));
 	http->magic = HTTP_MAGIC;
+	check(head_bytes_max > 0 && head_bytes_max <= NET_REQUEST_BYTES_MAX);
 	http->buffers = buffers;
+	http->head_bytes_max = head_bytes_max;
 	restart(http);
 	return http;
 }
@@ -459,8 +462,8 @@ static size_t finish_head(struct http *http, size_t at)
 static size_t feed_head(struct http *http, const char *bytes, size_t length)
 {
 	size_t held = buffer_length(http->head);
-	if (length > NET_REQUEST_BYTES_MAX - held)
-		length = NET_REQUEST_BYTES_MAX - held;
+	if (length > http->head_bytes_max - held)
+		length = http->head_bytes_max - held;
 	uint8_t *room = buffer_reserve(http->buffers, &http->head, length);
 	if (room == NULL) {
 		refuse(http, 503, "There is no memory for this request.");
@@ -469,7 +472,7 @@ static size_t feed_head(struct http *http, const char *bytes, size_t length)
 	memcpy(room, bytes, length);
 	http->head->end += (uint32_t)length;
 	size_t used = parse(http, (const char *)room, length);
-	if (http->news == HTTP_NEWS_MORE && buffer_length(http->head) == NET_REQUEST_BYTES_MAX)
+	if (http->news == HTTP_NEWS_MORE && buffer_length(http->head) == http->head_bytes_max)
 		refuse(http, 431, "The head of the request is too large.");
 	if (http->news == HTTP_NEWS_HEAD)
 		used += finish_head(http, held + used);

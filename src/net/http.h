@@ -47,7 +47,7 @@ struct http_manner {
 };
 
 /* A machine at the start of a request, or NULL when there is no memory. */
-struct http *http_open(struct buffer_pool *buffers);
+struct http *http_open(struct buffer_pool *buffers, size_t head_bytes_max);
 void http_close(struct http **http);
 
 /* Takes bytes until there is news. */

@@ -291,7 +291,7 @@ static void handle_news(struct net *net, struct connection *c, const struct http
 void http_session_received(struct net *net, struct connection *c, const void *bytes, size_t length)
 {
 	if (c->http == NULL) {
-		c->http = http_open(&net->buffers);
+		c->http = http_open(&net->buffers, net->config.head_bytes_max);
 		if (c->http == NULL) {
 			connection_end(net, c, CLOSE_INTERNAL);
 			return;

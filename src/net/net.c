@@ -56,6 +56,7 @@ static void check_config(const struct net_config *config)
 	check(config->handshake_timeout_ms > 0 && config->request_timeout_ms > 0);
 	check(config->ping_interval_ms > 0 && config->pong_timeout_ms > 0);
 	check(config->send_timeout_ms > 0 && config->close_timeout_ms > 0);
+	check(config->message_timeout_ms > 0);
 	check(config->message_bytes_max > 0 && config->handler != NULL);
 	check(config->counters != NULL && config->close_counters != NULL);
 }

@@ -52,7 +52,7 @@ struct net_text {
 };
 
 #define NET_REQUEST_HEADERS_MAX 64
-/* Request line and headers together; more is answered 431. */
+/* Request line and headers together at most, whatever the config says. */
 #define NET_REQUEST_BYTES_MAX (16 * 1024)
 
 /* A request whose head is complete. Everything is lent for the call. */
@@ -117,7 +117,9 @@ struct net_config {
 	uint32_t pong_timeout_ms;      /* until its answer */
 	uint32_t send_timeout_ms;      /* that a peer may take no byte of what waits for it */
 	uint32_t close_timeout_ms;     /* for the close handshake */
+	uint32_t head_bytes_max;       /* of a request; over it: 431. At most NET_REQUEST_BYTES_MAX */
 	uint32_t message_bytes_max;    /* over it: close 1009 */
+	uint32_t message_timeout_ms;   /* from the first byte of a message to its last; over it: close 1008 */
 	uint32_t frames_per_s;	       /* of a WebSocket; over it: close 1008. 0: no limit */
 	/* Connections of one address (of IPv6: of one block of 64 bits) that are taken; more are answered
 	 * 429, or closed before TLS begins. 0: no limit. Ten seconds' worth at once. */

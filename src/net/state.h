@@ -201,7 +201,9 @@ void http_session_release(struct net *net, struct connection *c);
 void websocket_session_received(struct net *net, struct connection *c, const void *bytes,
 				size_t length);
 void websocket_session_proceed(struct net *net, struct connection *c);
-void websocket_session_ping(struct net *net, struct connection *c);
+/* When a WebSocket has been silent, or within a message, for too long; and what is done then. */
+uint64_t websocket_session_due_ms(const struct net *net, const struct connection *c);
+void websocket_session_overdue(struct net *net, struct connection *c);
 void websocket_session_release(struct net *net, struct connection *c);
 
 /* proxy_session.c */

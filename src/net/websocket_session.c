@@ -67,6 +67,7 @@ static bool on_message(void *context, const void *bytes, size_t length, bool is_
 	if (c->state != CONN_WEBSOCKET)
 		return true;
 	net_count(net, NET_COUNTER_MESSAGES_IN, 1);
+	connection_more(net, c)->message_ms = (uint32_t)net->now_ms;
 	if (is_binary)
 		net->config.handler->binary(net->config.context, connection_id(c), bytes, length);
 	else
@@ -115,14 +116,56 @@ static bool frames_are_within_rate(struct net *net, struct connection *c, uint32
 	return net->config.frames_per_s == 0 || more->frames <= net->config.frames_per_s;
 }
 
-static void end_flood(struct net *net, struct connection *c)
+static void end_with_1008(struct net *net, struct connection *c, const char *why,
+			  enum close_reason reason)
 {
 	uint8_t frame[2 + WEBSOCKET_CONTROL_BYTES_MAX];
-	size_t length = websocket_close_put(frame, 1008, "more frames a second than this server takes");
-	net_count(net, NET_COUNTER_FRAMES_TOO_FAST, 1);
+	size_t length = websocket_close_put(frame, 1008, why);
 	if (!connection_put(net, c, frame, length))
 		c->resets = true;
-	connection_finish(net, c, CLOSE_POLICY);
+	connection_finish(net, c, reason);
+}
+
+/* The peer is within a message now, and has until message_timeout_ms to end it. */
+static void begin_message(struct net *net, struct connection *c)
+{
+	connection_more(net, c)->message_ms = (uint32_t)net->now_ms;
+	connection_rearm(net, c);
+}
+
+static uint64_t message_due_ms(const struct net *net, const struct connection *c)
+{
+	if (c->websocket.lease == NULL)
+		return UINT64_MAX;
+	return connection_ms(net, connection_more(net, c)->message_ms) + net->config.message_timeout_ms;
+}
+
+uint64_t websocket_session_due_ms(const struct net *net, const struct connection *c)
+{
+	uint64_t due_ms = c->is_pinged ? connection_ms(net, c->since_ms) + net->config.pong_timeout_ms
+				       : connection_ms(net, c->heard_ms) + net->config.ping_interval_ms;
+	uint64_t message_ms = message_due_ms(net, c);
+	return message_ms < due_ms ? message_ms : due_ms;
+}
+
+static void send_ping(struct net *net, struct connection *c)
+{
+	static const uint8_t ping[2] = { 0x80 | WEBSOCKET_PING, 0 };
+	net_count(net, NET_COUNTER_PINGS, 1);
+	c->is_pinged = true;
+	c->since_ms = (uint32_t)net->now_ms;
+	if (!connection_put(net, c, ping, sizeof(ping)))
+		connection_abort(net, c, CLOSE_INTERNAL);
+}
+
+void websocket_session_overdue(struct net *net, struct connection *c)
+{
+	if (message_due_ms(net, c) <= net->now_ms)
+		end_with_1008(net, c, "a message took too long to end", CLOSE_MESSAGE_TIMEOUT);
+	else if (c->is_pinged)
+		connection_abort(net, c, CLOSE_PONG_TIMEOUT);
+	else
+		send_ping(net, c);
 }
 
 void websocket_session_received(struct net *net, struct connection *c, const void *bytes,
@@ -131,14 +174,21 @@ void websocket_session_received(struct net *net, struct connection *c, const voi
 	static const struct websocket_sink sink = { .message = on_message, .answer = on_answer };
 	struct receiving receiving = { .net = net, .c = c };
 	c->is_pinged = false;
+	bool was_within = c->websocket.lease != NULL;
 	struct websocket_end end =
 		websocket_feed(&net->websockets, &c->websocket, bytes, length, &sink, &receiving);
 	counter_set(&net->config.counters[NET_COUNTER_LENT], net->websockets.lent_count);
 	bool is_flood = !frames_are_within_rate(net, c, end.frames);
-	if (end.code == 0 && is_flood && c->state == CONN_WEBSOCKET)
-		end_flood(net, c);
-	if (end.code == 0)
+	if (end.code == 0 && is_flood && c->state == CONN_WEBSOCKET) {
+		net_count(net, NET_COUNTER_FRAMES_TOO_FAST, 1);
+		end_with_1008(net, c, "more frames a second than this server takes", CLOSE_POLICY);
 		return;
+	}
+	if (end.code == 0) {
+		if (!was_within && c->websocket.lease != NULL)
+			begin_message(net, c);
+		return;
+	}
 	/* In CLOSING the reason is ours already, whatever the peer still said. */
 	if (c->state == CONN_CLOSING)
 		connection_finish(net, c, (enum close_reason)c->reason);
@@ -163,16 +213,6 @@ void websocket_session_release(struct net *net, struct connection *c)
 }
 
 /* ---- what goes ------------------------------------------------------------------------------ */
-
-void websocket_session_ping(struct net *net, struct connection *c)
-{
-	static const uint8_t ping[2] = { 0x80 | WEBSOCKET_PING, 0 };
-	net_count(net, NET_COUNTER_PINGS, 1);
-	c->is_pinged = true;
-	c->since_ms = (uint32_t)net->now_ms;
-	if (!connection_put(net, c, ping, sizeof(ping)))
-		connection_abort(net, c, CLOSE_INTERNAL);
-}
 
 struct writer *net_frame_begin(struct net *net, struct conn_id conn, size_t bytes_max)
 {

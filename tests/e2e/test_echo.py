@@ -165,7 +165,7 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
             server.wait_for(closed_policy=1)
 
     def test_silence_is_asked_whether_it_lives(self):
-        with Server(ping_interval_ms=100, pong_timeout_ms=300) as server:
+        with Server(ping_interval_ms=100, pong_timeout_ms=3000) as server:
             with Peer(server.port) as peer:
                 peer.upgrade()
                 for _ in range(3):
@@ -175,6 +175,12 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(peer.rest(), b"")
             counters = server.wait_for(closed_pong_timeout=1)
             self.assertEqual(counters["pings_total"], 4)
+
+    def test_a_message_that_does_not_end_is_not_waited_for(self):
+        with Server(message_timeout_ms=500) as server, Peer(server.port) as peer:
+            peer.upgrade().send(frame(TEXT, b"a", fin=0))
+            self.assertEqual(peer.take_close(), 1008)
+            server.wait_for(closed_message_timeout=1)
 
     def test_a_peer_that_breaks_off_leaves_nothing_behind(self):
         with Server() as server:

@@ -3,10 +3,11 @@ Every limit is reached on purpose: what the client is told, and which counter mo
 """
 import contextlib
 import http.client
+import socket
 
 import websockets
 
-from daemon import Daemon, run
+from daemon import LIMIT_S, Daemon, run, token
 
 HERE = (37.7749, -122.4194)
 
@@ -84,6 +85,25 @@ async def a_flood_of_pings_ends_a_session():
             pass
 
 
+def the_head_and_the_body_of_a_request_have_so_many_bytes_and_no_more():
+    with Daemon(head_bytes_max=1024, body_bytes_max=1024) as daemon:
+        assert daemon.request("GET", "/v1/me", user=1, headers={"X-Filler": "x" * 300}).status == 200
+        assert daemon.request("GET", "/v1/me", user=1, headers={"X-Filler": "x" * 1024}).status == 431
+        assert daemon.counter("http_bad_requests_total") == 1
+        name = '{"name":"Ann"' + " " * (1024 - 14) + "}"
+        assert daemon.request("PATCH", "/v1/me", user=1, body=name).status == 200
+        answer = daemon.request("PATCH", "/v1/me", user=1, body=name + " ")
+        assert answer.status == 413 and "1024 bytes" in answer.json()["detail"], answer.text
+
+
+def a_body_that_trickles_in_holds_its_place_for_a_while_and_no_longer():
+    with Daemon(handshake_timeout_s=1) as daemon:
+        with socket.create_connection(("127.0.0.1", daemon.port), LIMIT_S) as peer:
+            peer.sendall(b"PATCH /v1/me HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + token(1).encode() +
+                         b"\r\nContent-Length: 100\r\n\r\n{")
+            assert peer.recv(4096).startswith(b"HTTP/1.1 408 ")
+
+
 def a_user_asks_so_often_and_no_more():
     with Daemon(requests_per_s=1) as daemon:
         # Ten at once; the bound of tries is for a machine that answers one a second.
@@ -120,5 +140,7 @@ if __name__ == "__main__":
         a_message_has_so_many_bytes_and_no_more,
         an_address_opens_so_many_connections_and_no_more,
         a_flood_of_pings_ends_a_session,
+        the_head_and_the_body_of_a_request_have_so_many_bytes_and_no_more,
+        a_body_that_trickles_in_holds_its_place_for_a_while_and_no_longer,
         a_user_asks_so_often_and_no_more,
         messages_of_a_session_are_heard_so_often_and_no_more)

@@ -39,7 +39,7 @@ static void check_request(const struct net_request *request)
 static uint64_t hear(const uint8_t *data, size_t size, size_t portion)
 {
 	struct buffer_pool buffers = { 0 };
-	struct http *http = http_open(&buffers);
+	struct http *http = http_open(&buffers, NET_REQUEST_BYTES_MAX);
 	uint64_t heard = 0;
 	size_t rounds = 0;
 	bool is_bad = false;

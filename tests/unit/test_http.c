@@ -81,7 +81,7 @@ static void heard_in_portions(const char *told, size_t length, size_t first, siz
 {
 	char memory[8192];
 	struct writer heard = writer_init(memory, sizeof(memory));
-	struct http *http = http_open(&buffers);
+	struct http *http = http_open(&buffers, NET_REQUEST_BYTES_MAX);
 	bool in_body = false;
 	size_t at = 0, portion = first;
 	while (at < length) {
@@ -226,7 +226,7 @@ static bool is_refused(const char *told, size_t step)
 {
 	char memory[1024];
 	struct writer heard = writer_init(memory, sizeof(memory));
-	struct http *http = http_open(&buffers);
+	struct http *http = http_open(&buffers, NET_REQUEST_BYTES_MAX);
 	size_t length = strlen(told);
 	bool in_body = false, goes_on = true;
 	for (size_t at = 0; at < length && goes_on; at += step)
