@@ -68,12 +68,26 @@ static void answer_nearby(struct exchange *exchange, struct store_request *reque
 	exchange_answer(exchange, 200, "application/json", body, writer_length(&writer));
 }
 
+/* With what its friends show it; of nobody when it is unknown. */
+static void load_known(struct exchange *exchange, struct store_request *request)
+{
+	if (request->status == -ENOENT)
+		request->status = 0;
+	else if (request->status == 0) {
+		exchange_question(exchange, STORE_LOAD, answer_nearby);
+		return;
+	}
+	answer_nearby(exchange, request);
+}
+
 void api_nearby_get(struct exchange *exchange, const struct net_request *request)
 {
 	(void)request;
 	/* Asking for a user does not make it one; the bearer of a token is a user by that. */
-	exchange->request.limit = (uint32_t)exchange->app->config->friends_max;
-	exchange_question(exchange, exchange->route == ROUTE_ME_NEARBY ? STORE_LOAD : STORE_FRIENDS_GET, answer_nearby);
+	if (exchange->route == ROUTE_ME_NEARBY)
+		exchange_question(exchange, STORE_LOAD, answer_nearby);
+	else
+		exchange_question(exchange, STORE_USER_GET, load_known);
 }
 
 /* ---- backup ----------------------------------------------------------------------------------- */

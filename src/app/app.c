@@ -125,6 +125,8 @@ int app_open(struct app **app, struct app_shared *shared, uint32_t core, const c
 	for (uint32_t i = 0; error == 0 && i < shared->bar_count; i++)
 		bars_set(fresh->bars, shared->bars[i].user, shared->bars[i].not_before_s);
 	if (error == 0)
+		error = sharing_open(fresh);
+	if (error == 0)
 		error = json_reader_open(&fresh->reader);
 	if (error == 0)
 		error = open_engine(fresh, reason);
@@ -150,6 +152,7 @@ void app_close(struct app **app)
 	check_object(old, APP_MAGIC);
 	exchange_close_all(old);
 	join_close_all(old);
+	sharing_close(old);
 	bars_close(&old->bars);
 	decoder_close(&old->decoder);
 	json_reader_close(&old->reader);
@@ -160,7 +163,7 @@ void app_close(struct app **app)
 	for (uint32_t i = 0; i < old->sessions_max && old->sessions != NULL; i++)
 		news_free(&old->sessions[i]);
 	free(old->waiting);
-	free(old->renames);
+	free(old->notes);
 	free(old->leaving);
 	free(old->sessions);
 	old->magic = 0;
@@ -328,6 +331,14 @@ struct friend_info *app_friends(const struct store_request *answer)
 	return friends;
 }
 
+bool app_is_shown(const struct store_request *answer)
+{
+	for (uint32_t i = 0; i < answer->exception_count; i++)
+		if (answer->exceptions[i].sharing.mode != SHARING_OFF)
+			return true;
+	return false;
+}
+
 void app_rename(struct app *app, const struct store_user *user)
 {
 	struct event event = {
@@ -339,6 +350,7 @@ void app_rename(struct app *app, const struct store_user *user)
 	};
 	struct engine_out out;
 	engine_step(app->engine, &event, &out);
+	join_note(app, &event);
 }
 
 /* ---- the other cores -------------------------------------------------------------------------- */
@@ -430,6 +442,7 @@ static void tick(struct app *app)
 	join_tick(app, now_us);
 	exchange_tick(app, now_us);
 	session_tick(app, now_us);
+	sharing_tick(app, now_us);
 	app->next_tick_us = now_us + TICK_US;
 }
 

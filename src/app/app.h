@@ -46,6 +46,8 @@ struct app_shared {
 	/* What the store knew at the start, for each core to take its own from: until app_shared_started. */
 	struct store_bar *bars;
 	uint32_t bar_count;
+	struct store_lapse *lapses;
+	uint32_t lapse_count;
 	atomic_bool draining;
 	/* Sessions and joins of all cores: each core adds and takes away its own, and looks at the sum when
 	 * one comes in, for sessions-max. */

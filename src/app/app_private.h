@@ -12,6 +12,8 @@
 #include "app/bars.h"
 #include "app/change.h"
 #include "app/interval.h"
+#include "app/lapses.h"
+#include "app/sharing.h"
 #include "base/check.h"
 #include "engine/engine.h"
 #include "proto/codec.h"
@@ -44,6 +46,7 @@
 struct exchange;
 struct join;
 struct news;
+struct sharing_ask;
 
 /* One open WebSocket, by the engine's session slot. */
 struct session {
@@ -51,6 +54,7 @@ struct session {
 	struct conn_id conn;
 	bool is_open;
 	bool is_paused; /* the engine was told that it can take no frame */
+	bool has_missed_sharing; /* a `sharing` message found no room */
 	uint8_t codec;	/* enum codec_id */
 	uint8_t errors; /* since error_window_s */
 	uint32_t error_window_s; /* of the boot clock */
@@ -59,6 +63,12 @@ struct session {
 	int64_t issued_s; /* the same; 0: it does not say */
 	uint64_t messages_until_us; /* what was heard fills the allowed rate up to here */
 	struct news *news; /* of friendships, that wait for room; NULL: none */
+};
+
+/* An event that concerns all joins, with the name that it lends. */
+struct note {
+	struct event event;
+	char name[NAME_BYTES_MAX];
 };
 
 /* A message of control.c, as its ring holds it. */
@@ -97,9 +107,10 @@ struct app {
 	struct join *joins;
 	uint32_t join_count;
 	bool is_crowded; /* new connections wait until fewer joins are under way */
-	/* Names that changed while joins wait; each join applies those that came after it asked. */
-	struct store_user *renames;
-	uint32_t rename_count, rename_capacity;
+	/* Names that changed, and what users show everybody, while joins wait; each join applies those that
+	 * came after it asked. */
+	struct note *notes;
+	uint32_t note_count, note_capacity;
 	/* Users whose deletion is under way: nobody joins as one of them. */
 	struct user_id *leaving;
 	uint32_t leaving_count, leaving_capacity;
@@ -109,6 +120,11 @@ struct app {
 	/* At core 0: the changes in line, see change.c, and whether they are moved on just now. */
 	struct change *changes, *changes_last;
 	bool is_moving_on;
+	/* What ends by itself of what users share whose home is here; changes of it on their way; and of
+	 * these, lapses that are to be written again. */
+	struct lapses *lapses;
+	struct sharing_ask *asks;
+	uint32_t ask_count, again_count;
 	uint64_t next_tick_us;
 	struct interval interval;
 	/* Drain: when it began, the next slot to be told, and where the slots in use end. */
@@ -246,6 +262,8 @@ void session_gone(struct app *app, struct session *session);
 void session_writable(struct app *app, struct session *session);
 /* Sends one message; false when there was no room (the session is shut then). */
 bool session_send(struct app *app, struct session *session, const struct server_msg *msg);
+/* Answers what a client said with an error, of which it may make so many. */
+void session_error(struct app *app, struct session *session, enum error_code code, const char *text);
 void session_shut(struct app *app, struct session *session, unsigned code, const char *text,
 		  enum close_reason reason);
 /* A slice of the work that time asks for: expired tokens, drain. */
@@ -289,8 +307,8 @@ void join_close_all(struct app *app);
 /* An event about `user` that arrives while its join waits for the store; true when it is kept, and not to be
  * given to the engine now. What it lends is copied where it is of a friendship; nothing else may lend. */
 bool join_keep(struct app *app, struct user_id user, const struct event *event);
-/* A name that changed, for the joins that wait: the store's answer to them may still have the old. */
-void join_note_name(struct app *app, const struct store_user *user);
+/* EVENT_RENAME or EVENT_SHARING, for the joins that wait: the store's answer to them may be of before. */
+void join_note(struct app *app, const struct event *event);
 
 /* ---- control.c, hear.c: what cores tell each other beside moves ------------------------------ */
 
@@ -301,6 +319,8 @@ bool control_turn(struct app *app);
 
 /* This core's part of a step of a change. */
 void hear(struct app *app, enum change_step step, const struct store_request *request);
+/* Gives an event about `user`, whose home is here, to its join or to the engine, if it has one or a session. */
+void hear_event(struct app *app, struct user_id user, const struct event *event);
 
 /* ---- store requests of this core ------------------------------------------------------------ */
 
@@ -312,7 +332,9 @@ void app_submit(struct app *app, struct store_request *request);
 /* The friends of an answer as the engine takes them: fresh memory that the caller frees, with names
  * lent from the answer. NULL: no memory. */
 struct friend_info *app_friends(const struct store_request *answer);
-/* Tells the engine of a user's name. Without room for it the old one stays. */
+/* Whether some exception of the answer shows its user. */
+bool app_is_shown(const struct store_request *answer);
+/* Tells the engine, and joins that wait, of a user's name. Without room for it the old one stays. */
 void app_rename(struct app *app, const struct store_user *user);
 
 /* ---- text ------------------------------------------------------------------------------------ */

@@ -102,6 +102,10 @@ static void go_on(struct app *app, struct change *change)
 	case CHANGE_STORE:
 		ask_store(app, change);
 		return;
+	case CHANGE_PAUSE:
+		stand_in_line(app, change);
+		step_done(app, change);
+		return;
 	default:
 		tell_all(app, change);
 	}

@@ -16,12 +16,13 @@
 
 struct app;
 
-/* What is done for a change, one after the other. All but the first two are told to all cores at once; the
- * next begins when the last core has done it. */
+/* What is done for a change, one after the other. All but the first three are told to all cores at once; the
+ * next begins when the last core has done it, and those before it in line have got as far. */
 enum change_step {
 	CHANGE_END,   /* ends each list: the change goes home */
 	CHANGE_STORE, /* the store does what `request` asks; if it fails, `otherwise` follows instead */
 	CHANGE_REVOKE, /* tokens of request.bar.user are refused, or are no more */
+	CHANGE_PAUSE, /* nothing: for lists that are to have as many steps as others, so that none overtakes */
 	CHANGE_LOGOUT, /* the sessions of request.user end */
 	CHANGE_PAIRS,  /* friendships of request.pairs, or sync_pairs, began or ended, or were asked for */
 	CHANGE_BLOCK,  /* of request.pairs, one has blocked the other, or lifted that */
@@ -30,6 +31,10 @@ enum change_step {
 	CHANGE_UNBAR,
 	CHANGE_FORGET, /* the location of a deleted user goes */
 	CHANGE_RENAME, /* names of request.users changed */
+	CHANGE_WARN,   /* what is missing of request.user will be so for it shows nothing to everybody */
+	CHANGE_HIDE,   /* what request.asked takes back of what request.user shows is hidden */
+	CHANGE_SHARE,  /* what request.user shows is as the store has answered */
+	CHANGE_TELL,   /* the sessions of request.user are told */
 };
 
 /*

@@ -16,7 +16,7 @@ static bool is_home(const struct app *app, struct user_id user)
 /* ---- friendships ------------------------------------------------------------------------------ */
 
 /* Gives one side of a change to the engine, where that user lives. */
-static void hear_event(struct app *app, struct user_id user, const struct event *event)
+void hear_event(struct app *app, struct user_id user, const struct event *event)
 {
 	if (join_keep(app, user, event) || engine_session_count(app->engine, user) == 0)
 		return;
@@ -83,6 +83,8 @@ static void hear_pair(struct app *app, const struct outcome *outcome)
 		news_tell(app, b->user, FRIEND_ASKED, a);
 	if (!outcome->is_begun && !outcome->is_ended)
 		return;
+	if (outcome->is_ended)
+		sharing_unfriend(app, a->user, b->user);
 	hear_side(app, outcome->is_ended, a->user, b);
 	hear_side(app, outcome->is_ended, b->user, a);
 }
@@ -131,7 +133,6 @@ static void hear_names(struct app *app, const struct store_request *request)
 		if (!user->has_name)
 			continue;
 		app_rename(app, user);
-		join_note_name(app, user);
 	}
 }
 
@@ -143,6 +144,7 @@ static void hear_deleted(struct app *app, const struct store_request *request)
 				    .name_length = request->profile.name_length };
 	for (uint32_t i = 0; i < request->friend_count; i++) {
 		struct friend_info other = { .user = request->friends[i].user, .name = "" };
+		sharing_unfriend(app, user.user, other.user);
 		hear_side(app, true, user.user, &other);
 		hear_side(app, true, other.user, &user);
 	}
@@ -152,6 +154,7 @@ static void hear_forget(struct app *app, const struct store_request *request)
 {
 	if (!is_home(app, request->user))
 		return;
+	sharing_forget(app, request->user);
 	struct event event = { .type = EVENT_FORGET, .now_us = boot_us(), .forget = request->user };
 	struct engine_out out;
 	engine_step(app->engine, &event, &out);
@@ -173,6 +176,18 @@ void hear(struct app *app, enum change_step step, const struct store_request *re
 	case CHANGE_UNBAR:
 		join_unbar(app, request->user);
 		return;
+	case CHANGE_WARN:
+		sharing_warn(app, request);
+		return;
+	case CHANGE_HIDE:
+		sharing_hide(app, request);
+		return;
+	case CHANGE_SHARE:
+		sharing_hear(app, request);
+		return;
+	case CHANGE_TELL:
+		sharing_tell(app, request);
+		return;
 	case CHANGE_PAIRS:
 		hear_pairs(app, request);
 		return;
@@ -190,6 +205,7 @@ void hear(struct app *app, enum change_step step, const struct store_request *re
 		return;
 	case CHANGE_END:
 	case CHANGE_STORE:
+	case CHANGE_PAUSE:
 		break;
 	}
 	check(!"change step");

@@ -39,7 +39,7 @@ struct join {
 	uint64_t began_us;
 	struct user_id user;
 	struct store_request request;
-	uint32_t rename_from;	     /* in app->renames: those from here on came after the question */
+	uint32_t note_from;	     /* in app->notes: those from here on came after the question */
 	struct kept_change *changes; /* in order of arrival */
 	struct kept_change **changes_end;
 };
@@ -166,23 +166,34 @@ void join_handover_failed(void *context, void *baggage)
 	join_free(join);
 }
 
-void join_note_name(struct app *app, const struct store_user *user)
+void join_note(struct app *app, const struct event *event)
 {
 	if (app->join_count == 0)
 		return;
-	if (app->rename_count == app->rename_capacity) {
-		app->rename_capacity = app->rename_capacity == 0 ? 64 : 2 * app->rename_capacity;
-		app->renames = realloc(app->renames, app->rename_capacity * sizeof(*app->renames));
+	if (app->note_count == app->note_capacity) {
+		app->note_capacity = app->note_capacity == 0 ? 64 : 2 * app->note_capacity;
+		app->notes = realloc(app->notes, app->note_capacity * sizeof(*app->notes));
 		/* Bounded by what the store changes while it answers the joins before. */
-		check(app->renames != NULL);
+		check(app->notes != NULL);
 	}
-	app->renames[app->rename_count++] = *user;
+	struct note *note = &app->notes[app->note_count++];
+	note->event = *event;
+	if (event->type == EVENT_RENAME)
+		memcpy(note->name, event->rename.name, event->rename.name_length);
 }
 
-static void apply_renames(struct app *app, uint32_t from)
+static void apply_notes(struct app *app, uint32_t from, enum event_type type)
 {
-	for (uint32_t i = from; i < app->rename_count; i++)
-		app_rename(app, &app->renames[i]);
+	for (uint32_t i = from; i < app->note_count; i++) {
+		struct event event = app->notes[i].event;
+		struct engine_out out;
+		if (event.type != type)
+			continue;
+		event.now_us = boot_us();
+		if (type == EVENT_RENAME)
+			event.rename.name = app->notes[i].name;
+		engine_step(app->engine, &event, &out);
+	}
 }
 
 static void join_unlink(struct join *join)
@@ -271,8 +282,8 @@ void join_adopted(void *context, struct conn_id conn, void *baggage)
 		app->joins->previous = join;
 	app->joins = join;
 	if (app->join_count++ == 0)
-		app->rename_count = 0;
-	join->rename_from = app->rename_count;
+		app->note_count = 0;
+	join->note_from = app->note_count;
 	net_set_cookie(app->net, conn, cookie_of_pointer(COOKIE_JOIN, join));
 	join->request = (struct store_request){
 		.op = STORE_LOAD,
@@ -327,19 +338,23 @@ static int join_engine(struct join *join, struct session_id *id)
 			       .join = { .user = join->user,
 					 .friends = friends,
 					 .friend_count = answer->friend_count,
-					 .mode = SHARING_PRECISE,
+					 .mode = answer->sharing.mode,
+					 .is_shown = app_is_shown(answer),
 					 .barred = answer->barred,
 					 .barred_count = answer->barred_count } };
 	struct engine_out out;
 	int error = engine_step(app->engine, &event, &out);
 	*id = out.joined;
 	free(friends);
+	/* What is said of all comes before what is said of this one; a new friend before its newer name. */
+	if (error == 0)
+		apply_notes(app, join->note_from, EVENT_SHARING);
 	for (struct kept_change *change = join->changes; change != NULL && error == 0; change = change->next) {
 		change->event.now_us = event.now_us;
 		engine_step(app->engine, &change->event, &out);
 	}
 	if (error == 0)
-		apply_renames(app, join->rename_from);
+		apply_notes(app, join->note_from, EVENT_RENAME);
 	return error;
 }
 

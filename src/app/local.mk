@@ -32,6 +32,7 @@ libapp_la_SOURCES = \
 	src/app/alerts.tbl \
 	src/app/api.c \
 	src/app/api_friends.c \
+	src/app/api_sharing.c \
 	src/app/api_store.c \
 	src/app/api_user.c \
 	src/app/app.c src/app/app.h src/app/app_private.h \
@@ -47,6 +48,7 @@ libapp_la_SOURCES = \
 	src/app/import_line.c src/app/import_line.h src/app/import_reasons.tbl \
 	src/app/interval.c src/app/interval.h \
 	src/app/join.c \
+	src/app/lapses.c src/app/lapses.h \
 	src/app/lines.c src/app/lines.h \
 	src/app/metrics.c \
 	src/app/news.c \
@@ -55,6 +57,7 @@ libapp_la_SOURCES = \
 	src/app/routes.tbl \
 	src/app/session.c \
 	src/app/shared.c \
+	src/app/sharing.c src/app/sharing.h \
 	src/app/stream.c \
 	src/app/sync.c \
 	src/app/text.c
@@ -83,6 +86,12 @@ TESTS += tests/unit/test_bars
 tests_unit_test_bars_SOURCES = tests/unit/test_bars.c
 tests_unit_test_bars_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_bars_LDADD = libapp.la libbase.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_lapses
+TESTS += tests/unit/test_lapses
+tests_unit_test_lapses_SOURCES = tests/unit/test_lapses.c
+tests_unit_test_lapses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_lapses_LDADD = libapp.la libbase.la $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_app
 TESTS += tests/unit/test_app

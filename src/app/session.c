@@ -140,8 +140,10 @@ bool session_send(struct app *app, struct session *session, const struct server_
 
 void session_writable(struct app *app, struct session *session)
 {
-	if (news_go_on(app, session))
-		set_paused(app, session, false);
+	if (!news_go_on(app, session))
+		return;
+	set_paused(app, session, false);
+	sharing_catch_up(app, session);
 }
 
 static void note_push_times(struct app *app, const struct server_msg *msg, uint64_t now_us)
@@ -181,7 +183,7 @@ void session_flush(struct app *app)
 
 /* ---- what clients say ------------------------------------------------------------------------- */
 
-static void answer_error(struct app *app, struct session *session, enum error_code code, const char *text)
+void session_error(struct app *app, struct session *session, enum error_code code, const char *text)
 {
 	counter_add(&app->counters.app[APP_COUNTER_CLIENT_ERRORS], 1);
 	uint32_t now_s = (uint32_t)(boot_us() / 1000000);
@@ -208,7 +210,7 @@ static void step(struct app *app, struct session *session, struct event *event)
 	if (!out.has_answer)
 		return;
 	if (out.answer.type == SERVER_ERROR)
-		answer_error(app, session, out.answer.error.code, out.answer.error.message);
+		session_error(app, session, out.answer.error.code, out.answer.error.message);
 	else
 		session_send(app, session, &out.answer);
 }
@@ -222,7 +224,7 @@ static void renew_token(struct app *app, struct session *session, const char *te
 		session->issued_s = token.issued_s;
 		return;
 	}
-	answer_error(app, session, ERROR_BAD_TOKEN,
+	session_error(app, session, ERROR_BAD_TOKEN,
 		     verdict == TOKEN_GOOD ? "the token is another user's" : token_verdict_help(verdict));
 }
 
@@ -259,7 +261,7 @@ static void handle(struct app *app, struct session *session, const struct client
 		event.strangers.is_on = msg->strangers_on;
 		break;
 	case CLIENT_SHARING:
-		answer_error(app, session, ERROR_NOT_YET, "this server does not offer sharing modes yet");
+		sharing_say(app, session, msg);
 		return;
 	}
 	step(app, session, &event);
@@ -288,11 +290,11 @@ void session_message(struct app *app, struct session *session, bool is_binary, c
 	if (is_binary != codec->is_binary)
 		session_shut(app, session, 1003, codec->is_binary ? "nearby.v1.protobuf is spoken in binary messages" : "nearby.v1.json is spoken in text messages", CLOSE_UNSUPPORTED);
 	else if (!is_in_time(app, session))
-		answer_error(app, session, ERROR_TOO_FAST, "more messages than this server hears from one session");
+		session_error(app, session, ERROR_TOO_FAST, "more messages than this server hears from one session");
 	else if (codec->decode(app->decoder, bytes, length, &msg, &error))
 		handle(app, session, &msg);
 	else
-		answer_error(app, session, error.code, error.message);
+		session_error(app, session, error.code, error.message);
 }
 
 /* ---- time ------------------------------------------------------------------------------------- */

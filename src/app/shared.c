@@ -112,11 +112,31 @@ static int load_bars(struct app_shared *shared)
 	return error;
 }
 
+static int load_lapses(struct app_shared *shared)
+{
+	struct store_request request = { .op = STORE_LAPSES };
+	void *lapses = NULL;
+	int error;
+	do {
+		error = ask(shared, &request);
+		if (error == 0)
+			append(&lapses, &shared->lapse_count, request.lapses, request.lapse_count,
+			       sizeof(*request.lapses));
+	} while (error == 0 && request.more);
+	store_request_fini(&request);
+	shared->lapses = lapses;
+	if (error != 0)
+		log_error("store: what ends of what is shared cannot be read: %s", strerror(-error));
+	return error;
+}
+
 void app_shared_started(struct app_shared *shared)
 {
 	free(shared->bars);
+	free(shared->lapses);
 	shared->bars = NULL;
-	shared->bar_count = 0;
+	shared->lapses = NULL;
+	shared->bar_count = shared->lapse_count = 0;
 }
 
 int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint32_t core), void *context)
@@ -126,6 +146,8 @@ int app_shared_open(struct app_shared *shared, void (*wake)(void *context, uint3
 		error = open_store(shared, wake, context);
 	if (error == 0)
 		error = load_bars(shared);
+	if (error == 0)
+		error = load_lapses(shared);
 	if (error == 0)
 		error = mesh_open(&shared->mesh, shared->cores, MESH_CAPACITY);
 	if (error == 0)

@@ -34,12 +34,28 @@ void sharing_join(struct engine *engine, const struct event *join, uint32_t slot
 			  join->join.is_shown);
 }
 
+/* No exception shows the user to anybody: those of before are over, and who saw by one sees that it is off. */
+static void end_exceptions(struct engine *engine, uint32_t channel)
+{
+	struct channel *record = &engine->channels[channel];
+	if (!record->has_exceptions)
+		return;
+	uint32_t count = record->followers.count;
+	const uint32_t *items = taglist_items(&engine->arena, &record->followers);
+	for (uint32_t i = 0; i < count; i++)
+		if (exception_of(items[i]) != SHARING_DEFAULT)
+			subscription_except(engine, tag_key(items[i]), channel, SHARING_OFF);
+}
+
 void sharing_change(struct engine *engine, const struct event *event)
 {
 	uint64_t user = event->sharing.user.value;
 	uint32_t channel = channel_find(engine, user);
+	bool is_off = event->sharing.mode == SHARING_OFF;
 	if (channel != NONE)
-		engine->channels[channel].is_off = event->sharing.mode == SHARING_OFF;
+		engine->channels[channel].is_off = is_off;
+	if (channel != NONE && is_off && !event->sharing.is_shown)
+		end_exceptions(engine, channel);
 	if (nearby_home_core(user, engine->config.cores) == engine->config.core)
 		set_shown(engine, event->now_us, user, event->sharing.mode,
 			  event->sharing.is_shown);

@@ -183,11 +183,14 @@ enum store_op {
 	/*
 	 * user, has_other, other, sharing, now_ms -> the same, changed. Without other: what everybody sees;
 	 * when that becomes OFF all exceptions end, and `ended` says which. With: the exception for
-	 * other; DEFAULT ends it. -ENOENT: the user is unknown, or other is no friend; -EDQUOT:
+	 * other; DEFAULT ends it. Makes an unknown user. -ENOENT: other is no friend; -EDQUOT:
 	 * SHARING_EXCEPTIONS_MAX. When what everybody sees has lapsed by now_ms, that is written first, as
 	 * if OFF had been put.
 	 */
 	STORE_SHARING_PUT,
+	/* user, now_ms -> the same; what has lapsed by then is written as OFF, and its exceptions end with what
+	 * everybody sees: `ended`. So it stays over though the clock is set back. Nothing else changes. */
+	STORE_SHARING_LAPSE,
 	/* -> lapses, all of them by sharer, those of the past too, in portions: see `more`. */
 	STORE_LAPSES,
 	/* user, bar -> durable. STORE_BARS -> bars, all of them, in portions. */

@@ -16,11 +16,15 @@
 
 static const struct sharing off = { .mode = SHARING_OFF };
 
+static bool is_over(const struct sharing *sharing, int64_t now_ms)
+{
+	return sharing->until_ms != 0 && now_ms >= sharing->until_ms;
+}
+
 /* What is left of it at this time. */
 static struct sharing held(struct sharing sharing, int64_t now_ms)
 {
-	bool lapsed = sharing.until_ms != 0 && now_ms >= sharing.until_ms;
-	return lapsed ? off : sharing;
+	return is_over(&sharing, now_ms) ? off : sharing;
 }
 
 /* ---- telling ---------------------------------------------------------------------------------- */
@@ -116,11 +120,10 @@ void user_sharing_put(struct lmdb_txn *txn, struct name_cache *names, struct sto
 	struct sharing asked = held(request->asked, request->now_ms);
 	check(request->asked.until_ms >= 0);
 	check(request->has_other || asked.mode != SHARING_DEFAULT);
-	if (!profile_row_get(txn, request->user, &row)) {
-		request->status = -ENOENT;
+	request->created = profile_row_make(txn, request->user);
+	if (!profile_row_get(txn, request->user, &row))
 		return;
-	}
-	bool lapsed = row.sharing.until_ms != 0 && request->now_ms >= row.sharing.until_ms;
+	bool lapsed = is_over(&row.sharing, request->now_ms);
 	if (request->has_other)
 		request->status = exception_judge(txn, request, lapsed);
 	if (request->status != 0)
@@ -134,6 +137,32 @@ void user_sharing_put(struct lmdb_txn *txn, struct name_cache *names, struct sto
 		default_put(txn, names, request->user, &row, off);
 	if (request->has_other)
 		exception_put(txn, request);
+	user_sharing_read(txn, request, &row);
+}
+
+/* Writes the exceptions that have lapsed as what they are. */
+static void exceptions_lapse(struct lmdb_txn *txn, const struct store_request *request)
+{
+	struct sharing_exception *list;
+	uint32_t count = exception_row_list(txn, USERS_TABLE_SHOWN, request->user, &list);
+	for (uint32_t i = 0; i < count; i++)
+		if (is_over(&list[i].sharing, request->now_ms))
+			exception_row_put(txn, request->user, list[i].user, off);
+	free(list);
+}
+
+void user_sharing_lapse(struct lmdb_txn *txn, struct name_cache *names, struct store_request *request)
+{
+	struct profile_row row;
+	if (!profile_row_get(txn, request->user, &row)) {
+		request->status = -ENOENT;
+		return;
+	}
+	if (is_over(&row.sharing, request->now_ms)) {
+		exceptions_end(txn, request);
+		default_put(txn, names, request->user, &row, off);
+	}
+	exceptions_lapse(txn, request);
 	user_sharing_read(txn, request, &row);
 }
 

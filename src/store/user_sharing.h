@@ -20,6 +20,10 @@ void user_sharing_complete(struct lmdb_txn *txn, struct store_request *request);
 void user_sharing_put(struct lmdb_txn *txn, struct name_cache *names,
 		      struct store_request *request);
 
+/* STORE_SHARING_LAPSE. */
+void user_sharing_lapse(struct lmdb_txn *txn, struct name_cache *names,
+			struct store_request *request);
+
 /* STORE_LAPSES: the next portion. */
 void user_sharing_lapses(struct lmdb_txn *txn, struct store_request *request);
 

@@ -291,6 +291,9 @@ static void request_change(struct users *users, struct lmdb_txn *txn, struct sto
 	case STORE_SHARING_PUT:
 		user_sharing_put(txn, users->names, request);
 		break;
+	case STORE_SHARING_LAPSE:
+		user_sharing_lapse(txn, users->names, request);
+		break;
 	case STORE_BAR_PUT:
 		bars_put(txn, &request->bar);
 		break;

@@ -273,6 +273,8 @@ class Client:
             is_repeat = message["type"] == "update" and all(
                 self.told.get(entry["user"]) == entry for entry in entries)
             self.told.update({entry["user"]: entry for entry in entries})
+            for friend in message["friends"] if message["type"] == "gone" else []:
+                self.told.pop(friend["user"], None)
             if not is_repeat:
                 return message
 

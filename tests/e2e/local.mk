@@ -23,6 +23,7 @@ e2e_tests = \
 	tests/e2e/test_revocation.py \
 	tests/e2e/test_sessions.py \
 	tests/e2e/test_strangers.py \
+	tests/e2e/test_sharing.py \
 	tests/e2e/test_tls.py \
 	tests/e2e/test_tokens.py
 TESTS += $(e2e_tests)

@@ -169,6 +169,20 @@ def answers_are_as_described():
         api.ask(400, "DELETE", "/v1/me/history?from=5", via="request", user=1)
         api.ask(204, "DELETE", "/v1/users/1/history")
         api.ask(204, "DELETE", "/v1/me", via="request", user=2)
+        for method, path, body in (("GET", "/v1/me/sharing", None), ("PUT", "/v1/me/sharing", {"mode": "approximate"}),
+                                   ("PUT", "/v1/me/sharing/7", {"mode": "off"}), ("DELETE", "/v1/me/sharing/7", None)):
+            api.ask(200, method, path, body=body, via="request", user=8)
+        api.ask(404, "PUT", "/v1/me/sharing/99", body={"mode": "off"}, via="request", user=8)
+        api.ask(400, "PUT", "/v1/me/sharing", body={"mode": "all"}, via="request", user=8)
+        api.ask(200, "GET", "/v1/users/8/sharing")
+        api.ask(200, "PUT", "/v1/users/8/sharing", {"mode": "precise"})
+        for method, path, body in (("GET", "/v1/me/sharing", None), ("PUT", "/v1/me/sharing", {"mode": "approximate"}),
+                                   ("PUT", "/v1/me/sharing/7", {"mode": "off"}), ("DELETE", "/v1/me/sharing/7", None)):
+            api.ask(200, method, path, body=body, via="request", user=8)
+        api.ask(404, "PUT", "/v1/me/sharing/99", body={"mode": "off"}, via="request", user=8)
+        api.ask(400, "PUT", "/v1/me/sharing", body={"mode": "all"}, via="request", user=8)
+        api.ask(200, "GET", "/v1/users/8/sharing")
+        api.ask(200, "PUT", "/v1/users/8/sharing", {"mode": "precise"})
         copy = os.path.join(daemon.folder, "copy")
         api.ask(204, "POST", "/v1/backup", {"directory": copy})
         api.ask(409, "POST", "/v1/backup", {"directory": copy})
@@ -218,12 +232,13 @@ async def messages_are_as_described():
                     said.add(message["name"])
             await ann.send(type="nearby", limit=100)
             assert said == {message["name"] for message in operations["hear"]}
-            lists, people = 0, []
-            while lists < 3 or not people:
+            lists, people, shared = 0, [], 0
+            while lists < 3 or not people or shared < len(messages["sharingAsk"]["examples"]):
                 message = await ann.receive()
                 assert message["type"] != "error", message
                 lists += message["type"] == "nearby"
                 people += message.get("people", [])
+                shared += message["type"] == "sharing"
             assert [person["user"] for person in people] == ["8"]
             await cid.send(type="strangers", on=False)
             await ann.expect("strangers_gone", skipping=("update",))

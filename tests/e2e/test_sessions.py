@@ -126,7 +126,7 @@ async def mistakes_are_answered_by_their_code_and_the_session_goes_on():
             await refused("bad_json", text="[1]")
             await refused("bad_json", text="{")
             await refused("unknown_type", type="teleport")
-            await refused("not_yet", type="sharing", mode="off")
+            await refused("bad_field", type="sharing", mode="default")
             await refused("bad_field", type="strangers", on="yes")
             await refused("bad_time", type="location", lat=1, lon=1, ts=now + 120000)
             await ann.begin(*HERE, ts=now)

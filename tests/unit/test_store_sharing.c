@@ -131,7 +131,9 @@ static void everybody_sees_all_until_something_else_is_said(void **state)
 	struct store_request load = fixture_load(&fixture, ANN, NOW);
 	assert_sharing(load.sharing, SHARING_APPROXIMATE, 0);
 	store_request_fini(&load);
-	put((struct store_request){ .user = { 12345 }, .asked = { SHARING_OFF, 0 } }, NOW, -ENOENT);
+	/* Who is unknown is made. */
+	put((struct store_request){ .user = { 12345 }, .asked = { SHARING_OFF, 0 } }, NOW, 0);
+	assert_sharing(sharing_of(12345, NOW).sharing, SHARING_OFF, 0);
 }
 
 static void friends_are_told_who_shows_nothing_whether_names_are_at_hand_or_not(void **state)
