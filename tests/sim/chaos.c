@@ -41,6 +41,8 @@
 	ACTION(unfriend, 10)                                                                       \
 	ACTION(rename, 6)                                                                          \
 	ACTION(forget, 3)                                                                          \
+	ACTION(strangers, 40)                                                                      \
+	ACTION(bar, 6)                                                                             \
 	ACTION(pause, 8)                                                                           \
 	ACTION(resume, 16)                                                                         \
 	ACTION(hear, 60)                                                                           \
@@ -378,6 +380,27 @@ static void do_forget(struct chaos *chaos)
 	cluster_forget(chaos->world.cluster, user);
 }
 
+/* Some worlds are full of who wants them, others switch to and fro. */
+static void do_strangers(struct chaos *chaos)
+{
+	uint32_t device = throw_device(chaos);
+	bool is_on = dice_chance(&chaos->world.dice, 75);
+	trace(chaos, "%s/d%u wants %s strangers", label_of_device(chaos, device), device,
+	      is_on ? "to meet" : "no more");
+	cluster_strangers(chaos->world.cluster, device, is_on);
+}
+
+static void do_bar(struct chaos *chaos)
+{
+	uint32_t a = throw_user(chaos), b = throw_user(chaos);
+	if (a == b)
+		return;
+	bool is_barred = !cluster_is_barred(chaos->world.cluster, a, b);
+	trace(chaos, "%s and %s %s meet as strangers", chaos->world.labels[a],
+	      chaos->world.labels[b], is_barred ? "never" : "may again");
+	cluster_bar(chaos->world.cluster, a, b, is_barred);
+}
+
 static void do_pause(struct chaos *chaos)
 {
 	uint32_t device = throw_device(chaos);
@@ -531,6 +554,8 @@ static void do_quiet(struct chaos *chaos)
 	cluster_run(chaos->world.cluster, QUIET_US);
 	cluster_check(chaos->world.cluster);
 	oracle_judge_views(oracle, cluster_moment(chaos->world.cluster), QUIET_US);
+	if (cluster_counter(chaos->world.cluster, ENGINE_COUNTER_STRANGERS_SESSIONS) > 0)
+		cluster_judge_strangers(chaos->world.cluster);
 	for (uint32_t device = 0; device < chaos->world.config.devices_max; device++)
 		if (oracle_is_alive(oracle, device) && dice_chance(&chaos->world.dice, 50))
 			cluster_pages(chaos->world.cluster, device,

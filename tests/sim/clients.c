@@ -96,6 +96,8 @@ uint32_t cluster_join(struct cluster *cluster, uint32_t load)
 	event.join.friends = cluster->infos;
 	event.join.friend_count = count;
 	event.join.mode = SHARING_PRECISE;
+	event.join.barred = cluster->barred;
+	event.join.barred_count = company_list_barred(cluster->company, user, cluster->barred);
 	int status = cluster_step(cluster, core, &event, &out);
 	if (status != 0) {
 		if (status != -ENOSPC)
@@ -105,6 +107,7 @@ uint32_t cluster_join(struct cluster *cluster, uint32_t load)
 	check(out.joined.slot < cluster->config.sessions_max);
 	note_slot(cluster, core, device, out.joined);
 	cluster->devices[device] = (struct device){ user, core, out.joined };
+	company_joined(cluster->company, device);
 	oracle_joined(cluster->oracle, device, user, core, cluster->users, count);
 	return device;
 }
@@ -123,6 +126,49 @@ static void set_paused(struct cluster *cluster, uint32_t device, enum event_type
 	struct event event = { .type = type, .session = cluster->devices[device].session };
 	if (step_device(cluster, device, &event, &out))
 		oracle_paused(cluster->oracle, device, type == EVENT_PAUSE);
+}
+
+void cluster_strangers(struct cluster *cluster, uint32_t device, bool is_on)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_STRANGERS };
+	event.strangers.session = cluster->devices[device].session;
+	event.strangers.is_on = is_on;
+	/* Who is on already is answered by what is new, which may be nobody. */
+	if (!step_device(cluster, device, &event, &out))
+		return;
+	company_switched(cluster->company, device, is_on);
+	company_judge_answer(cluster->company, moment_of(cluster, device), device, answer_in(&out));
+	cluster_receive(cluster, device, true, answer_in(&out));
+}
+
+static void bar_one(struct cluster *cluster, uint32_t user, uint32_t other, bool is_barred)
+{
+	struct engine_out out;
+	struct event event = { .type = EVENT_BAR };
+	event.bar.user.value = cluster->config.ids[user];
+	event.bar.other.value = cluster->config.ids[other];
+	event.bar.is_barred = is_barred;
+	if (cluster_step(cluster, cluster_home(cluster, user), &event, &out) != 0)
+		oracle_object(cluster->oracle, "%" PRIu64 " cannot be barred", event.bar.user.value);
+}
+
+void cluster_bar(struct cluster *cluster, uint32_t a, uint32_t b, bool is_barred)
+{
+	bar_one(cluster, a, b, is_barred);
+	bar_one(cluster, b, a, is_barred);
+	company_barred(cluster->company, a, b, is_barred);
+}
+
+bool cluster_is_barred(const struct cluster *cluster, uint32_t a, uint32_t b)
+{
+	return company_is_barred(cluster->company, a, b);
+}
+
+void cluster_judge_strangers(struct cluster *cluster)
+{
+	cluster_run(cluster, COMPANY_QUIET_US);
+	company_judge_views(cluster->company, cluster_moment(cluster));
 }
 
 void cluster_pause(struct cluster *cluster, uint32_t device)

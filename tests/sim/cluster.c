@@ -124,6 +124,8 @@ struct cluster *cluster_open(const struct cluster_config *config)
 	cluster->friends = zeroed(config->user_count, sizeof(*cluster->friends));
 	cluster->infos = zeroed(config->user_count, sizeof(*cluster->infos));
 	cluster->users = zeroed(config->user_count, sizeof(*cluster->users));
+	cluster->barred = zeroed(config->user_count, sizeof(*cluster->barred));
+	cluster->company = company_open(cluster);
 	cluster->entries = zeroed(cluster_entries_max(cluster), sizeof(*cluster->entries));
 	cluster->names = zeroed(cluster_entries_max(cluster), sizeof(*cluster->names));
 	open_segment(cluster, NEARBY_SEGMENT_FRESH);
@@ -141,6 +143,8 @@ void cluster_close(struct cluster **cluster)
 	if (of->config.instance != NULL)
 		nearby_segment_unlink(of->config.instance);
 	book_close(&of->book);
+	company_close(&of->company);
+	free(of->barred);
 	oracle_close(&of->oracle);
 	free(of->devices);
 	free(of->friends);
@@ -327,7 +331,10 @@ uint32_t cluster_flush(struct cluster *cluster, uint32_t core, uint32_t max)
 	struct server_msg msg;
 	while (count < max && engine_flush(engine, moment.now_us, interval_us, &session, &msg)) {
 		uint32_t device = device_of(cluster, core, session);
-		oracle_judge_frame(cluster->oracle, moment, device, interval_us, &msg);
+		if (msg.type == SERVER_STRANGERS || msg.type == SERVER_STRANGERS_GONE)
+			company_judge_frame(cluster->company, moment, device, &msg);
+		else
+			oracle_judge_frame(cluster->oracle, moment, device, interval_us, &msg);
 		count++;
 		if (device == ORACLE_NOBODY)
 			break;

@@ -80,6 +80,12 @@ void cluster_nearby(struct cluster *cluster, uint32_t device, uint32_t limit,
 uint32_t cluster_pages(struct cluster *cluster, uint32_t device, uint32_t limit);
 void cluster_subscribe(struct cluster *cluster, uint32_t device, struct user_id with);
 void cluster_unsubscribe(struct cluster *cluster, uint32_t device, struct user_id with);
+/* The device wants strangers, or no more; two users never meet as such, or may again. */
+void cluster_strangers(struct cluster *cluster, uint32_t device, bool is_on);
+void cluster_bar(struct cluster *cluster, uint32_t a, uint32_t b, bool is_barred);
+bool cluster_is_barred(const struct cluster *cluster, uint32_t a, uint32_t b);
+/* After a rest: each device has the strangers that it should have; first it is quiet for that long. */
+void cluster_judge_strangers(struct cluster *cluster);
 void cluster_pause(struct cluster *cluster, uint32_t device);
 void cluster_resume(struct cluster *cluster, uint32_t device);
 /* All pages of a user's list without a device. Returns the number of entries. */

@@ -9,6 +9,7 @@
 #define NEARBY_SIM_CLUSTER_STATE_H
 
 #include "cluster.h"
+#include "company.h"
 
 #define CORES_MAX NEARBYSHM_CORES_MAX
 
@@ -39,6 +40,7 @@ struct cluster {
 	struct cluster_config config;
 	struct oracle *oracle;
 	struct book *book;
+	struct company *company;
 	struct nearby_segment *segment;
 	uint32_t cores;
 	uint64_t now_us;
@@ -51,6 +53,7 @@ struct cluster {
 	struct book_friend *friends;		 /* scratch, as are all below */
 	struct friend_info *infos;
 	uint32_t *users;
+	struct user_id *barred;
 	struct entry *entries;
 	char (*names)[NAME_BYTES_MAX];
 };

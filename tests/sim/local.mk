@@ -4,6 +4,7 @@ libcluster_la_SOURCES = \
 	tests/sim/book.c tests/sim/book.h \
 	tests/sim/clients.c \
 	tests/sim/cluster.c tests/sim/cluster.h tests/sim/cluster_state.h \
+	tests/sim/company.c tests/sim/company.h \
 	tests/sim/globe.c tests/sim/globe.h \
 	tests/sim/judge.c \
 	tests/sim/oracle.c tests/sim/oracle.h tests/sim/oracle_state.h
