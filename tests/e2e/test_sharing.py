@@ -30,6 +30,21 @@ async def change(client, wanted, **said):
     return wanted
 
 
+async def change_until(client, milliseconds, **said):
+    """Says it with an end so far ahead, further when that was over before the server heard it; returns the end
+    and what was answered."""
+    while True:
+        until = now_ms() + milliseconds
+        await client.send(type="sharing", until=until, **said)
+        message = await client.receive()
+        while message["type"] not in ("sharing", "error"):
+            message = await client.receive()
+        if message["type"] == "sharing":
+            return until, message
+        assert message["code"] == "bad_field" and now_ms() > until, message
+        milliseconds *= 2
+
+
 async def told(client):
     message = await client.expect("sharing", skipping=("update", "gone", "nearby"))
     message.pop("type")
@@ -176,25 +191,23 @@ async def what_is_shared_until_a_time_ends_then():
             await ann.begin(*HERE)
             await bob.begin(*THERE)
             await eve.begin(*THERE)
-            # A time that is put off, and one that is taken back, do nothing.
-            await change(ann, {"mode": "precise", "until": (soon := now_ms() + 600), "friends": []},
-                         mode="precise", until=soon)
-            later = soon + 1400
-            await ann.send(type="sharing", mode="precise", until=later)
-            await ann.send(type="sharing", mode="precise", user="2", until=later + 600000)
-            assert (await told(ann))["until"] == later
-            assert (await told(ann))["friends"] == [{"user": "2", "mode": "precise", "until": later + 600000}]
+            # What was said last holds: sooner, here, than before.
+            far = now_ms() + 600000
+            await change(ann, {"mode": "precise", "until": far, "friends": []}, mode="precise", until=far)
+            friend = {"user": "2", "mode": "precise", "until": far}
+            await change(ann, {"mode": "precise", "until": far, "friends": [friend]}, mode="precise", user="2", until=far)
+            soon, message = await change_until(ann, 500, mode="precise")
+            assert message["until"] == soon and message["friends"] == [friend]
             await loses(bob, 1)
-            assert now_ms() >= later
+            assert now_ms() >= soon
             await loses(eve, 1)
             assert await told(ann) == state("off")
             assert not is_located(daemon, 1)
             await change(ann, state("precise"), mode="precise")
             await sees(bob, 1)
             # For one friend.
-            soon = now_ms() + 500
-            await ann.send(type="sharing", mode="approximate", user="2", until=soon)
-            assert (await told(ann))["friends"] == [{"user": "2", "mode": "approximate", "until": soon}]
+            soon, message = await change_until(ann, 500, mode="approximate", user="2")
+            assert message["friends"] == [{"user": "2", "mode": "approximate", "until": soon}]
             await loses(bob, 1)
             assert await told(ann) == state("precise", (2, "off"))
             assert await list_of(eve) == {"1"}
@@ -252,9 +265,8 @@ async def what_was_said_outlives_sessions_and_the_process():
                 await change(ann, state("off"), mode="off")
                 await change(dan, state("precise", (2, "off")), mode="off", user="2")
                 await change(fay, state("approximate"), mode="approximate")
-                soon = now_ms() + 300
-                await gus.send(type="sharing", mode="precise", until=soon)
-                assert (await told(gus))["until"] == soon
+                soon, message = await change_until(gus, 300, mode="precise")
+                assert message["until"] == soon
                 # Over a reconnect.
                 async with daemon.session(2) as bob:
                     await bob.begin(*THERE)
