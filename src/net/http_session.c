@@ -329,6 +329,8 @@ static void next_request(struct net *net, struct connection *c)
 		connection_finish(net, c, CLOSE_SERVER);
 		return;
 	}
+	/* An upgrade that came from another core was refused here: the next one has a key of its own. */
+	passage_done(&c->passage);
 	c->state = CONN_HEAD;
 	c->is_reused = true;
 	c->since_ms = (uint32_t)net->now_ms;

@@ -1,8 +1,11 @@
 """
 Every limit is reached on purpose: what the client is told, and which counter moves.
 """
+import base64
 import contextlib
+import hashlib
 import http.client
+import os
 import socket
 
 import websockets
@@ -27,6 +30,30 @@ async def a_user_has_so_many_sessions_and_no_more():
         # The places of those who left are free.
         async with daemon.session(1):
             pass
+
+
+async def a_connection_whose_upgrade_was_refused_is_good_for_another():
+    with Daemon(user_sessions_max=1) as daemon:
+        def upgrade(connection, user, key):
+            connection.request("GET", "/v1/ws", headers={
+                "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": key, "Authorization": "Bearer " + token(user)})
+            answer = connection.getresponse()
+            if answer.status != 101:
+                answer.read()
+            return answer
+
+        async with daemon.session(1):
+            # From a core to that of the first user, and on to that of the second: all ways are gone.
+            for user in range(2, 34):
+                first, second = (base64.b64encode(os.urandom(16)).decode() for _ in range(2))
+                connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=LIMIT_S)
+                with contextlib.closing(connection):
+                    assert upgrade(connection, 1, first).status == 429
+                    answer = upgrade(connection, user, second)
+                    assert answer.status == 101, answer.status
+                    accept = hashlib.sha1((second + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+                    assert answer.getheader("Sec-WebSocket-Accept") == base64.b64encode(accept).decode()
 
 
 async def errors_end_a_session_when_there_are_too_many():
@@ -136,6 +163,7 @@ async def messages_of_a_session_are_heard_so_often_and_no_more():
 
 if __name__ == "__main__":
     run(a_user_has_so_many_sessions_and_no_more,
+        a_connection_whose_upgrade_was_refused_is_good_for_another,
         errors_end_a_session_when_there_are_too_many,
         a_message_has_so_many_bytes_and_no_more,
         an_address_opens_so_many_connections_and_no_more,
