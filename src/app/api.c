@@ -116,6 +116,7 @@ enum token_verdict api_judge(struct app *app, const char *text, size_t length, s
 static const char *authenticate(struct app *app, const struct net_request *request, enum who who,
 				struct token *token, unsigned *status)
 {
+	token->is_nobody = true;
 	/* The control socket's file is the daemon's user's alone. */
 	if (who == NOBODY || (who == SERVICE && request->listener == LISTENER_CONTROL))
 		return NULL;
@@ -247,6 +248,8 @@ void api_request(void *context, struct conn_id conn, const struct net_request *r
 	exchange->user = rows[route].who == USER ? token.user : ids[0];
 	exchange->expires_s = token.expiry_s;
 	exchange->issued_s = token.issued_s;
+	exchange->is_nobodys = token.is_nobody;
+	exchange->bearer = token.user;
 	exchange->other = rows[route].who == USER ? ids[0] : ids[1];
 	exchange->is_head = text_equal(request->method, "HEAD");
 	why = read_parameters(exchange, request);

@@ -170,6 +170,8 @@ struct exchange {
 	uint64_t began_us;
 	int64_t expires_s; /* of the token */
 	int64_t issued_s; /* the same; 0: it does not say */
+	bool is_nobodys;  /* no token, or a service's that is no user's: nothing can revoke it */
+	struct user_id bearer;	/* whose token it is, if it is somebody's */
 	struct user_id user;	/* of the path, or of the token under /v1/me */
 	struct user_id other;	/* second of the path, or first under /v1/me */
 	enum stream_format format; /* of a stream: what Accept asks for by name */
@@ -242,6 +244,7 @@ enum token_verdict api_judge(struct app *app, const char *text, size_t length, s
 void api_refuse(struct app *app, struct conn_id conn, unsigned status, const char *detail);
 /* 405 with the methods that there are, as "GET, HEAD, PUT". */
 void api_refuse_method(struct app *app, struct conn_id conn, const char *allowed);
+
 
 /* The end of a page: ],"total":...,"next":...} */
 void api_put_next(struct writer *writer, uint32_t total, bool has_next, const struct page_cursor *next);

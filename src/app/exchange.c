@@ -167,6 +167,18 @@ void exchange_problem(struct exchange *exchange, unsigned status, const char *fo
 	finish(exchange);
 }
 
+/* The token may have been revoked while the body came: then the exchange is refused, and over. */
+static bool is_revoked(struct exchange *exchange)
+{
+	if (exchange->is_nobodys)
+		return false;
+	enum token_verdict verdict = bars_judge(exchange->app->bars, exchange->bearer, exchange->issued_s);
+	if (verdict == TOKEN_GOOD)
+		return false;
+	exchange_problem(exchange, verdict == TOKEN_BARRED ? 403 : 401, "%s", token_verdict_help(verdict));
+	return true;
+}
+
 static void gather(struct exchange *exchange, const void *bytes, size_t length, bool last)
 {
 	if (exchange->body_length + length > exchange->gather_bytes_max) {
@@ -180,7 +192,8 @@ static void gather(struct exchange *exchange, const void *bytes, size_t length, 
 	if (!last)
 		return;
 	exchange->gather_bytes_max = 0;
-	exchange->on_gathered(exchange);
+	if (!is_revoked(exchange))
+		exchange->on_gathered(exchange);
 }
 
 void exchange_tick(struct app *app, uint64_t now_us)

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """Owns: tokens that are refused although their signatures hold: of users that were kicked or barred, on every
 core, in every way in, for sessions that are open, and after a restart."""
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -143,6 +145,25 @@ def revocation_outlives_the_process():
                 assert statuses(daemon, old(user)) == {401} and statuses(daemon, new(user)) == {200}
 
 
+def a_request_whose_body_comes_after_the_revocation_is_refused():
+    with Daemon(cores=2) as daemon:
+        for revoke, status in (("POST", "kick"), 401), (("PUT", "block"), 403):
+            body = b'{"name":"Eve"}'
+            with socket.create_connection(("127.0.0.1", daemon.port), LIMIT_S) as thief:
+                thief.sendall((f"PATCH /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {old(7)}\r\n"
+                               f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n").encode())
+                assert thief.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+                # The token was good: now it is not.
+                assert daemon.admin(revoke[0], "/v1/users/7/" + revoke[1]).status == 204
+                thief.sendall(body)
+                answer = http.client.HTTPResponse(thief)
+                answer.begin()
+                assert answer.status == status, answer.status
+            daemon.admin("DELETE", "/v1/users/7/block")
+            put_not_before(daemon, 7, 0)
+        assert daemon.admin("GET", "/v1/users/7").status == 404
+
+
 def a_service_that_is_a_user_is_revoked_as_one():
     with Daemon(cores=2) as daemon:
         def administrate(bearer):
@@ -164,4 +185,4 @@ def a_service_that_is_a_user_is_revoked_as_one():
 if __name__ == "__main__":
     run(a_kick_ends_sessions_and_the_tokens_of_before, who_is_barred_has_no_way_in_until_that_is_lifted,
         a_bound_ends_what_is_older_and_leaves_what_is_newer, revocation_outlives_the_process,
-        a_service_that_is_a_user_is_revoked_as_one)
+        a_request_whose_body_comes_after_the_revocation_is_refused, a_service_that_is_a_user_is_revoked_as_one)
