@@ -166,11 +166,29 @@ void join_handover_failed(void *context, void *baggage)
 	join_free(join);
 }
 
+/* Those from before all joins that wait still concern none. */
+static void forget_notes(struct app *app)
+{
+	uint32_t from = app->note_count;
+	for (const struct join *join = app->joins; join != NULL; join = join->next)
+		if (join->note_from < from)
+			from = join->note_from;
+	for (struct join *join = app->joins; join != NULL; join = join->next)
+		join->note_from -= from;
+	app->note_count -= from;
+	if (from > 0)
+		memmove(app->notes, app->notes + from, app->note_count * sizeof(*app->notes));
+}
+
 void join_note(struct app *app, const struct event *event)
 {
 	if (app->join_count == 0)
 		return;
-	if (app->note_count == app->note_capacity) {
+	bool is_full = app->note_count == app->note_capacity;
+	if (is_full)
+		forget_notes(app);
+	/* Half is free after that, or it would be full again too soon. */
+	if (is_full && 2 * app->note_count >= app->note_capacity) {
 		app->note_capacity = app->note_capacity == 0 ? 64 : 2 * app->note_capacity;
 		app->notes = realloc(app->notes, app->note_capacity * sizeof(*app->notes));
 		/* Bounded by what the store changes while it answers the joins before. */
