@@ -42,7 +42,7 @@ static void put_nearby(struct writer *writer, const struct server_msg *msg)
 	api_put_next(writer, msg->nearby.total, msg->nearby.has_next, &msg->nearby.next);
 }
 
-static void answer_nearby(struct exchange *exchange, struct store_request *request)
+static void say_nearby(struct exchange *exchange, struct store_request *request)
 {
 	if (!exchange_is_good(exchange, request))
 		return;
@@ -68,16 +68,42 @@ static void answer_nearby(struct exchange *exchange, struct store_request *reque
 	exchange_answer(exchange, 200, "application/json", body, writer_length(&writer));
 }
 
+static void ask_nearby(struct exchange *exchange);
+
+static void answer_nearby(struct exchange *exchange, struct store_request *request)
+{
+	exchange->app->nearby_count--;
+	if (exchange->is_outdated)
+		ask_nearby(exchange);
+	else
+		say_nearby(exchange, request);
+}
+
+static void ask_nearby(struct exchange *exchange)
+{
+	exchange->is_outdated = false;
+	exchange->app->nearby_count++;
+	exchange_question(exchange, STORE_LOAD, answer_nearby);
+}
+
+void api_nearby_outdate(struct app *app, struct user_id user)
+{
+	struct exchange *exchange = app->nearby_count > 0 ? app->exchanges : NULL;
+	for (; exchange != NULL; exchange = exchange->next)
+		if (exchange->on_store == answer_nearby && user_id_equal(exchange->user, user))
+			exchange->is_outdated = true;
+}
+
 /* With what its friends show it; of nobody when it is unknown. */
 static void load_known(struct exchange *exchange, struct store_request *request)
 {
 	if (request->status == -ENOENT)
 		request->status = 0;
 	else if (request->status == 0) {
-		exchange_question(exchange, STORE_LOAD, answer_nearby);
+		ask_nearby(exchange);
 		return;
 	}
-	answer_nearby(exchange, request);
+	say_nearby(exchange, request);
 }
 
 void api_nearby_get(struct exchange *exchange, const struct net_request *request)
@@ -85,7 +111,7 @@ void api_nearby_get(struct exchange *exchange, const struct net_request *request
 	(void)request;
 	/* Asking for a user does not make it one; the bearer of a token is a user by that. */
 	if (exchange->route == ROUTE_ME_NEARBY)
-		exchange_question(exchange, STORE_LOAD, answer_nearby);
+		ask_nearby(exchange);
 	else
 		exchange_question(exchange, STORE_USER_GET, load_known);
 }

@@ -103,6 +103,7 @@ struct app {
 	uint32_t sweep_slot; /* next session whose token is looked at */
 	struct exchange *exchanges; /* all that are not over */
 	uint32_t exchange_count;
+	uint32_t nearby_count; /* of these, lists of who is near that wait for the store */
 	/* Joins that wait for the store, and submits that found its ring full. */
 	struct join *joins;
 	uint32_t join_count;
@@ -177,6 +178,7 @@ struct exchange {
 	enum stream_format format; /* of a stream: what Accept asks for by name */
 	bool is_begun;		   /* a document's first part has left */
 	bool is_head;		/* only the head of the answer is wanted */
+	bool is_outdated; /* a list of who is near: what the user may see became less since the store was asked */
 	uint32_t limit;
 	struct page_cursor cursor;
 	bool has_cursor;
@@ -245,6 +247,9 @@ void api_refuse(struct app *app, struct conn_id conn, unsigned status, const cha
 /* 405 with the methods that there are, as "GET, HEAD, PUT". */
 void api_refuse_method(struct app *app, struct conn_id conn, const char *allowed);
 
+/* What the user may see of another became less: a list of who is near that the store is asked for on its behalf
+ * may be of before, and is asked for anew. */
+void api_nearby_outdate(struct app *app, struct user_id user);
 
 /* The end of a page: ],"total":...,"next":...} */
 void api_put_next(struct writer *writer, uint32_t total, bool has_next, const struct page_cursor *next);

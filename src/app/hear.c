@@ -83,8 +83,11 @@ static void hear_pair(struct app *app, const struct outcome *outcome)
 		news_tell(app, b->user, FRIEND_ASKED, a);
 	if (!outcome->is_begun && !outcome->is_ended)
 		return;
-	if (outcome->is_ended)
+	if (outcome->is_ended) {
 		sharing_unfriend(app, a->user, b->user);
+		api_nearby_outdate(app, a->user);
+		api_nearby_outdate(app, b->user);
+	}
 	hear_side(app, outcome->is_ended, a->user, b);
 	hear_side(app, outcome->is_ended, b->user, a);
 }
@@ -145,6 +148,7 @@ static void hear_deleted(struct app *app, const struct store_request *request)
 	for (uint32_t i = 0; i < request->friend_count; i++) {
 		struct friend_info other = { .user = request->friends[i].user, .name = "" };
 		sharing_unfriend(app, user.user, other.user);
+		api_nearby_outdate(app, other.user);
 		hear_side(app, true, user.user, &other);
 		hear_side(app, true, other.user, &user);
 	}

@@ -253,6 +253,7 @@ static void hear_default(struct app *app, struct user_id user, enum sharing_mode
 /* Where the viewer lives. */
 static void hear_exception(struct app *app, struct user_id sharer, struct user_id viewer, enum sharing_mode mode)
 {
+	api_nearby_outdate(app, viewer);
 	if (!is_home(app, viewer))
 		return;
 	struct event event = {

@@ -330,6 +330,88 @@ static void interval_and_load_settle_at_every_rate(void **state)
 	assert_in_range(before_us, 500000, 900000);
 }
 
+/* ---- what changes meanwhile -------------------------------------------------------------------- */
+
+static struct config config;
+static struct app_shared shared = { .cores = 2 };
+
+/* On its own, at the core where the user does not live; what it asks of the store waits in line. */
+static struct app *app_away_from(struct user_id user)
+{
+	struct app *app = calloc(1, sizeof(*app));
+	app->shared = &shared;
+	app->config = &config;
+	app->core = 1 - nearby_home_core(user.value, 2);
+	app->waiting = calloc(64, sizeof(*app->waiting));
+	app->waiting_capacity = 64;
+	app->waiting[app->waiting_count++] = NULL;
+	return app;
+}
+
+static void app_free(struct app *app)
+{
+	free(app->waiting);
+	free(app->notes);
+	free(app);
+}
+
+static void assert_asked_again(struct app *app, struct exchange *exchange, bool is_asked)
+{
+	uint32_t before = app->waiting_count;
+	struct exchange mine = *exchange;
+	/* Nothing is said meanwhile: there is no network here. */
+	if (mine.is_outdated)
+		mine.on_store(&mine, &mine.request);
+	assert_int_equal(app->waiting_count, before + is_asked);
+}
+
+/* The store may have read before that change, and answer after it was confirmed. */
+static void a_list_asked_for_before_a_friendship_ended_is_asked_for_anew(void **state)
+{
+	(void)state;
+	struct user_id ann = { 7 }, bob = { 8 };
+	while (nearby_home_core(bob.value, 2) != nearby_home_core(ann.value, 2))
+		bob.value++;
+	struct app *app = app_away_from(ann);
+	struct exchange exchange = { .app = app, .user = ann, .route = ROUTE_ME_NEARBY };
+	app->exchanges = &exchange;
+	api_nearby_get(&exchange, NULL);
+	struct store_pair pair = { .a = bob, .b = ann, .result = STORE_PAIR_PRESENT };
+	struct store_request request = { .op = STORE_END, .pairs = &pair, .pair_count = 1 };
+	hear(app, CHANGE_PAIRS, &request);
+	assert_asked_again(app, &exchange, false);
+	pair.result = STORE_PAIR_ADDED;
+	request.op = STORE_ASK;
+	hear(app, CHANGE_PAIRS, &request);
+	assert_asked_again(app, &exchange, false);
+	request.op = STORE_END;
+	hear(app, CHANGE_PAIRS, &request);
+	assert_asked_again(app, &exchange, true);
+	exchange.is_outdated = false;
+	struct store_request off = { .op = STORE_SHARING_PUT, .user = bob, .has_other = true, .other = ann };
+	sharing_hide(app, &off);
+	assert_asked_again(app, &exchange, true);
+	exchange.is_outdated = false;
+	struct store_friend friend = { .user = ann };
+	struct store_request deleted = { .op = STORE_USER_DELETE, .user = bob, .friends = &friend, .friend_count = 1 };
+	hear(app, CHANGE_DELETED, &deleted);
+	assert_asked_again(app, &exchange, true);
+	app_free(app);
+}
+
+/* Where some join always waits, they would be kept for ever. */
+static void notes_from_before_all_joins_are_forgotten(void **state)
+{
+	(void)state;
+	struct app *app = app_away_from((struct user_id){ 7 });
+	struct event event = { .type = EVENT_SHARING };
+	app->join_count = 1;
+	for (unsigned i = 0; i < 10000; i++)
+		join_note(app, &event);
+	assert_in_range(app->note_capacity, 1, 64);
+	app_free(app);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +427,8 @@ int main(void)
 		cmocka_unit_test(the_interval_stays_within_its_bounds),
 		cmocka_unit_test(a_flood_is_answered_before_the_load_shows_it),
 		cmocka_unit_test(interval_and_load_settle_at_every_rate),
+		cmocka_unit_test(a_list_asked_for_before_a_friendship_ended_is_asked_for_anew),
+		cmocka_unit_test(notes_from_before_all_joins_are_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
