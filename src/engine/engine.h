@@ -97,7 +97,9 @@ enum event_type {
 	EVENT_SHARING,	   /* what a user shows everybody changed, or whether some exception shows it;
 			    * to be given to every core. What it takes away is done when the home core has
 			    * it: no message is made after that, here or elsewhere, that shows it */
-	EVENT_EXCEPTION,   /* what a user shows one friend changed; for the friend's home core */
+	EVENT_EXCEPTION,   /* what a user shows one friend changed; for the friend's home core. One that
+			    * ends as everybody is to see less from now on is given after the user's home
+			    * core has had EVENT_SHARING: it may have shown less than the old default */
 	EVENT_BAR,	   /* user (homed here) and another meet as strangers no more, or may again */
 	EVENT_STRANGERS,   /* the session wants to see and be seen by strangers, or no more */
 	EVENT_PAUSE,	   /* the session cannot take frames now */

@@ -64,7 +64,10 @@ struct channel {
 	/* The user had no unexpired location, and we were not told to look since: none has come, or a
 	 * message about it is on its way. */
 	bool is_absent : 1;
-	bool is_off : 1;	 /* the user shows nothing to everybody, so when missing it is `off` */
+	/* The user shows nothing to everybody, so who has no exception is told `off` when it is missing;
+	 * and nothing to anybody, so all are. */
+	bool is_off : 1;
+	bool is_void : 1;
 	bool has_exceptions : 1; /* some follower here has one */
 	/* Of a user with sessions here: what it shows everybody, an enum sharing_mode, and whether some
 	 * exception shows it something. */
@@ -72,6 +75,13 @@ struct channel {
 	uint8_t mode : 2;
 };
 _Static_assert(sizeof(struct channel) == 32, "two to a line of cache");
+
+/* What the user shows everybody, and whether some exception shows it, as far as this core has heard. */
+static inline void channel_note_off(struct channel *channel, enum sharing_mode mode, bool is_shown)
+{
+	channel->is_off = mode == SHARING_OFF;
+	channel->is_void = mode == SHARING_OFF && !is_shown;
+}
 
 /* Nothing of the user is to be seen by anybody: then its location is not put into the table. */
 static inline bool channel_is_hidden(const struct channel *channel)

@@ -162,9 +162,11 @@ static uint32_t drain_looks(struct engine *engine, uint32_t to, struct mesh_msg 
 	uint32_t count = 0;
 	while (count < room && engine->peers[to].look_count > 0) {
 		uint32_t channel = looks_pop(engine, to);
+		const struct channel *record = &engine->channels[channel];
 		msgs[count++] = (struct mesh_msg){
-			.user = engine->channels[channel].user,
+			.user = record->user,
 			.type = PEER_LOOK,
+			.detail = record->mode | (record->is_shown ? LOOK_SHOWN : 0),
 		};
 		channel_settle(engine, channel);
 	}
@@ -223,11 +225,15 @@ static void receive_disinterest(struct engine *engine, uint32_t from, uint64_t u
 	channel_settle(engine, channel);
 }
 
-static void receive_look(struct engine *engine, uint64_t now_us, uint64_t user)
+static void receive_look(struct engine *engine, uint64_t now_us, const struct mesh_msg *look)
 {
-	uint32_t channel = channel_find(engine, user);
-	if (channel != NONE)
-		look_at(engine, now_us, channel);
+	uint32_t channel = channel_find(engine, look->user);
+	enum sharing_mode mode = (enum sharing_mode)(look->detail & LOOK_MODE);
+	if (channel == NONE)
+		return;
+	if (mode != SHARING_DEFAULT)
+		channel_note_off(&engine->channels[channel], mode, (look->detail & LOOK_SHOWN) != 0);
+	look_at(engine, now_us, channel);
 }
 
 static void receive_rescan(struct engine *engine, uint32_t from)
@@ -247,7 +253,7 @@ void peer_receive(struct engine *engine, uint64_t now_us, uint32_t from, const s
 		receive_disinterest(engine, from, msg->user);
 		return;
 	case PEER_LOOK:
-		receive_look(engine, now_us, msg->user);
+		receive_look(engine, now_us, msg);
 		return;
 	case PEER_RESCAN:
 		receive_rescan(engine, from);

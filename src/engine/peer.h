@@ -8,13 +8,19 @@
  *
  * INTEREST(X), DISINTEREST(X) go to the home core of X when its first follower here comes and its
  * last one goes. The home core answers INTEREST with LOOK(X), as X may have changed before it was
- * noted. LOOK(X) says that X moved, expired, or began to be followed: look into the table. RESCAN
- * says the same of all users that are homed at the sender.
+ * noted. LOOK(X) says that X moved, expired, or began to be followed: look into the table. With it
+ * comes what X shows, as far as the home core knows: only for the reason when X is found to be gone,
+ * which would otherwise come with EVENT_SHARING, after the look. RESCAN says to look at all users
+ * that are homed at the sender.
  */
 #ifndef NEARBY_ENGINE_PEER_H
 #define NEARBY_ENGINE_PEER_H
 
 #include "engine/engine_private.h"
+
+/* In the detail of a LOOK: an enum sharing_mode, DEFAULT when it is not known, and whether some
+ * exception shows the user. */
+enum { LOOK_MODE = 3, LOOK_SHOWN = 4 };
 
 enum peer_message {
 	PEER_INTEREST,

@@ -21,6 +21,8 @@ static bool read_active(const struct engine *engine, uint64_t now_us, uint64_t u
  * who is shown nothing would hear whether there is something. */
 static enum sharing_mode mode_for(const struct sight *sight, const struct nearby_location *location)
 {
+	if (sight->is_missing && sight->is_void)
+		return SHARING_OFF;
 	if (sight->exception != SHARING_DEFAULT)
 		return sight->exception;
 	if (sight->is_missing)

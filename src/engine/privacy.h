@@ -16,7 +16,7 @@ struct sight {
 	struct user_id sharer;
 	nearby_hint *hint; /* of the sharer; updated */
 	bool is_friend;
-	bool is_off;		     /* as channel.is_off */
+	bool is_off, is_void;	     /* as in the channel */
 	enum sharing_mode exception; /* of the sharer for the viewer; DEFAULT: none */
 	/* Filled in: as TAG_EDGE; and whether the sharer had no unexpired location when looked for. */
 	bool is_at_edge;

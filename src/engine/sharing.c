@@ -20,6 +20,7 @@ static void set_shown(struct engine *engine, uint64_t now_us, uint64_t user, enu
 	if (channel != NONE) {
 		engine->channels[channel].mode = (uint8_t)mode & 3;
 		engine->channels[channel].is_shown = is_shown;
+		channel_note_off(&engine->channels[channel], mode, is_shown);
 	}
 	if (mode == SHARING_OFF && !is_shown)
 		location_hide(engine, now_us, user);
@@ -53,7 +54,8 @@ void sharing_change(struct engine *engine, const struct event *event)
 	uint32_t channel = channel_find(engine, user);
 	bool is_off = event->sharing.mode == SHARING_OFF;
 	if (channel != NONE)
-		engine->channels[channel].is_off = is_off;
+		channel_note_off(&engine->channels[channel], event->sharing.mode,
+				 event->sharing.is_shown);
 	if (channel != NONE && is_off && !event->sharing.is_shown)
 		end_exceptions(engine, channel);
 	if (nearby_home_core(user, engine->config.cores) == engine->config.core)

@@ -65,6 +65,8 @@ static uint32_t follow(struct engine *engine, uint32_t slot, const struct friend
 	subscription_except(engine, slot, channel, friend->exception);
 	if (is_first)
 		engine->channels[channel].is_off = friend->is_off;
+	if (is_first && !friend->is_off)
+		engine->channels[channel].is_void = false;
 	if (is_first && channel_rename(engine, channel, friend->name, friend->name_length) < 0) {
 		drop_follower(engine, slot, channel);
 		goto refuse;
@@ -238,6 +240,7 @@ bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot,
 		.hint = &friend->hint,
 		.is_friend = !(*item & TAG_REMOVED),
 		.is_off = friend->is_off,
+		.is_void = friend->is_void,
 		.exception = find_exception(engine, slot, friend),
 	};
 	bool is_seen = privacy_see(engine, now_us, &sight, entry, why);

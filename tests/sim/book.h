@@ -1,5 +1,6 @@
 /*
- * Owns: the store of a simulated run: friendships and names, and how changes reach the cores.
+ * Owns: the store of a simulated run: friendships, names and sharing, and how changes reach the
+ *   cores.
  * Invariant: changes are committed one after the other and reach every core in that order, each
  *   core at its own time; a list of friends that is loaded meanwhile misses none of them.
  * Thread: one.
@@ -20,19 +21,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum change_type { CHANGE_BEFRIEND, CHANGE_UNFRIEND, CHANGE_RENAME };
+enum change_type {
+	CHANGE_BEFRIEND,
+	CHANGE_UNFRIEND,
+	CHANGE_RENAME,
+	CHANGE_SHARING,	  /* of `user`, to `mode` */
+	CHANGE_EXCEPTION, /* of `user`, for `with`, who is homed at the core that takes it */
+};
 
 struct change {
 	enum change_type type;
 	uint32_t user;	       /* homed at the core that takes it; of a rename: who was renamed */
 	uint32_t with;	       /* not of a rename */
 	uint32_t name_version; /* of `with`, or of `user` in a rename */
+	enum sharing_mode mode; /* of a befriend: the exception of `with` for `user` */
+	bool is_shown;		/* of a sharing; of a befriend: `with` shows nothing to everybody */
+	bool is_awaited;	/* the choice of `user` goes on when all such are taken */
 };
 
 /* A friend in a loaded list. */
 struct book_friend {
 	uint32_t user;
 	uint32_t name_version;
+	enum sharing_mode exception;
+	bool is_off;
+};
+
+/* What a loaded list says of its own user. */
+struct book_self {
+	enum sharing_mode mode;
+	bool is_shown;
 };
 
 /* Lists that are loaded and have not entered their engine. */
@@ -51,6 +69,17 @@ void book_befriend(struct book *book, uint32_t a, uint32_t b);
 void book_unfriend(struct book *book, uint32_t a, uint32_t b);
 void book_rename(struct book *book, uint32_t user, const char *name);
 
+/*
+ * A user chooses what everybody sees, or what one friend does. As the daemon does it: what takes away
+ * is told to the home core that it concerns, then committed, then told to all, then answered; what
+ * gives is committed first. A user makes one choice at a time: false when one is under way, or `with`
+ * is no friend. OFF for everybody ends all exceptions.
+ */
+bool book_share(struct book *book, uint32_t user, enum sharing_mode mode);
+bool book_except(struct book *book, uint32_t user, uint32_t with, enum sharing_mode mode);
+/* Commits the user's choice, if one is ready for that. */
+bool book_commit(struct book *book, uint32_t user);
+
 /* The oldest change that the core has not taken. */
 bool book_take(struct book *book, uint32_t core, struct change *change);
 uint32_t book_waiting(const struct book *book, uint32_t core);
@@ -60,7 +89,8 @@ uint32_t book_load(struct book *book, uint32_t user);
 /* Whether there is such a load, and whose it is. */
 bool book_is_loaded(const struct book *book, uint32_t load, uint32_t *user);
 /* Ends the load; `friends` has room for all users. Returns how many. */
-uint32_t book_enter(struct book *book, uint32_t load, struct book_friend *friends);
+uint32_t book_enter(struct book *book, uint32_t load, struct book_friend *friends,
+		    struct book_self *self);
 
 /* The daemon died: changes and loads that were under way are lost, what is committed stays. */
 void book_restart(struct book *book, uint32_t cores);

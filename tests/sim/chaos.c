@@ -43,6 +43,9 @@
 	ACTION(forget, 3)                                                                          \
 	ACTION(strangers, 40)                                                                      \
 	ACTION(bar, 6)                                                                             \
+	ACTION(share, 14)                                                                          \
+	ACTION(except, 14)                                                                         \
+	ACTION(commit, 50)                                                                         \
 	ACTION(pause, 8)                                                                           \
 	ACTION(resume, 16)                                                                         \
 	ACTION(hear, 60)                                                                           \
@@ -406,6 +409,46 @@ static void do_pause(struct chaos *chaos)
 	uint32_t device = throw_device(chaos);
 	trace(chaos, "%s/d%u pauses", label_of_device(chaos, device), device);
 	cluster_pause(chaos->world.cluster, device);
+}
+
+static enum sharing_mode throw_mode(struct chaos *chaos, enum sharing_mode first)
+{
+	return (enum sharing_mode)dice_from(&chaos->world.dice, (uint32_t)first, SHARING_OFF);
+}
+
+static void do_share(struct chaos *chaos)
+{
+	uint32_t user = throw_user(chaos);
+	enum sharing_mode mode = throw_mode(chaos, SHARING_PRECISE);
+	if (book_share(cluster_book(chaos->world.cluster), user, mode))
+		trace(chaos, "%s chooses to be %s", chaos->world.labels[user],
+		      sharing_mode_text(mode));
+}
+
+static void do_except(struct chaos *chaos)
+{
+	uint32_t user = throw_user(chaos), start = throw_user(chaos);
+	enum sharing_mode mode = throw_mode(chaos, SHARING_DEFAULT);
+	for (uint32_t i = 0; i < chaos->world.config.user_count; i++) {
+		uint32_t with = (start + i) % chaos->world.config.user_count;
+		if (!book_except(cluster_book(chaos->world.cluster), user, with, mode))
+			continue;
+		trace(chaos, "%s chooses to be %s for %s", chaos->world.labels[user],
+		      sharing_mode_text(mode), chaos->world.labels[with]);
+		return;
+	}
+}
+
+static void do_commit(struct chaos *chaos)
+{
+	uint32_t start = throw_user(chaos), count = chaos->world.config.user_count;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t user = (start + i) % count;
+		if (!book_commit(cluster_book(chaos->world.cluster), user))
+			continue;
+		trace(chaos, "the choice of %s is committed", chaos->world.labels[user]);
+		return;
+	}
 }
 
 static void do_resume(struct chaos *chaos)

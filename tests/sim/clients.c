@@ -47,14 +47,17 @@ static struct friend_info info_of(const struct cluster *cluster, uint32_t user,
 	return (struct friend_info){ .user = { cluster->config.ids[user] }, .name = name, .name_length = (uint32_t)strlen(name) };
 }
 
-/* Ends the load; fills `infos` and `users`. */
-static uint32_t enter_load(struct cluster *cluster, uint32_t load)
+/* Ends the load; fills `infos`, `users` and `exceptions`. */
+static uint32_t enter_load(struct cluster *cluster, uint32_t load, struct book_self *self)
 {
-	uint32_t count = book_enter(cluster->book, load, cluster->friends);
+	uint32_t count = book_enter(cluster->book, load, cluster->friends, self);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct book_friend *with = &cluster->friends[i];
 		cluster->infos[i] = info_of(cluster, with->user, with->name_version);
+		cluster->infos[i].exception = with->exception;
+		cluster->infos[i].is_off = with->is_off;
 		cluster->users[i] = with->user;
+		cluster->exceptions[i] = with->exception;
 	}
 	return count;
 }
@@ -87,7 +90,9 @@ uint32_t cluster_join(struct cluster *cluster, uint32_t load)
 {
 	uint32_t user, device = free_device(cluster);
 	check(book_is_loaded(cluster->book, load, &user));
-	uint32_t count = enter_load(cluster, load), core = cluster_home(cluster, user);
+	struct book_self self;
+	uint32_t count = enter_load(cluster, load, &self), core = cluster_home(cluster, user);
+	bool is_first = !oracle_is_connected(cluster->oracle, user);
 	if (device == ORACLE_NOBODY)
 		return ORACLE_NOBODY;
 	struct engine_out out;
@@ -95,9 +100,10 @@ uint32_t cluster_join(struct cluster *cluster, uint32_t load)
 	event.join.user.value = cluster->config.ids[user];
 	event.join.friends = cluster->infos;
 	event.join.friend_count = count;
-	event.join.mode = SHARING_PRECISE;
 	event.join.barred = cluster->barred;
 	event.join.barred_count = company_list_barred(cluster->company, user, cluster->barred);
+	event.join.mode = self.mode;
+	event.join.is_shown = self.is_shown;
 	int status = cluster_step(cluster, core, &event, &out);
 	if (status != 0) {
 		if (status != -ENOSPC)
@@ -107,8 +113,13 @@ uint32_t cluster_join(struct cluster *cluster, uint32_t load)
 	check(out.joined.slot < cluster->config.sessions_max);
 	note_slot(cluster, core, device, out.joined);
 	cluster->devices[device] = (struct device){ user, core, out.joined };
+	if (is_first)
+		oracle_shared(cluster->oracle, cluster_core_moment(cluster, core), user, self.mode,
+			      self.is_shown);
+	oracle_joined(cluster->oracle, device, user, core, cluster->users, cluster->exceptions,
+		      count);
 	company_joined(cluster->company, device);
-	oracle_joined(cluster->oracle, device, user, core, cluster->users, count);
+	cluster_report(cluster, user);
 	return device;
 }
 
@@ -197,6 +208,7 @@ void cluster_locate(struct cluster *cluster, uint32_t device, struct nearby_plac
 			      out.record_user.value, id);
 	oracle_judge_location(cluster->oracle, moment_of(cluster, device), device, place, ts_ms,
 			      out.has_record ? &out.record : NULL, answer_in(&out));
+	cluster_report(cluster, cluster->devices[device].user);
 	cluster_receive(cluster, device, true, answer_in(&out));
 }
 
@@ -236,13 +248,14 @@ void cluster_forget(struct cluster *cluster, uint32_t user)
 	if (cluster_step(cluster, cluster_home(cluster, user), &event, &out) != 0)
 		oracle_object(cluster->oracle, "%" PRIu64 " cannot be forgotten", event.forget.value);
 	oracle_forgotten(cluster->oracle, user);
+	cluster_report(cluster, user);
 }
 
 static void note_change(struct cluster *cluster, uint32_t core, const struct change *change)
 {
 	switch (change->type) {
 	case CHANGE_BEFRIEND:
-		oracle_befriended(cluster->oracle, change->user, change->with);
+		oracle_befriended(cluster->oracle, change->user, change->with, change->mode);
 		break;
 	case CHANGE_UNFRIEND:
 		oracle_unfriended(cluster->oracle, change->user, change->with);
@@ -250,7 +263,50 @@ static void note_change(struct cluster *cluster, uint32_t core, const struct cha
 	case CHANGE_RENAME:
 		oracle_name_heard(cluster->oracle, core, change->user, change->name_version);
 		break;
+	case CHANGE_SHARING:
+		if (change->mode == SHARING_OFF && !change->is_shown)
+			oracle_voided(cluster->oracle, core, change->user);
+		if (cluster_home(cluster, change->user) != core)
+			break;
+		oracle_shared(cluster->oracle, cluster_core_moment(cluster, core), change->user,
+			      change->mode, change->is_shown);
+		cluster_report(cluster, change->user);
+		break;
+	case CHANGE_EXCEPTION:
+		oracle_excepted(cluster->oracle, change->user, change->with, change->mode);
+		break;
 	}
+}
+
+static struct event event_of(const struct cluster *cluster, const struct change *change)
+{
+	static const enum event_type types[] = { EVENT_BEFRIEND, EVENT_UNFRIEND, EVENT_RENAME,
+						 EVENT_SHARING, EVENT_EXCEPTION };
+	struct event event = { .type = types[change->type] };
+	struct user_id user = { cluster->config.ids[change->user] };
+	switch (change->type) {
+	case CHANGE_RENAME:
+		event.rename = info_of(cluster, change->user, change->name_version);
+		break;
+	case CHANGE_BEFRIEND:
+	case CHANGE_UNFRIEND:
+		event.friendship.user = user;
+		event.friendship.with = info_of(cluster, change->with, change->name_version);
+		event.friendship.with.exception = change->mode;
+		event.friendship.with.is_off = !change->is_shown;
+		break;
+	case CHANGE_SHARING:
+		event.sharing.user = user;
+		event.sharing.mode = change->mode;
+		event.sharing.is_shown = change->is_shown;
+		break;
+	case CHANGE_EXCEPTION:
+		event.exception.sharer = user;
+		event.exception.viewer.value = cluster->config.ids[change->with];
+		event.exception.mode = change->mode;
+		break;
+	}
+	return event;
 }
 
 bool cluster_hear(struct cluster *cluster, uint32_t core)
@@ -259,14 +315,7 @@ bool cluster_hear(struct cluster *cluster, uint32_t core)
 	if (!book_take(cluster->book, core, &change))
 		return false;
 	struct engine_out out;
-	struct event event = { .type = EVENT_RENAME };
-	if (change.type == CHANGE_RENAME) {
-		event.rename = info_of(cluster, change.user, change.name_version);
-	} else {
-		event.type = change.type == CHANGE_BEFRIEND ? EVENT_BEFRIEND : EVENT_UNFRIEND;
-		event.friendship.user.value = cluster->config.ids[change.user];
-		event.friendship.with = info_of(cluster, change.with, change.name_version);
-	}
+	struct event event = event_of(cluster, &change);
 	int status = cluster_step(cluster, core, &event, &out);
 	/* No room is a right answer, and nothing has changed; an end needs no room. */
 	if (status == 0)
@@ -341,7 +390,8 @@ uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit)
 		 count = 0;
 	if (load == ORACLE_NOBODY)
 		return 0;
-	uint32_t friend_count = enter_load(cluster, load);
+	struct book_self self;
+	uint32_t friend_count = enter_load(cluster, load, &self);
 	struct engine *engine = cluster->nodes[core].engine;
 	struct moment moment = cluster_core_moment(cluster, core);
 	struct user_id id = { cluster->config.ids[user] };
@@ -354,7 +404,7 @@ uint32_t cluster_list(struct cluster *cluster, uint32_t user, uint32_t limit)
 		status = engine_list(engine, moment.now_us, id, cluster->infos, friend_count,
 				     &cursor, limit, &page);
 	}
-	oracle_judge_list(cluster->oracle, moment, core, user, cluster->users, friend_count,
-			  status == 0, cluster->entries, count, page.nearby.total);
+	oracle_judge_list(cluster->oracle, moment, core, user, cluster->users,
+			  cluster->exceptions, friend_count, status == 0, cluster->entries, count, page.nearby.total);
 	return count;
 }

@@ -67,6 +67,7 @@ static void open_node(struct cluster *cluster, uint32_t core)
 		.segment = cluster->segment,
 		.counters = node->counters,
 	};
+	memcpy(config.grid_secret, of->grid_secret, sizeof(config.grid_secret));
 	node->memory_bytes = engine_memory_bytes(&config);
 	node->memory = mmap(NULL, node->memory_bytes, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -106,6 +107,7 @@ static struct oracle *open_oracle(const struct cluster_config *of)
 		.ttl_us = of->ttl_us,
 		.may_be_full = of->may_be_full,
 	};
+	memcpy(config.grid_secret, of->grid_secret, sizeof(config.grid_secret));
 	return oracle_open(&config);
 }
 
@@ -126,6 +128,7 @@ struct cluster *cluster_open(const struct cluster_config *config)
 	cluster->users = zeroed(config->user_count, sizeof(*cluster->users));
 	cluster->barred = zeroed(config->user_count, sizeof(*cluster->barred));
 	cluster->company = company_open(cluster);
+	cluster->exceptions = zeroed(config->user_count, sizeof(*cluster->exceptions));
 	cluster->entries = zeroed(cluster_entries_max(cluster), sizeof(*cluster->entries));
 	cluster->names = zeroed(cluster_entries_max(cluster), sizeof(*cluster->names));
 	open_segment(cluster, NEARBY_SEGMENT_FRESH);
@@ -150,6 +153,7 @@ void cluster_close(struct cluster **cluster)
 	free(of->friends);
 	free(of->infos);
 	free(of->users);
+	free(of->exceptions);
 	free(of->entries);
 	free(of->names);
 	free(of);
@@ -238,6 +242,17 @@ struct moment cluster_core_moment(struct cluster *cluster, uint32_t core)
 void cluster_interval(struct cluster *cluster, uint64_t interval_us)
 {
 	cluster->config.interval_us = interval_us;
+}
+
+void cluster_report(struct cluster *cluster, uint32_t user)
+{
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	bool is_there = nearby_table_get(cluster->segment, cluster->config.ids[user], &hint,
+					 &location) == 0;
+	oracle_placed(cluster->oracle,
+		      cluster_core_moment(cluster, cluster_home(cluster, user)), user,
+		      is_there ? &location : NULL);
 }
 
 /* ---- the machine ----------------------------------------------------------------------------- */
@@ -373,6 +388,8 @@ void cluster_settle(struct cluster *cluster)
 		uint32_t done = 0;
 		for (uint32_t core = 0; core < cluster->cores; core++)
 			done += settle_core(cluster, core);
+		for (uint32_t user = 0; user < cluster->config.user_count; user++)
+			done += book_commit(cluster->book, user);
 		if (done == 0 || oracle_violation(cluster->oracle) != NULL)
 			return;
 	}
@@ -447,6 +464,8 @@ void cluster_check(struct cluster *cluster)
 	check_gauges(cluster);
 	for (uint32_t core = 0; core < cluster->cores; core++)
 		engine_check(cluster->nodes[core].engine);
-	for (uint32_t user = 0; user < cluster->config.user_count; user++)
+	for (uint32_t user = 0; user < cluster->config.user_count; user++) {
 		check_sessions(cluster, user);
+		cluster_report(cluster, user);
+	}
 }

@@ -32,6 +32,7 @@ struct cluster_config {
 	uint64_t table_users_max;
 	bool may_be_full;     /* the table is too small on purpose */
 	uint32_t link_room;   /* messages a link holds */
+	uint8_t grid_secret[16];
 	const char *instance; /* the segment's name, or NULL for private memory */
 	uint64_t start_us;
 	int64_t start_ms;

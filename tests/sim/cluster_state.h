@@ -54,6 +54,7 @@ struct cluster {
 	struct friend_info *infos;
 	uint32_t *users;
 	struct user_id *barred;
+	enum sharing_mode *exceptions;
 	struct entry *entries;
 	char (*names)[NAME_BYTES_MAX];
 };
@@ -69,6 +70,8 @@ struct moment cluster_core_moment(struct cluster *cluster, uint32_t core);
 /* Steps the engine of a core with the event, at that moment. */
 int cluster_step(struct cluster *cluster, uint32_t core, struct event *event,
 		 struct engine_out *out);
+/* Tells the oracle what the table has of a user. */
+void cluster_report(struct cluster *cluster, uint32_t user);
 /* Hands a message, unless NULL, to whoever listens for the device. */
 void cluster_receive(struct cluster *cluster, uint32_t device, bool is_answer,
 		     const struct server_msg *msg);

@@ -20,7 +20,7 @@
 #define DISTANCE_ERROR_MM 1.01L
 
 /* LAPSING: expired by the clocks of some cores and not by those of others. */
-enum range { RANGE_IN, RANGE_BORDER, RANGE_OUT, RANGE_IDLE, RANGE_LAPSING };
+enum range { RANGE_IN, RANGE_BORDER, RANGE_OUT, RANGE_IDLE, RANGE_LAPSING, RANGE_OFF };
 
 /* One list to be judged: whose, by whom, and which friends count. */
 struct list {
@@ -30,6 +30,7 @@ struct list {
 	uint32_t core;
 	uint32_t device; /* or ORACLE_NOBODY, then */
 	const bool *is_friend;
+	const enum sharing_mode *exceptions; /* by user */
 };
 
 static uint64_t id_of(const struct oracle *oracle, uint32_t user)
@@ -42,10 +43,27 @@ static uint64_t id_of_device(const struct oracle *oracle, uint32_t device)
 	return id_of(oracle, oracle->devices[device].user);
 }
 
-static long double distance_mm(const struct oracle *oracle, uint32_t a, uint32_t b)
+static enum sharing_mode mode_of(const struct oracle *oracle, uint32_t user,
+				 enum sharing_mode exception)
 {
-	return 1000 *
-	       globe_distance_m(oracle->users[a].location.place, oracle->users[b].location.place);
+	return exception != SHARING_DEFAULT ? exception : oracle->users[user].mode;
+}
+
+/* What a viewer may be told of where a user is. */
+static struct nearby_location shown(const struct oracle *oracle, uint32_t user,
+				    enum sharing_mode mode)
+{
+	struct nearby_location location = oracle->users[user].location;
+	if (mode == SHARING_APPROXIMATE)
+		location.place = oracle->users[user].approximate;
+	return location;
+}
+
+static long double distance_mm(const struct oracle *oracle, uint32_t viewer, uint32_t user,
+			       enum sharing_mode mode)
+{
+	return 1000 * globe_distance_m(oracle->users[viewer].location.place,
+				       shown(oracle, user, mode).place);
 }
 
 static bool is_lapsing(const struct oracle *oracle, struct moment moment, uint32_t user)
@@ -57,15 +75,20 @@ static bool is_lapsing(const struct oracle *oracle, struct moment moment, uint32
 
 /* Of a user, seen at its home core, and another, whether they are friends or not. */
 static enum range range_of(const struct oracle *oracle, struct moment moment, uint32_t viewer,
-			   uint32_t other)
+			   uint32_t other, enum sharing_mode exception)
 {
-	if (oracle_location(oracle, moment, viewer) == NULL ||
-	    oracle_location(oracle, moment, other) == NULL)
+	enum sharing_mode mode = mode_of(oracle, other, exception);
+	if (oracle_location(oracle, moment, viewer) == NULL)
+		return RANGE_IDLE;
+	if (mode == SHARING_OFF)
+		return RANGE_OFF;
+	if (!oracle->users[other].is_in_table || oracle_location(oracle, moment, other) == NULL)
 		return RANGE_IDLE;
 	if (is_lapsing(oracle, moment, other))
 		return RANGE_LAPSING;
 	long double beyond_m =
-		distance_mm(oracle, viewer, other) / 1000 - (long double)oracle->config.radius_m;
+		distance_mm(oracle, viewer, other, mode) / 1000 -
+		(long double)oracle->config.radius_m;
 	if (fabsl(beyond_m) <= BORDER_M)
 		return RANGE_BORDER;
 	return beyond_m > 0 ? RANGE_OUT : RANGE_IN;
@@ -94,13 +117,17 @@ static bool is_location_same(const struct nearby_location *a, const struct nearb
 
 /* Place, time, name and distance: all but whether it may be told at all. */
 static void judge_content(struct oracle *oracle, uint32_t core, uint32_t viewer, uint32_t user,
-			  const struct entry *entry)
+			  enum sharing_mode mode, const struct entry *entry)
 {
+	struct nearby_location right = shown(oracle, user, mode);
 	struct nearby_location told = { entry->place, entry->client_ms, entry->receipt_us, 0 };
 	uint64_t to = id_of(oracle, viewer), about = id_of(oracle, user);
-	if (!is_location_same(&told, &oracle->users[user].location))
-		oracle_object(oracle, "to %" PRIu64 ": an old location of %" PRIu64, to, about);
-	long double right_mm = distance_mm(oracle, viewer, user);
+	if (!is_location_same(&told, &right))
+		oracle_object(oracle, "to %" PRIu64 ": not the location of %" PRIu64, to, about);
+	if (entry->is_approximate != (mode == SHARING_APPROXIMATE))
+		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " is said to be %s", to, about,
+			      entry->is_approximate ? "approximate" : "precise");
+	long double right_mm = distance_mm(oracle, viewer, user, mode);
 	if (fabsl((long double)entry->distance_mm - right_mm) > DISTANCE_ERROR_MM)
 		oracle_object(oracle,
 			      "to %" PRIu64 ": %" PRIu64 " at %" PRIu64 " mm, but it is %.3Lf mm",
@@ -110,30 +137,50 @@ static void judge_content(struct oracle *oracle, uint32_t core, uint32_t viewer,
 			      about, (int)entry->name_length, entry->name);
 }
 
+/* Whatever the cores know: what was consented to. */
+static void judge_consent(struct oracle *oracle, uint32_t viewer, uint32_t user,
+			  const struct entry *entry)
+{
+	enum sharing_mode most =
+		(enum sharing_mode)
+			oracle->consents[(size_t)user * oracle->config.user_count + viewer];
+	if (most == SHARING_PRECISE || (most == SHARING_APPROXIMATE && entry->is_approximate))
+		return;
+	oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " without consent", id_of(oracle, viewer),
+		      id_of(oracle, user));
+}
+
 /* The user whom an entry tells of, or ORACLE_NOBODY when it may not be told. */
 static uint32_t judge_entry(struct oracle *oracle, struct moment moment, uint32_t core,
-			    uint32_t viewer, const struct entry *entry)
+			    uint32_t viewer, uint32_t user, enum sharing_mode exception,
+			    const struct entry *entry)
 {
 	uint64_t to = id_of(oracle, viewer);
-	uint32_t user = oracle_user(oracle, entry->user);
+	enum sharing_mode mode = user == ORACLE_NOBODY ? exception
+						       : mode_of(oracle, user, exception);
 	if (user == ORACLE_NOBODY) {
 		oracle_object(oracle, "to %" PRIu64 ": an entry of nobody: %" PRIu64, to,
 			      entry->user.value);
 		return user;
 	}
-	switch (range_of(oracle, moment, viewer, user)) {
+	judge_consent(oracle, viewer, user, entry);
+	switch (range_of(oracle, moment, viewer, user, exception)) {
+	case RANGE_OFF:
+		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 ", who shows nothing", to,
+			      entry->user.value);
+		return ORACLE_NOBODY;
 	case RANGE_IDLE:
 		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 ", but a location has expired", to,
 			      entry->user.value);
 		return ORACLE_NOBODY;
 	case RANGE_OUT:
 		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " is out of range, at %.3Lf m", to,
-			      entry->user.value, distance_mm(oracle, viewer, user) / 1000);
+			      entry->user.value, distance_mm(oracle, viewer, user, mode) / 1000);
 		return ORACLE_NOBODY;
 	case RANGE_IN:
 	case RANGE_BORDER:
 	case RANGE_LAPSING:
-		judge_content(oracle, core, viewer, user, entry);
+		judge_content(oracle, core, viewer, user, mode, entry);
 	}
 	return user;
 }
@@ -143,10 +190,12 @@ static void judge_entry_to(struct oracle *oracle, struct moment moment, uint32_t
 			   const struct entry *entry)
 {
 	const struct oracle_device *to = &oracle->devices[device];
-	uint32_t user = judge_entry(oracle, moment, to->core, to->user, entry);
+	uint32_t user = oracle_user(oracle, entry->user);
+	struct bond *bond = user == ORACLE_NOBODY ? NULL : oracle_bond(oracle, device, user);
+	user = judge_entry(oracle, moment, to->core, to->user, user,
+			   bond == NULL ? SHARING_DEFAULT : bond->exception, entry);
 	if (user == ORACLE_NOBODY)
 		return;
-	struct bond *bond = oracle_bond(oracle, device, user);
 	if (!bond->is_friend)
 		oracle_object(oracle, "to %" PRIu64 ": %" PRIu64 " is no friend",
 			      id_of_device(oracle, device), entry->user.value);
@@ -155,7 +204,7 @@ static void judge_entry_to(struct oracle *oracle, struct moment moment, uint32_t
 			      id_of_device(oracle, device), entry->user.value);
 	bond->state = BOND_TOLD;
 	bond->was_unfriended = false;
-	bond->known = oracle->users[user].location;
+	bond->known = shown(oracle, user, mode_of(oracle, user, bond->exception));
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */
@@ -166,6 +215,13 @@ static bool may_be_listed(const struct list *list, uint32_t user)
 		return list->is_friend[user];
 	const struct bond *bond = oracle_bond(list->oracle, list->device, user);
 	return bond->is_friend && !bond->is_muted;
+}
+
+static enum sharing_mode exception_in(const struct list *list, uint32_t user)
+{
+	if (list->device == ORACLE_NOBODY)
+		return list->exceptions[user];
+	return oracle_bond(list->oracle, list->device, user)->exception;
 }
 
 /* One of the verdicts that leave it open. */
@@ -179,7 +235,7 @@ static enum range range_in_list(const struct list *list, uint32_t user)
 {
 	if (!may_be_listed(list, user))
 		return RANGE_OUT;
-	return range_of(list->oracle, list->moment, list->user, user);
+	return range_of(list->oracle, list->moment, list->user, user, exception_in(list, user));
 }
 
 static void judge_total(const struct list *list, uint32_t total)
@@ -232,7 +288,8 @@ static void judge_missing(const struct list *list, const struct entry *entries, 
 		if (range_in_list(list, user) != RANGE_IN ||
 		    is_listed(oracle, user, entries, count))
 			continue;
-		long double mm = distance_mm(oracle, list->user, user);
+		long double mm = distance_mm(oracle, list->user, user,
+					     mode_of(oracle, user, exception_in(list, user)));
 		if (after != NULL && mm <= (long double)after->distance_mm + DISTANCE_ERROR_MM)
 			continue;
 		if (!is_last &&
@@ -283,7 +340,7 @@ static void judge_whole_list(const struct list *list, const struct entry *entrie
 static struct list list_of(struct oracle *oracle, struct moment moment, uint32_t device)
 {
 	const struct oracle_device *whose = &oracle->devices[device];
-	return (struct list){ oracle, moment, whose->user, whose->core, device, NULL };
+	return (struct list){ oracle, moment, whose->user, whose->core, device, NULL, NULL };
 }
 
 void oracle_judge_pages(struct oracle *oracle, struct moment moment, uint32_t device,
@@ -293,11 +350,22 @@ void oracle_judge_pages(struct oracle *oracle, struct moment moment, uint32_t de
 	judge_whole_list(&list, entries, count, total);
 }
 
-void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t core, uint32_t user,
-		       const uint32_t *friends, uint32_t friend_count, bool is_there,
-		       const struct entry *entries, uint32_t count, uint32_t total)
+/* Who is not in the table is known to its devices alone. */
+static bool has_vantage(const struct oracle *oracle, struct moment moment, uint32_t user)
 {
-	if (is_there != (oracle_location(oracle, moment, user) != NULL)) {
+	bool is_known = oracle->users[user].is_in_table;
+	for (uint32_t device = 0; device < oracle->config.devices_max && !is_known; device++)
+		is_known = oracle->devices[device].is_alive && oracle->devices[device].is_started &&
+			   oracle->devices[device].user == user;
+	return is_known && oracle_location(oracle, moment, user) != NULL;
+}
+
+void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t core, uint32_t user,
+		       const uint32_t *friends, const enum sharing_mode *exceptions,
+		       uint32_t friend_count, bool is_there, const struct entry *entries,
+		       uint32_t count, uint32_t total)
+{
+	if (is_there != has_vantage(oracle, moment, user)) {
 		oracle_object(oracle, "list of %" PRIu64 ": %s", id_of(oracle, user),
 			      is_there ? "its location has expired"
 				       : "refused, but it has a location");
@@ -306,17 +374,25 @@ void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t cor
 	if (!is_there)
 		return;
 	bool *is_friend = calloc(oracle->config.user_count, sizeof(*is_friend));
-	for (uint32_t i = 0; i < friend_count; i++)
+	enum sharing_mode *of_user =
+		calloc(oracle->config.user_count, sizeof(*of_user));
+	for (uint32_t i = 0; i < friend_count; i++) {
 		is_friend[friends[i]] = true;
-	struct list list = { oracle, moment, user, core, ORACLE_NOBODY, is_friend };
+		of_user[friends[i]] = exceptions[i];
+	}
+	struct list list = { oracle, moment, user, core, ORACLE_NOBODY, is_friend, of_user };
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t whom = judge_entry(oracle, moment, core, user, &entries[i]);
+		uint32_t whom = oracle_user(oracle, entries[i].user);
+		whom = judge_entry(oracle, moment, core, user, whom,
+				   whom == ORACLE_NOBODY ? SHARING_DEFAULT : of_user[whom],
+				   &entries[i]);
 		if (whom != ORACLE_NOBODY && !is_friend[whom])
 			oracle_object(oracle, "list of %" PRIu64 ": %" PRIu64 " is no friend",
 				      id_of(oracle, user), entries[i].user.value);
 	}
 	judge_whole_list(&list, entries, count, total);
 	free(is_friend);
+	free(of_user);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -351,7 +427,7 @@ static void note_listed(struct oracle *oracle, struct moment moment, uint32_t de
 		if (range != RANGE_IN && !is_either(range))
 			continue;
 		bond->state = range == RANGE_IN ? BOND_LISTED : BOND_DOUBTFUL;
-		bond->known = oracle->users[user].location;
+		bond->known = shown(oracle, user, mode_of(oracle, user, bond->exception));
 	}
 }
 
@@ -376,20 +452,28 @@ void oracle_judge_location(struct oracle *oracle, struct moment moment, uint32_t
 	struct oracle_device *from = &oracle->devices[device];
 	bool is_future = ts_ms > moment.wall_ms + 60 * 1000;
 	bool is_stale = from->is_started && ts_ms < from->last_ts_ms;
-	if (record == NULL) {
+	struct oracle_user *whose = &oracle->users[from->user];
+	bool is_taken = record != NULL || (whose->mode == SHARING_OFF &&
+					   (answer == NULL || answer->type != SERVER_ERROR));
+	if (!is_taken) {
 		judge_refusal(oracle, device, is_future, is_stale, answer);
 		return;
 	}
+	if (record != NULL && whose->mode == SHARING_OFF)
+		oracle_object(oracle, "history of %" PRIu64 ", who shows nothing",
+			      id_of_device(oracle, device));
 	struct nearby_location right = { place, ts_ms, moment.now_us, 0 };
-	if (is_future || is_stale || !is_location_same(record, &right))
+	if (is_future || is_stale || (record != NULL && !is_location_same(record, &right)))
 		oracle_object(oracle, "a location of %" PRIu64 " was taken that is %s",
 			      id_of_device(oracle, device),
 			      is_future	 ? "in the future"
 			      : is_stale ? "stale"
 					 : "not what was sent");
-	oracle->users[from->user].location = right;
-	oracle->users[from->user].location_number = ++oracle->location_count;
-	oracle->users[from->user].has_location = true;
+	whose->location = right;
+	whose->location_number = ++oracle->location_count;
+	whose->has_location = true;
+	whose->source = device;
+	whose->is_in_table = !oracle_is_hidden(whose);
 	from->last_ts_ms = ts_ms;
 	if (!from->is_started)
 		judge_first_answer(oracle, moment, device, answer);
@@ -431,16 +515,24 @@ static bool is_why_right(struct oracle *oracle, struct moment moment, uint32_t d
 			 uint32_t user, enum gone_why why)
 {
 	const struct bond *bond = oracle_bond(oracle, device, user);
-	enum range range = range_of(oracle, moment, oracle->devices[device].user, user);
+	const struct oracle_user *whom = &oracle->users[user];
+	enum range range =
+		range_of(oracle, moment, oracle->devices[device].user, user, bond->exception);
+	/* Whether what is missing is off or idle a core may learn late, and nothing is told by that:
+	 * save to one who is shown nothing, who must not hear whether there is something. */
+	bool is_missing = range == RANGE_IDLE || range == RANGE_LAPSING ||
+			  (range == RANGE_OFF && bond->exception == SHARING_DEFAULT &&
+			   (!whom->is_in_table || oracle_location(oracle, moment, user) == NULL ||
+			    is_lapsing(oracle, moment, user)));
 	switch (why) {
 	case GONE_FAR:
 		return bond->is_friend && (range == RANGE_OUT || is_either(range));
 	case GONE_IDLE:
-		return range == RANGE_IDLE || range == RANGE_LAPSING;
+		return is_missing;
 	case GONE_UNFRIENDED:
 		return bond->was_unfriended;
 	case GONE_OFF:
-		break;
+		return range == RANGE_OFF || (is_missing && whom->was_off);
 	}
 	return false;
 }
@@ -608,7 +700,10 @@ static bool is_freshly_expired(const struct oracle *oracle, struct moment moment
 static void judge_bond(struct oracle *oracle, struct moment moment, uint32_t device, uint32_t user)
 {
 	const struct bond *bond = oracle_bond(oracle, device, user);
-	enum range range = range_of(oracle, moment, oracle->devices[device].user, user);
+	enum range range =
+		range_of(oracle, moment, oracle->devices[device].user, user, bond->exception);
+	struct nearby_location right =
+		shown(oracle, user, mode_of(oracle, user, bond->exception));
 	if (is_either(range) || bond->state == BOND_DOUBTFUL)
 		return;
 	bool must_know = bond->is_friend && !bond->is_muted && range == RANGE_IN &&
@@ -621,7 +716,7 @@ static void judge_bond(struct oracle *oracle, struct moment moment, uint32_t dev
 	else if (!must_know && does_know)
 		oracle_object(oracle, "at rest: %" PRIu64 " (device %u) still has %" PRIu64, to,
 			      device, about);
-	else if (must_know && !is_location_same(&bond->known, &oracle->users[user].location))
+	else if (must_know && !is_location_same(&bond->known, &right))
 		oracle_object(oracle,
 			      "at rest: %" PRIu64 " (device %u) has %" PRIu64 " at an old place",
 			      to, device, about);

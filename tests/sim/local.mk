@@ -46,4 +46,9 @@ EXTRA_DIST += \
 	tests/sim/stories/19-the-pole.story \
 	tests/sim/stories/20-a-full-core.story \
 	tests/sim/stories/21-friendships-change-during-a-join.story \
-	tests/sim/stories/22-forgotten.story
+	tests/sim/stories/22-forgotten.story \
+	tests/sim/stories/23-off.story \
+	tests/sim/stories/24-approximate.story \
+	tests/sim/stories/25-one-friend.story \
+	tests/sim/stories/26-off-while-a-move-is-under-way.story \
+	tests/sim/stories/27-modes-outlive-the-daemon.story

@@ -10,8 +10,9 @@
  *
  * What may be late, and how late: a friendship, its end and a name hold for a device when its home
  * core has processed the change, to the message; places, ages and distances hold at the moment the
- * message is made, whatever the cores have told each other until then. Only that something is
- * *missing* from a view is judged when all is quiet.
+ * message is made, whatever the cores have told each other until then. So does what a user shows,
+ * from the moment on that its home core, and for an exception the viewer's, has processed it; and
+ * whatever they did, nobody is told more than was consented to. Only that something is *missing* from a view is judged when all is quiet.
  */
 #ifndef NEARBY_SIM_ORACLE_H
 #define NEARBY_SIM_ORACLE_H
@@ -34,6 +35,7 @@ struct oracle_config {
 	uint64_t ttl_us;
 	/* The table was made too small on purpose: error `full` is a right answer. */
 	bool may_be_full;
+	uint8_t grid_secret[16];
 };
 
 struct oracle;
@@ -72,12 +74,33 @@ uint32_t oracle_name_version(const struct oracle *oracle, uint32_t user);
 /* A core has processed the change to that version; from now on it must not use an older one. */
 void oracle_name_heard(struct oracle *oracle, uint32_t core, uint32_t user, uint32_t version);
 
+/* From now on the viewer may be told that much of the user: what it chose and was answered, or more
+ * as long as a choice is under way. */
+void oracle_consents(struct oracle *oracle, uint32_t user, uint32_t viewer, enum sharing_mode most);
+/* The home core of the user has processed what it shows everybody, and whether some exception shows
+ * it something. */
+void oracle_shared(struct oracle *oracle, struct moment moment, uint32_t user,
+		   enum sharing_mode mode, bool is_shown);
+/* A core has heard that nobody is shown anything of the user: no exception says otherwise there. */
+void oracle_voided(struct oracle *oracle, uint32_t core, uint32_t user);
+/* The home core of the viewer has processed what the user shows it; for all of its devices. */
+void oracle_excepted(struct oracle *oracle, uint32_t user, uint32_t viewer,
+		     enum sharing_mode mode);
+/* What the table has of the user after its home core did something about it; NULL: nothing. */
+void oracle_placed(struct oracle *oracle, struct moment moment, uint32_t user,
+		   const struct nearby_location *location);
+/* The user has a device. */
+bool oracle_is_connected(const struct oracle *oracle, uint32_t user);
+
+/* `exceptions` of the friends for the user, beside `friends`. */
 void oracle_joined(struct oracle *oracle, uint32_t device, uint32_t user, uint32_t core,
-		   const uint32_t *friends, uint32_t friend_count);
+		   const uint32_t *friends, const enum sharing_mode *exceptions,
+		   uint32_t friend_count);
 void oracle_left(struct oracle *oracle, uint32_t device);
 void oracle_paused(struct oracle *oracle, uint32_t device, bool is_paused);
 /* The home core of `user` has processed it, for all of the user's devices. */
-void oracle_befriended(struct oracle *oracle, uint32_t user, uint32_t with);
+void oracle_befriended(struct oracle *oracle, uint32_t user, uint32_t with,
+		       enum sharing_mode exception);
 void oracle_unfriended(struct oracle *oracle, uint32_t user, uint32_t with);
 /* The home core of `user` has dropped its location. */
 void oracle_forgotten(struct oracle *oracle, uint32_t user);
@@ -117,7 +140,8 @@ void oracle_judge_pages(struct oracle *oracle, struct moment moment, uint32_t de
 /* The same without a device, made by `core` for a user with these friends; `is_there`: there was a
  * list at all. */
 void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t core, uint32_t user,
-		       const uint32_t *friends, uint32_t friend_count, bool is_there,
+		       const uint32_t *friends, const enum sharing_mode *exceptions,
+		       uint32_t friend_count, bool is_there,
 		       const struct entry *entries, uint32_t count, uint32_t total);
 
 /*

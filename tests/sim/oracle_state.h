@@ -23,6 +23,7 @@ struct bond {
 	enum bond_state state;
 	bool is_friend;
 	bool is_muted;
+	enum sharing_mode exception; /* of that user for the device's */
 	bool was_unfriended; /* since the last entry, so that a gone may say so */
 	uint32_t frame;	     /* the last frame that named this user */
 	struct nearby_location known;
@@ -48,6 +49,14 @@ struct oracle_user {
 	bool has_location;
 	uint64_t location_number; /* locations of all users are counted as they come */
 	struct nearby_location location;
+	uint32_t source; /* the device that sent it */
+	enum sharing_mode mode;
+	bool is_shown;
+	bool was_off;	 /* at some time, so that a core may say so late */
+	bool is_in_table;
+	struct nearby_place approximate; /* where it is shown on the grid, when it is in the table */
+	bool has_approximate;		 /* ... and somebody may be shown that */
+	uint64_t approximate_us;	 /* ... as received then */
 };
 
 struct oracle {
@@ -55,12 +64,19 @@ struct oracle {
 	struct oracle_user *users;
 	struct oracle_name *names; /* ORACLE_NAMES_MAX a user */
 	uint32_t *heard;	   /* [core][user]: the oldest version that the core may use */
+	uint8_t *consents; /* [user][viewer]: the most that may be told, an enum sharing_mode */
 	struct oracle_device *devices;
 	struct bond *bonds;
 	uint32_t frame;
 	uint64_t location_count;
 	char violation[512];
 };
+
+/* Nobody may see anything of the user. */
+static inline bool oracle_is_hidden(const struct oracle_user *user)
+{
+	return user->mode == SHARING_OFF && !user->is_shown;
+}
 
 static inline struct bond *oracle_bond(struct oracle *oracle, uint32_t device, uint32_t user)
 {

@@ -281,6 +281,20 @@ static void do_rename(struct story *story, char **words, uint32_t count)
 	book_rename(cluster_book(story->cluster), user_of(story, words[1]), words[2]);
 }
 
+static void do_share(struct story *story, char **words, uint32_t count)
+{
+	enum sharing_mode mode = SHARING_DEFAULT;
+	struct book *book = cluster_book(story->cluster);
+	if (strcmp(words[2], "default") != 0 &&
+	    !sharing_mode_parse(words[2], strlen(words[2]), &mode))
+		wrong(story, "%s is no mode", words[2]);
+	uint32_t user = user_of(story, words[1]);
+	bool is_begun = count > 3 ? book_except(book, user, user_of(story, words[3]), mode)
+				  : book_share(book, user, mode);
+	if (!is_begun)
+		wrong(story, "%s cannot choose that now", words[1]);
+}
+
 static void do_forget(struct story *story, char **words, uint32_t count)
 {
 	(void)count;
@@ -393,6 +407,7 @@ static const struct {
 	{ "befriend", 3, 3, do_befriend },
 	{ "unfriend", 3, 3, do_unfriend },
 	{ "rename", 3, 3, do_rename },
+	{ "share", 3, 4, do_share },
 	{ "forget", 2, 2, do_forget },
 	{ "pause", 2, 2, do_pause },
 	{ "resume", 2, 2, do_resume },

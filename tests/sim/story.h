@@ -30,6 +30,7 @@
  *   list USER                all pages over HTTP
  *   subscribe DEVICE USER, unsubscribe DEVICE USER
  *   befriend USER USER, unfriend USER USER, rename USER NAME
+ *   share USER MODE [USER]   precise, approximate or off for all, or for this friend; then also default
  *   forget USER              its location goes, as when the user is deleted
  *   pause DEVICE, resume DEVICE
  *   wait SECONDS             time passes, timers run

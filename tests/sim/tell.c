@@ -25,7 +25,8 @@ static void tell_entries(FILE *to, const struct oracle *oracle, const char *cons
 		if (strlen(label) != entry->name_length ||
 		    memcmp(label, entry->name, entry->name_length) != 0)
 			fprintf(to, " \"%.*s\"", (int)entry->name_length, entry->name);
-		fprintf(to, " %.1f m", (double)entry->distance_mm / 1000);
+		fprintf(to, "%s %.1f m", entry->is_approximate ? " about" : "",
+			(double)entry->distance_mm / 1000);
 	}
 }
 

@@ -501,7 +501,7 @@ static void what_the_store_says_of_a_user_holds_from_its_first_device_on(void **
 	share_unheard(world, 1, SHARING_OFF);
 	join(world, 1);
 	assert_false(is_in_table(world, 1));
-	then_hears(world, bob, "gone 1 idle");
+	then_hears(world, bob, "gone 1 off");
 	world_close(world);
 }
 
