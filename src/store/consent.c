@@ -303,5 +303,5 @@ void consent_leave(struct lmdb_txn *txn, struct user_id user)
 	exception_row_remove_all(txn, user);
 	relation_remove_all(txn, &relation_friends, user);
 	relation_remove_all(txn, &relation_asks, user);
-	relation_remove_all(txn, &relation_blocks, user);
+	relation_remove_from(txn, &relation_blocks, user);
 }

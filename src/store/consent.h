@@ -19,7 +19,8 @@ void consent_pairs_change(struct lmdb_txn *txn, uint32_t friends_max,
 void consent_act(struct lmdb_txn *txn, uint32_t friends_max, struct store_request *request);
 /* STORE_FRIENDS_SYNC. */
 void consent_sync(struct lmdb_txn *txn, uint32_t friends_max, struct store_request *request);
-/* Ends all friendships, asks and blocks of a user, whoever they are with. */
+/* Ends all friendships and asks of a user, whoever they are with, and its blocks of others. Others' blocks of it
+ * stay: by a token it may come back, and must not be rid of them by that. */
 void consent_leave(struct lmdb_txn *txn, struct user_id user);
 
 #endif

@@ -55,9 +55,15 @@ static void side_remove(struct lmdb_txn *txn, uint32_t table, uint32_t inverse, 
 	free(others);
 }
 
-void relation_remove_all(struct lmdb_txn *txn, const struct relation *relation, struct user_id user)
+void relation_remove_from(struct lmdb_txn *txn, const struct relation *relation,
+			  struct user_id user)
 {
 	side_remove(txn, relation->table, relation->inverse, user);
+}
+
+void relation_remove_all(struct lmdb_txn *txn, const struct relation *relation, struct user_id user)
+{
+	relation_remove_from(txn, relation, user);
 	if (relation->inverse != relation->table)
 		side_remove(txn, relation->inverse, relation->table, user);
 }

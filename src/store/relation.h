@@ -28,7 +28,9 @@ void relation_put(struct lmdb_txn *txn, const struct relation *relation, struct 
 /* Whether it was there. */
 bool relation_remove(struct lmdb_txn *txn, const struct relation *relation, struct user_id a,
 		     struct user_id b);
-/* Removes all that start or end at the user. */
+/* Removes all that start at the user; that start or end there. */
+void relation_remove_from(struct lmdb_txn *txn, const struct relation *relation,
+			  struct user_id user);
 void relation_remove_all(struct lmdb_txn *txn, const struct relation *relation,
 			 struct user_id user);
 

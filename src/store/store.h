@@ -147,7 +147,7 @@ enum store_op {
 	STORE_USERS_PUT,     /* users[] in one transaction */
 	/*
 	 * user -> its friends (that it no longer has), profile; -ENOENT. All that it had with others ends:
-	 * asks, blocks and exceptions, of either side; its bar stays. Its history goes first, as by
+	 * asks and exceptions, of either side, and its blocks; others' blocks of it and its bar stay. Its history goes first, as by
 	 * STORE_HISTORY_ERASE, also when the user is not known. End its sessions before.
 	 */
 	STORE_USER_DELETE,

@@ -304,10 +304,14 @@ static void request_change(struct users *users, struct lmdb_txn *txn, struct sto
 
 static void request_write(struct users *users, struct lmdb_txn *txn, struct store_request *request)
 {
-	if (!request_only_reads(request))
+	if (!request_only_reads(request)) {
 		request_change(users, txn, request);
-	else if (!request_read(NULL, txn, request))
-		request->created = profile_row_make(txn, request->user);
+	} else if (!request_read(NULL, txn, request)) {
+		bool created = profile_row_make(txn, request->user);
+		/* Others may have blocked it before. */
+		request_read(NULL, txn, request);
+		request->created = created;
+	}
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */

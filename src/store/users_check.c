@@ -111,9 +111,10 @@ static const char *blocked_fault(struct lmdb_txn *txn, struct bytes key, struct 
 static const char *blocked_by_fault(struct lmdb_txn *txn, struct bytes key, struct bytes value)
 {
 	struct user_id user = id_of(key), other = id_of(value);
-	if (!relation_has(txn, &relation_blocks, other, user))
-		return "is blocked by somebody who did not";
-	return ends_fault(txn, user, other);
+	/* Also when it has left. */
+	return relation_has(txn, &relation_blocks, other, user)
+		       ? NULL
+		       : "is blocked by somebody who did not";
 }
 
 /* ---- sharing ---------------------------------------------------------------------------------- */

@@ -426,7 +426,7 @@ static void bar(uint64_t user, int64_t not_before_s)
 	assert_int_equal(fixture_ask(&fixture, &request), 0);
 }
 
-static void who_is_deleted_leaves_nothing_but_a_bar(void **state)
+static void who_is_deleted_leaves_nothing_but_a_bar_and_others_blocks(void **state)
 {
 	(void)state;
 	fixture_users(&fixture, 1, 9);
@@ -444,12 +444,18 @@ static void who_is_deleted_leaves_nothing_but_a_bar(void **state)
 	fixture_check(&fixture);
 	assert_int_equal(count(1, STORE_LIST_ASKING), 1);
 	assert_int_equal(count(2, STORE_LIST_ASKED), 1);
-	assert_int_equal(count(4, STORE_LIST_BLOCKED), 0);
+	assert_int_equal(count(4, STORE_LIST_BLOCKED), 1);
 	assert_int_equal(count(6, STORE_LIST_FRIENDS), 0);
+	/* It comes back, and nobody who wanted to be rid of it meets it. */
 	struct store_request load = fixture_load(&fixture, 5, 0);
 	assert_true(load.created);
-	assert_int_equal(load.barred_count, 0);
+	assert_int_equal(load.barred_count, 1);
+	assert_int_equal(load.barred[0].value, 4);
+	store_request_fini(&load);
+	assert_int_equal(act(STORE_ASK, 5, 4), STORE_PAIR_BLOCKED);
 	assert_nothing_between(5, 3);
+	assert_int_equal(act(STORE_UNBLOCK, 4, 5), STORE_PAIR_ADDED);
+	assert_nothing_between(5, 4);
 	assert_int_equal(bar_of(5).not_before_s, 1000);
 	fixture_check(&fixture);
 }
@@ -699,7 +705,7 @@ int main(void)
 		STORY(of_two_who_accept_at_once_the_last_place_goes_to_one),
 		STORY(a_sync_leaves_exactly_these_friends_and_tells_what_it_did),
 		STORY(a_sync_over_a_limit_changes_nothing),
-		STORY(who_is_deleted_leaves_nothing_but_a_bar),
+		STORY(who_is_deleted_leaves_nothing_but_a_bar_and_others_blocks),
 		STORY(a_bar_holds_until_it_is_lifted),
 		STORY(bars_come_in_portions_each_once),
 		STORY(the_secret_is_of_this_database_and_stays),
