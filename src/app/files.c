@@ -26,6 +26,7 @@ static const struct file {
 	[ROUTE_DEMO] = { HTML, file_page, sizeof(file_page), true },
 	[ROUTE_DEMO_STYLE] = { STYLE, file_style, sizeof(file_style), true },
 	[ROUTE_DEMO_SCRIPT] = { SCRIPT, file_script, sizeof(file_script), true },
+	[ROUTE_DEMO_MAP] = { SCRIPT, file_map, sizeof(file_map), true },
 	[ROUTE_DEMO_CLIENT] = { SCRIPT, file_client, sizeof(file_client), true },
 };
 

@@ -68,14 +68,14 @@ nodist_libapp_la_SOURCES = src/app/files.inc
 own_files = \
 	openapi=src/app/openapi.json asyncapi=src/app/asyncapi.json \
 	page=tools/demo/index.html style=tools/demo/demo.css script=tools/demo/demo.js \
-	client=tools/client-js/nearby.js
+	map=tools/demo/map.js client=tools/client-js/nearby.js
 dist_pkgdata_DATA += src/app/openapi.json src/app/asyncapi.json
-EXTRA_DIST += tools/demo/index.html tools/demo/demo.css tools/demo/demo.js
+EXTRA_DIST += tools/demo/index.html tools/demo/demo.css tools/demo/demo.js tools/demo/map.js
 BUILT_SOURCES += src/app/files.inc
 CLEANFILES += src/app/files.inc
 src/app/files.lo: src/app/files.inc
 src/app/files.inc: src/app/openapi.json src/app/asyncapi.json tools/demo/index.html \
-		tools/demo/demo.css tools/demo/demo.js tools/client-js/nearby.js
+		tools/demo/demo.css tools/demo/demo.js tools/demo/map.js tools/client-js/nearby.js
 	$(AM_V_GEN)for file in $(own_files); do \
 		echo "static const unsigned char file_$${file%%=*}[] = {"; \
 		od -An -v -tx1 "$(srcdir)/$${file#*=}" | $(SED) 's/ \(..\)/0x\1,/g'; echo "};"; \

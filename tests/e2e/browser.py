@@ -18,6 +18,7 @@ import websockets
 
 CHROMIUM = shutil.which("chromium")
 LIMIT_S = 60
+KEY_CODES = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 class Browser:
@@ -42,16 +43,20 @@ class Browser:
             self.reading = asyncio.create_task(self.read())
             target = (await self.raw("Target.createTarget", url="about:blank"))["targetId"]
             self.session = (await self.raw("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
-            await self.ask("Emulation.setDeviceMetricsOverride", width=self.width, height=self.height,
-                           deviceScaleFactor=2 if self.mobile else 1, mobile=self.mobile)
-            wishes = {"prefers-color-scheme": "dark" if self.dark else "light",
-                      "prefers-reduced-motion": "reduce" if self.calm else "no-preference"}
-            await self.ask("Emulation.setEmulatedMedia",
-                           features=[{"name": name, "value": value} for name, value in wishes.items()])
+            await self.become(self.width, self.height, self.dark, self.mobile)
         except BaseException:
             self.end()
             raise
         return self
+
+    async def become(self, width, height, dark=False, mobile=False):
+        """Another screen."""
+        await self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                       deviceScaleFactor=2 if mobile else 1, mobile=mobile)
+        wishes = {"prefers-color-scheme": "dark" if dark else "light",
+                  "prefers-reduced-motion": "reduce" if self.calm else "no-preference"}
+        await self.ask("Emulation.setEmulatedMedia",
+                       features=[{"name": name, "value": value} for name, value in wishes.items()])
 
     def find_address(self):
         for line in self.process.stderr:
@@ -99,8 +104,9 @@ class Browser:
                        % (LIMIT_S * 900, condition, json.dumps("never: " + condition)))
 
     async def key(self, name):
+        more = {"windowsVirtualKeyCode": KEY_CODES[name], **({"text": "\r"} if name == "Enter" else {})}
         for kind in ("keyDown", "keyUp"):
-            await self.ask("Input.dispatchKeyEvent", type=kind, key=name, code=name)
+            await self.ask("Input.dispatchKeyEvent", type=kind, key=name, code=name, **more)
 
     async def mouse(self, kind, x, y):
         await self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)

@@ -195,6 +195,48 @@ async def who_is_muted_stays_muted_in_the_next_connection():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def people_of(message):
+    return "people" if "people" in message else "friends"
+
+
+@in_both_protocols
+async def what_is_shared_is_kept_and_strangers_are_wanted_again_after_a_loss():
+    folder = tempfile.mkdtemp(prefix="nearby-e2e-")
+    try:
+        with Daemon(folder=folder) as daemon:
+            daemon.befriend((1, 2))
+            daemon.options["listen"] = f"127.0.0.1:{daemon.port}"
+            async with Phone(daemon, 1) as ann:
+                await ann.event("state", lambda state: state == "open")
+                await ann.located(HERE)
+                await ann.do("strangers", on=True)
+                await ann.event("strangers")
+                await ann.do("sharing", mode="approximate", user="2")
+                await ann.event("sharing", lambda state: [friend["user"] for friend in state["friends"]] == ["2"])
+                daemon.stop()
+                await ann.event("state", lambda state: state == "waiting")
+                # Said while there is no server.
+                await ann.do("sharing", mode="precise", user="2")
+                await ann.do("sharing", mode="off")
+                await ann.do("sharing", mode="approximate", user="2")
+                daemon.start()
+                await ann.event("sharing", lambda state: state == {
+                    "type": "sharing", "mode": "off", "until": None,
+                    "friends": [{"user": "2", "mode": "approximate", "until": None}]})
+                await ann.do("sharing", mode="precise")
+                await ann.event("sharing", lambda state: state["mode"] == "precise")
+                async with daemon.session(2) as bob, daemon.session(9) as zoe:
+                    entry, = (await bob.begin(*NEAR))["friends"]
+                    assert entry["approximate"], entry
+                    await zoe.begin(*NEAR)
+                    await zoe.send(type="strangers", on=True)
+                    await ann.event("people", lambda people: [person["user"] for person in people] == ["9"])
+                await ann.event("people", lambda people: people == [])
+                await ann.do("strangers", on=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 async def both_protocols_say_the_same():
     with Daemon(cores=1) as daemon:
         daemon.admin("PUT", "/v1/users/1", {"name": "Ann ☃"})
@@ -205,11 +247,11 @@ async def both_protocols_say_the_same():
             async def both(kind, **facts):
                 """The same message; with facts, the entries that have them, as the others may differ."""
                 def suits(message):
-                    return [entry for entry in message.get("friends", ()) if facts.items() <= entry.items()]
+                    return [entry for entry in message[people_of(message)] if facts.items() <= entry.items()]
                 said, same = [await phone.event(kind, lambda message: not facts or suits(message))
                               for phone in (json_ann, ann)]
                 if facts:
-                    said["friends"], same["friends"] = suits(said), suits(same)
+                    said[people_of(said)], same[people_of(same)] = suits(said), suits(same)
                 assert {**said, "ts": 0} == {**same, "ts": 0}, (said, same)
                 return same
             assert (await both("welcome"))["name"] == "Ann ☃"
@@ -229,6 +271,23 @@ async def both_protocols_say_the_same():
             for phone in (json_ann, ann):
                 await phone.do("unmute", user="77")
             assert (await both("error"))["code"] == "not_friend"
+            # Sharing goes to all sessions of a user.
+            await ann.do("sharing", mode="approximate")
+            assert await both("sharing") == {"type": "sharing", "mode": "approximate", "until": None, "friends": []}
+            await ann.do("sharing", mode="precise", user="2", until=4000000000000)
+            state = await both("sharing")
+            assert state["friends"] == [{"user": "2", "mode": "precise", "until": 4000000000000}], state
+            await json_ann.do("sharing", mode="default", user="2")
+            assert (await both("sharing"))["friends"] == []
+            async with daemon.session(9) as zoe:
+                await zoe.begin(-33.8688, -151.2093)
+                await zoe.send(type="strangers", on=True)
+                for phone in (json_ann, ann):
+                    await phone.do("strangers", on=True)
+                assert (await both("strangers", user="9"))["people"][0]["approximate"]
+                await zoe.send(type="strangers", on=False)
+                assert await both("strangers_gone") == {
+                    "type": "strangers_gone", "people": [{"user": "9", "why": "off"}]}
             daemon.stop()
             for phone in (json_ann, ann):
                 assert (await phone.event("reconnect"))["after_ms"] >= 0
@@ -258,5 +317,6 @@ if __name__ == "__main__":
     run(friends_come_move_and_go, a_list_of_several_pages_is_read_whole,
         it_comes_back_and_knows_who_left_meanwhile, a_token_is_renewed_before_it_expires,
         an_expired_or_wrong_token_is_asked_for_again,
-        who_is_muted_stays_muted_in_the_next_connection, both_protocols_say_the_same,
+        who_is_muted_stays_muted_in_the_next_connection,
+        what_is_shared_is_kept_and_strangers_are_wanted_again_after_a_loss, both_protocols_say_the_same,
         bytes_of_later_and_broken_servers_do_no_harm)

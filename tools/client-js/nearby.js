@@ -181,7 +181,8 @@ export class NearbyClient {
     // Off for everybody ends the exceptions, also those that were not said yet.
     if (mode === 'off' && user === undefined) this.#wishes.clear();
     this.#wishes.delete(user ?? '');
-    const wish = { type: 'sharing', mode, until, user };
+    // Off is off for ever.
+    const wish = { type: 'sharing', mode, until: mode === 'off' ? undefined : until, user };
     this.#wishes.set(user ?? '', wish);
     this.#say(wish);
   }
