@@ -63,6 +63,7 @@ static void order(struct exchange *exchange)
 {
 	struct store_request *request = &exchange->change.request;
 	const char *why = sharing_judge(request);
+	exchange->change.otherwise = sharing_failed;
 	if (why != NULL)
 		exchange_problem(exchange, 400, "%s", why);
 	else

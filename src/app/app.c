@@ -122,6 +122,8 @@ int app_open(struct app **app, struct app_shared *shared, uint32_t core, const c
 	int error = fresh->sessions == NULL ? -ENOMEM : decoder_open(&fresh->decoder);
 	if (error == 0)
 		error = bars_open(&fresh->bars);
+	if (error == 0)
+		error = bars_open(&fresh->hidden);
 	for (uint32_t i = 0; error == 0 && i < shared->bar_count; i++)
 		bars_set(fresh->bars, shared->bars[i].user, shared->bars[i].not_before_s);
 	if (error == 0)
@@ -154,6 +156,7 @@ void app_close(struct app **app)
 	join_close_all(old);
 	sharing_close(old);
 	bars_close(&old->bars);
+	bars_close(&old->hidden);
 	decoder_close(&old->decoder);
 	json_reader_close(&old->reader);
 	if (old->engine_memory != NULL)

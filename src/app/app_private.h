@@ -96,6 +96,7 @@ struct app {
 	struct decoder *decoder;
 	struct json_reader *reader; /* for bodies and lines */
 	struct bars *bars;
+	struct bars *hidden; /* users whose home is here and whose word that nobody sees them could not be written */
 	struct counter_block counters;
 	struct session *sessions; /* by slot; sessions_max of them */
 	uint32_t sessions_max;	  /* on this core */

@@ -33,6 +33,7 @@ enum change_step {
 	CHANGE_RENAME, /* names of request.users changed */
 	CHANGE_WARN,   /* what is missing of request.user will be so for it shows nothing to everybody */
 	CHANGE_HIDE,   /* what request.asked takes back of what request.user shows is hidden */
+	CHANGE_STAY,   /* that stays so, as it could not be written: also for sessions that begin */
 	CHANGE_SHARE,  /* what request.user shows is as the store has answered */
 	CHANGE_TELL,   /* the sessions of request.user are told */
 };

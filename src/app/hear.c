@@ -186,6 +186,9 @@ void hear(struct app *app, enum change_step step, const struct store_request *re
 	case CHANGE_HIDE:
 		sharing_hide(app, request);
 		return;
+	case CHANGE_STAY:
+		sharing_stay(app, request);
+		return;
 	case CHANGE_SHARE:
 		sharing_hear(app, request);
 		return;

@@ -348,6 +348,8 @@ static int join_engine(struct join *join, struct session_id *id)
 	struct app *app = join->app;
 	const struct store_request *answer = &join->request;
 	struct friend_info *friends = app_friends(answer);
+	/* The store does not know of it. */
+	bool is_hidden = bars_get(app->hidden, join->user) != 0;
 	if (friends == NULL)
 		return -ENOSPC;
 	struct event event = { .type = EVENT_JOIN,
@@ -356,8 +358,8 @@ static int join_engine(struct join *join, struct session_id *id)
 			       .join = { .user = join->user,
 					 .friends = friends,
 					 .friend_count = answer->friend_count,
-					 .mode = answer->sharing.mode,
-					 .is_shown = app_is_shown(answer),
+					 .mode = is_hidden ? SHARING_OFF : answer->sharing.mode,
+					 .is_shown = !is_hidden && app_is_shown(answer),
 					 .barred = answer->barred,
 					 .barred_count = answer->barred_count } };
 	struct engine_out out;

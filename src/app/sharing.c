@@ -38,7 +38,7 @@ static const enum change_step give_steps[] = { CHANGE_PAUSE, CHANGE_PAUSE, CHANG
 					       CHANGE_SHARE, CHANGE_TELL,  CHANGE_END };
 static const enum change_step ask_steps[] = { CHANGE_PAUSE, CHANGE_PAUSE, CHANGE_STORE,
 					      CHANGE_PAUSE, CHANGE_PAUSE, CHANGE_END };
-static const enum change_step failed_steps[] = { CHANGE_PAUSE, CHANGE_PAUSE, CHANGE_END };
+const enum change_step sharing_failed[] = { CHANGE_STAY, CHANGE_PAUSE, CHANGE_END };
 const enum change_step sharing_undo[] = { CHANGE_STORE, CHANGE_SHARE, CHANGE_END };
 
 static bool is_home(const struct app *app, struct user_id user)
@@ -101,7 +101,7 @@ static void ask_submit(struct app *app, struct sharing_ask *ask, const enum chan
 		       void (*done)(struct app *, struct change *))
 {
 	ask->change.steps = steps;
-	ask->change.otherwise = failed_steps;
+	ask->change.otherwise = sharing_failed;
 	ask->change.done = done;
 	ask->change.context = ask;
 	change_submit(app, &ask->change);
@@ -278,6 +278,13 @@ void sharing_hide(struct app *app, const struct store_request *request)
 		hear_default(app, request->user, SHARING_OFF, false);
 }
 
+void sharing_stay(struct app *app, const struct store_request *request)
+{
+	bool is_unwritten = request->status != -ENOENT && !request->has_other && request->asked.mode == SHARING_OFF;
+	if (is_unwritten && is_home(app, request->user))
+		bars_set(app->hidden, request->user, BARS_ALTOGETHER);
+}
+
 /* What the viewer is shown of its own; DEFAULT when nothing is. */
 static struct sharing exception_for(const struct store_request *request, struct user_id viewer)
 {
@@ -305,7 +312,12 @@ static void hear_one(struct app *app, const struct store_request *request, struc
 
 void sharing_hear(struct app *app, const struct store_request *request)
 {
-	hear_default(app, request->user, request->sharing.mode, app_is_shown(request));
+	if (!request->has_other)
+		bars_set(app->hidden, request->user, 0);
+	if (bars_get(app->hidden, request->user) != 0)
+		hear_default(app, request->user, SHARING_OFF, false);
+	else
+		hear_default(app, request->user, request->sharing.mode, app_is_shown(request));
 	set_lapse(app, request->user, NULL, request->sharing.until_ms);
 	for (uint32_t i = 0; i < request->exception_count; i++)
 		hear_one(app, request, request->exceptions[i].user);
@@ -325,6 +337,7 @@ void sharing_unfriend(struct app *app, struct user_id a, struct user_id b)
 void sharing_forget(struct app *app, struct user_id user)
 {
 	set_lapse(app, user, NULL, 0);
+	bars_set(app->hidden, user, 0);
 }
 
 /* ---- what ends by itself ----------------------------------------------------------------------------- */

@@ -22,6 +22,8 @@ const char *sharing_judge(struct store_request *request);
 const enum change_step *sharing_steps(const struct store_request *request);
 /* The same for a change that was refused although its first step has hidden something: what holds is said again. */
 extern const enum change_step sharing_undo[];
+/* And for one that the store failed to write: what its first step has hidden stays so until another is written. */
+extern const enum change_step sharing_failed[];
 bool sharing_is_undone(const struct store_request *request);
 
 /* A `sharing` message of a client. */
@@ -29,9 +31,10 @@ void sharing_say(struct app *app, struct session *session, const struct client_m
 /* The session takes frames again: it is told what it has missed. */
 void sharing_catch_up(struct app *app, struct session *session);
 
-/* This core's part of CHANGE_WARN, CHANGE_HIDE, CHANGE_SHARE and CHANGE_TELL. */
+/* This core's part of CHANGE_WARN, CHANGE_HIDE, CHANGE_STAY, CHANGE_SHARE and CHANGE_TELL. */
 void sharing_warn(struct app *app, const struct store_request *request);
 void sharing_hide(struct app *app, const struct store_request *request);
+void sharing_stay(struct app *app, const struct store_request *request);
 void sharing_hear(struct app *app, const struct store_request *request);
 void sharing_tell(struct app *app, const struct store_request *request);
 

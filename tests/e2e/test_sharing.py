@@ -3,6 +3,7 @@
 ever or until a time; over WebSocket and HTTP, over reconnects and restarts."""
 import math
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -322,8 +323,31 @@ async def exceptions_are_a_hundred_at_most():
             await loses(last, 1)
 
 
+async def what_is_taken_back_stays_so_for_the_next_session_though_it_could_not_be_written():
+    with Daemon(cores=2) as daemon:
+        daemon.befriend((1, 2))
+        async with daemon.session(2) as bob:
+            await bob.begin(*HERE)
+            async with daemon.session(1) as ann:
+                await ann.begin(*HERE)
+                await bob.expect("update")
+                # No page of a database can be written any more.
+                resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+                await ann.send(type="sharing", mode="off")
+                assert (await ann.expect("error"))["code"] == "unavailable"
+                assert (await bob.expect("gone"))["friends"] == [{"user": "1", "why": "off"}]
+            async with daemon.session(1) as ann:
+                await ann.begin(*HERE)
+                assert (await bob.ask())["friends"] == []
+                resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+                await ann.send(type="sharing", mode="precise")
+                await ann.expect("sharing")
+                assert [friend["user"] for friend in (await bob.expect("update"))["friends"]] == ["1"]
+
+
 if __name__ == "__main__":
     run(off_is_seen_at_once_and_keeps_nothing, approximate_shows_a_place_of_the_grid_and_nothing_else,
         a_friend_may_see_more_or_less_than_everybody, what_is_shared_until_a_time_ends_then,
         all_sessions_hear_and_http_agrees, what_was_said_outlives_sessions_and_the_process,
-        exceptions_are_a_hundred_at_most)
+        exceptions_are_a_hundred_at_most,
+        what_is_taken_back_stays_so_for_the_next_session_though_it_could_not_be_written)
