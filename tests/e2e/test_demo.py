@@ -213,6 +213,9 @@ async def strangers_appear_and_go():
                              [person["user"] for person in message["people"]] == ["1"])
             await zoe.send(type="strangers", on=False)
             await page.until("document.getElementById('crowd').innerText.includes('No strangers around')")
+            # Who shows nobody anything meets nobody, and is told why.
+            await page.run("document.querySelector('[value=off]').click()")
+            await page.until("document.getElementById('crowd').innerText.includes('only while you share')")
             await page.run("document.getElementById('strangers').click()")
             await page.until("document.getElementById('crowd').hidden")
 

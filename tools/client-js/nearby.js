@@ -82,7 +82,7 @@ export class NearbyClient {
    * options.token: the token, or a function (may be async) that gives one and is called for each
    *   connection and for each renewal.
    * options.WebSocket: the class to use, where there is no global one.
-   * options.protocol: json, or protobuf: half the bytes, for nearby-protobuf.js of 6 KB beside this file.
+   * options.protocol: json, or protobuf: fewer bytes, by nearby-protobuf.js beside this file.
    * Others: see DEFAULTS.
    */
   constructor(options) {

@@ -145,7 +145,8 @@ function list() {
     : 'Looking for your friends…';
   $('more').hidden = Math.max(friends.length, people.length) <= pageSize;
   $('crowd').hidden = !$('strangers').checked;
-  $('crowd-title').textContent = people.length ? `Strangers · ${people.length}` : 'No strangers around';
+  $('crowd-title').textContent = people.length ? `Strangers · ${people.length}`
+    : sharing?.mode === 'off' ? 'Strangers meet you only while you share' : 'No strangers around';
 }
 
 function showFriends() {
