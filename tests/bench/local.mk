@@ -27,7 +27,7 @@ EXTRA_DIST += tests/bench/results tests/bench/check-bench tests/bench/check-run 
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
 	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
 	tests/bench/shares.py tests/bench/PROFILE.md \
-	tests/bench/start.py tests/bench/summary.py
+	tests/bench/start.py tests/bench/summary.py tests/bench/tls.py
 
 bench_sources = \
 	tests/bench/meter.c tests/bench/meter.h \
