@@ -100,6 +100,12 @@ static void hear_pairs(struct app *app, const struct store_request *request)
 	for (uint32_t i = 0; i < count; i++) {
 		struct outcome outcome = outcome_of(request, &pairs[i], i);
 		hear_pair(app, &outcome);
+		if (!outcome.is_ended)
+			continue;
+		/* Pairs of one change are of one user, or few: one look at that one will do. */
+		if (i + 1 == count || !user_id_equal(pairs[i].a, pairs[i + 1].a))
+			sharing_review(app, pairs[i].a, pairs[i].b);
+		sharing_review(app, pairs[i].b, pairs[i].a);
 	}
 }
 
@@ -151,6 +157,7 @@ static void hear_deleted(struct app *app, const struct store_request *request)
 		api_nearby_outdate(app, other.user);
 		hear_side(app, true, user.user, &other);
 		hear_side(app, true, other.user, &user);
+		sharing_review(app, other.user, user.user);
 	}
 }
 

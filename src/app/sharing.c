@@ -334,6 +334,26 @@ void sharing_unfriend(struct app *app, struct user_id a, struct user_id b)
 	set_lapse(app, b, &a, 0);
 }
 
+static void reviewed(struct app *app, struct change *change)
+{
+	ask_end(app, change->context);
+}
+
+void sharing_review(struct app *app, struct user_id user, struct user_id former)
+{
+	if (!is_home(app, user) || !engine_is_excepted(app->engine, user) || app->ask_count >= ASKS_MAX)
+		return;
+	struct sharing_ask *ask = ask_begin(app);
+	if (ask == NULL)
+		return;
+	ask->change.request.op = STORE_SHARING_GET;
+	ask->change.request.user = user;
+	ask->change.request.has_other = true;
+	ask->change.request.other = former;
+	ask->change.request.now_ms = wall_ms();
+	ask_submit(app, ask, sharing_undo, reviewed);
+}
+
 void sharing_forget(struct app *app, struct user_id user)
 {
 	set_lapse(app, user, NULL, 0);

@@ -40,6 +40,9 @@ void sharing_tell(struct app *app, const struct store_request *request);
 
 /* A friendship has ended, and so have the exceptions of both for each other. */
 void sharing_unfriend(struct app *app, struct user_id a, struct user_id b);
+/* The friendship that was a reason to keep the user's location may have been the last: looks at what the database
+ * says of it now, and hides it when nobody is left who may see it. */
+void sharing_review(struct app *app, struct user_id user, struct user_id former);
 /* A user was deleted: nothing of it ends any more. */
 void sharing_forget(struct app *app, struct user_id user);
 

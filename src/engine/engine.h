@@ -256,6 +256,10 @@ int engine_list(struct engine *engine, uint64_t now_us, struct user_id user,
 		const struct friend_info *friends, uint32_t friend_count,
 		const struct page_cursor *after, uint32_t limit, struct server_msg *msg);
 
+/* Whether single exceptions alone show the user, who is homed here, and is off for everybody else: then the
+ * end of one may be the end of all, which EVENT_SHARING has to say. */
+bool engine_is_excepted(const struct engine *engine, struct user_id user);
+
 /* Sessions of a user that are connected here (all of them, as it is the home core). */
 uint32_t engine_session_count(const struct engine *engine, struct user_id user);
 /* The sessions of a user, up to `max`; for closing them (kick, token of a deleted user). */

@@ -214,6 +214,14 @@ bool privacy_remark(struct engine *engine, uint64_t user, enum sharing_mode mode
 	return true;
 }
 
+bool privacy_is_off(const struct engine *engine, struct user_id user)
+{
+	struct nearby_location location;
+	nearby_hint hint = 0;
+	return nearby_table_get(engine->config.segment, user.value, &hint, &location) == 0 &&
+	       mark_mode(location.mark) == SHARING_OFF;
+}
+
 bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
 		       struct vantage *vantage)
 {

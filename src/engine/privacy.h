@@ -62,6 +62,9 @@ void privacy_mark_strangers(struct engine *engine, struct user_id user, bool is_
 bool privacy_find_stranger(const struct engine *engine, uint64_t now_us, struct user_id user,
 			   uint64_t *code, enum gone_why *why);
 
+/* Whether the table has a location that is off for everybody. */
+bool privacy_is_off(const struct engine *engine, struct user_id user);
+
 /* Where a user is itself, to look from; false when it has no location that counts. */
 bool privacy_find_self(const struct engine *engine, uint64_t now_us, struct user_id user,
 		       struct vantage *vantage);

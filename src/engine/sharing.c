@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "engine/channel.h"
 #include "engine/location.h"
+#include "engine/privacy.h"
 #include "engine/subscription.h"
 
 /* At the home core. */
@@ -46,6 +47,14 @@ static void end_exceptions(struct engine *engine, uint32_t channel)
 	for (uint32_t i = 0; i < count; i++)
 		if (exception_of(items[i]) != SHARING_DEFAULT)
 			subscription_except(engine, tag_key(items[i]), channel, SHARING_OFF);
+}
+
+bool engine_is_excepted(const struct engine *engine, struct user_id user)
+{
+	uint32_t channel = channel_find(engine, user.value);
+	if (channel == NONE || engine->channels[channel].first_session == NONE)
+		return privacy_is_off(engine, user);
+	return engine->channels[channel].mode == SHARING_OFF && engine->channels[channel].is_shown;
 }
 
 void sharing_change(struct engine *engine, const struct event *event)

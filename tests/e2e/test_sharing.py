@@ -139,6 +139,34 @@ async def approximate_shows_a_place_of_the_grid_and_nothing_else():
             assert "approximate" not in await sees(bob, 1, lat=HERE[0] + 0.00001, lon=HERE[1])
 
 
+async def the_last_who_may_see_is_no_friend_any_more():
+    """Off for everybody but one: when that friendship ends nothing is left to be kept."""
+    with Daemon(cores=3) as daemon:
+        daemon.befriend((1, 2), (1, 3))
+        async with daemon.session(1) as ann, daemon.session(2) as bob, daemon.session(3) as eve:
+            await bob.begin(*THERE)
+            await eve.begin(*THERE)
+            await change(ann, state("off"), mode="off")
+            await change(ann, state("off", (2, "precise")), mode="precise", user="2")
+            await change(ann, state("off", (2, "precise"), (3, "precise")), mode="precise", user="3")
+            await ann.begin(*HERE)
+            await sees(bob, 1)
+            # Another may see it still.
+            assert daemon.request("DELETE", "/v1/me/friends/2", user=1).status == 204
+            await sees(eve, 1)
+            await ann.locate(HERE[0] + 0.001, HERE[1])
+            await sees(eve, 1, lat=HERE[0] + 0.001)
+            assert is_located(daemon, 1)
+            assert daemon.request("DELETE", "/v1/me/friends/1", user=3).status == 204
+            until = time.monotonic() + LIMIT_S
+            while is_located(daemon, 1):
+                assert time.monotonic() < until
+            await ann.locate(*HERE)
+            await ann.send(type="nearby")
+            assert (await ann.expect("nearby", skipping=("gone", "friend", "update")))["friends"] == []
+            assert not is_located(daemon, 1)
+
+
 async def a_friend_may_see_more_or_less_than_everybody():
     with Daemon(cores=3) as daemon:
         daemon.befriend((1, 2), (1, 3))
@@ -347,7 +375,8 @@ async def what_is_taken_back_stays_so_for_the_next_session_though_it_could_not_b
 
 if __name__ == "__main__":
     run(off_is_seen_at_once_and_keeps_nothing, approximate_shows_a_place_of_the_grid_and_nothing_else,
-        a_friend_may_see_more_or_less_than_everybody, what_is_shared_until_a_time_ends_then,
+        a_friend_may_see_more_or_less_than_everybody, the_last_who_may_see_is_no_friend_any_more,
+        what_is_shared_until_a_time_ends_then,
         all_sessions_hear_and_http_agrees, what_was_said_outlives_sessions_and_the_process,
         exceptions_are_a_hundred_at_most,
         what_is_taken_back_stays_so_for_the_next_session_though_it_could_not_be_written)
