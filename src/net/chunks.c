@@ -81,19 +81,30 @@ static enum state after(struct chunks *chunks, uint8_t c)
 	return WRONG;
 }
 
-bool chunks_feed(struct chunks *chunks, const void *bytes, size_t length)
+/* Of the data of the chunk at hand, as far as they are there. */
+static size_t take_data(struct chunks *chunks, size_t length)
 {
-	const uint8_t *at = bytes, *end = at + length;
-	while (at < end && chunks->state != WRONG) {
-		if (chunks->state != DATA) {
-			chunks->state = (uint8_t)after(chunks, *at++);
-			continue;
-		}
-		uint64_t taken = (uint64_t)(end - at) < chunks->left ? (uint64_t)(end - at) : chunks->left;
-		at += taken;
-		chunks->left -= taken;
-		if (chunks->left == 0)
-			chunks->state = DATA_CR;
+	size_t taken = length < chunks->left ? length : (size_t)chunks->left;
+	chunks->left -= taken;
+	if (chunks->left == 0)
+		chunks->state = DATA_CR;
+	return taken;
+}
+
+size_t chunks_feed(struct chunks *chunks, const void *bytes, size_t length)
+{
+	const uint8_t *at = bytes;
+	size_t right = 0;
+	while (right < length) {
+		if (chunks->state == DATA)
+			return right + take_data(chunks, length - right);
+		enum state next = after(chunks, at[right]);
+		if (next == WRONG && chunks->state == END)
+			return right;
+		chunks->state = (uint8_t)next;
+		if (next == WRONG)
+			return right;
+		right++;
 	}
-	return chunks->state != WRONG;
+	return right;
 }

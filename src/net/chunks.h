@@ -1,6 +1,6 @@
 /*
  * Owns: whether a chunked body is framed as RFC 9112 section 7.1 says, to the letter.
- * Invariant: it judges the same however the bytes are split; after the first wrong byte nothing is right.
+ * Invariant: it judges the same however the bytes are split; from the first wrong byte on nothing is right.
  * Thread: any, no state but the struct.
  * Does not know: what the chunks hold.
  *
@@ -10,7 +10,6 @@
 #ifndef NEARBY_NET_CHUNKS_H
 #define NEARBY_NET_CHUNKS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +19,10 @@ struct chunks {
 	uint64_t left; /* of the chunk at hand */
 };
 
-/* Bytes of a chunked body, in order; none beyond its end. False: they are not framed right. */
-bool chunks_feed(struct chunks *chunks, const void *bytes, size_t length);
+/*
+ * Takes bytes of a chunked body, in order, and returns how many are right: it stops behind the data of a chunk, at
+ * the end of the body and at the first wrong byte. So 0 of some bytes says that the first one is wrong.
+ */
+size_t chunks_feed(struct chunks *chunks, const void *bytes, size_t length);
 
 #endif

@@ -42,6 +42,7 @@ struct http {
 	uint32_t header_count;
 	bool in_value;
 	bool is_over; /* the request is complete; kept until the next is fed */
+	bool is_chunked; /* as the head said; a trailer may confuse the parser */
 	struct chunks chunks;
 
 	/* News of the parse that runs. */
@@ -259,7 +260,8 @@ static int fill_request(struct http *http)
 	}
 	bool has_length =
 		http->parser.content_length > 0 && http->parser.content_length != UINT64_MAX;
-	request->has_body = has_length || (http->parser.flags & F_CHUNKED) != 0;
+	http->is_chunked = (http->parser.flags & F_CHUNKED) != 0;
+	request->has_body = has_length || http->is_chunked;
 	http->manner = (struct http_manner){
 		.is_head = http->parser.method == HTTP_HEAD,
 		.is_old = http->parser.http_major == 1 && http->parser.http_minor == 0,
@@ -481,9 +483,13 @@ static size_t feed_head(struct http *http, const char *bytes, size_t length)
 
 static size_t feed_body(struct http *http, const char *bytes, size_t length)
 {
-	bool is_chunked = (http->parser.flags & F_CHUNKED) != 0;
-	size_t used = parse(http, bytes, length);
-	if (is_chunked && http->news != HTTP_NEWS_BAD && !chunks_feed(&http->chunks, bytes, used))
+	bool is_chunked = http->is_chunked;
+	size_t right = is_chunked ? chunks_feed(&http->chunks, bytes, length) : length;
+	size_t used = right > 0 ? parse(http, bytes, right) : 0;
+	/* Within a body the parser takes all that is right, and what stops behind the data of a chunk is news. */
+	bool is_within = http->news == HTTP_NEWS_MORE || http->news == HTTP_NEWS_BODY;
+	bool is_stuck = http->news == HTTP_NEWS_MORE && right < length;
+	if (is_chunked && is_within && (used < right || is_stuck))
 		refuse(http, 400, "The chunks of the body are not framed as RFC 9112 says.");
 	return used;
 }
