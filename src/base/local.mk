@@ -4,6 +4,7 @@ libbase_la_SOURCES = \
 	src/base/check.c src/base/check.h \
 	src/base/clock.h \
 	src/base/counter.h \
+	src/base/digits.h \
 	src/base/id.c src/base/id.h \
 	src/base/log.c src/base/log.h \
 	src/base/ring.c src/base/ring.h \

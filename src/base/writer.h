@@ -23,10 +23,15 @@ struct writer {
 /* Writes into `memory`, which stays the caller's. */
 struct writer writer_init(void *memory, size_t bytes);
 size_t writer_length(const struct writer *writer);
+/* Whether so much fits: then it may be written at `at` and `at` moved on. */
+static inline bool writer_has_room(const struct writer *writer, size_t bytes)
+{
+	return !writer->overflow && (size_t)(writer->end - writer->at) >= bytes;
+}
 /* Inline, so that a text of a known length becomes a store or two. */
 static inline void writer_put(struct writer *writer, const void *bytes, size_t length)
 {
-	if (writer->overflow || (size_t)(writer->end - writer->at) < length) {
+	if (!writer_has_room(writer, length)) {
 		writer->overflow = true;
 		return;
 	}
@@ -36,7 +41,8 @@ static inline void writer_put(struct writer *writer, const void *bytes, size_t l
 void writer_put_text(struct writer *writer, const char *text);
 void writer_put_u64(struct writer *writer, uint64_t value);
 void writer_put_i64(struct writer *writer, int64_t value);
-/* value / 10^decimals in plain decimal, without trailing zeros: (375000000, 7) is 37.5. */
+/* value / 10^decimals in plain decimal, without trailing zeros: (375000000, 7) is 37.5. At most 8
+ * decimals. */
 void writer_put_fixed(struct writer *writer, int64_t value, unsigned decimals);
 /* printf-like, for what is not on the path of a location. */
 void writer_put_format(struct writer *writer, const char *format, ...)

@@ -8,6 +8,7 @@
 #include "proto/codec.h"
 
 #include "base/check.h"
+#include "base/digits.h"
 #include "proto/utf8.h"
 
 #include <string.h>
@@ -44,11 +45,10 @@ static size_t put_special(struct writer *writer, const uint8_t *text, size_t len
 	return bytes;
 }
 
-void json_encode_string(struct writer *writer, const char *text, size_t length)
+/* What stands between the quotes. */
+static void put_text(struct writer *writer, const uint8_t *at, size_t length)
 {
-	const uint8_t *at = (const uint8_t *)text;
 	const uint8_t *end = at + length;
-	writer_put(writer, "\"", 1);
 	while (at < end) {
 		const uint8_t *run = at;
 		while (at < end && is_plain(*at))
@@ -57,6 +57,12 @@ void json_encode_string(struct writer *writer, const char *text, size_t length)
 		if (at < end)
 			at += put_special(writer, at, (size_t)(end - at));
 	}
+}
+
+void json_encode_string(struct writer *writer, const char *text, size_t length)
+{
+	writer_put(writer, "\"", 1);
+	put_text(writer, (const uint8_t *)text, length);
 	writer_put(writer, "\"", 1);
 }
 
@@ -77,37 +83,85 @@ static void put_mm_as_m(struct writer *writer, uint64_t mm)
 	writer_put_fixed(writer, (int64_t)mm, 3);
 }
 
-void json_encode_entry(struct writer *writer, const struct entry *entry)
+/* ---- an entry --------------------------------------------------------------------------------
+ * Most of what is ever written: so past the writer, into room that was asked for once. */
+
+/* A text of a known length: a store or two. */
+#define add_literal(at, literal) \
+	((uint8_t *)memcpy(at, literal, sizeof(literal) - 1) + sizeof(literal) - 1)
+
+/* Whether each of eight bytes is plain; as is_plain, for all at once. */
+static bool are_plain(const uint8_t *text)
 {
-	put_literal(writer, "{");
-	put_user(writer, entry->user);
-	put_literal(writer, ",\"name\":");
-	json_encode_string(writer, entry->name, entry->name_length);
-	put_literal(writer, ",\"lat\":");
-	writer_put_fixed(writer, entry->place.lat_e7, 7);
-	put_literal(writer, ",\"lon\":");
-	writer_put_fixed(writer, entry->place.lon_e7, 7);
-	put_literal(writer, ",\"ts\":");
-	writer_put_i64(writer, entry->client_ms);
-	put_literal(writer, ",\"distance_m\":");
-	put_mm_as_m(writer, entry->distance_mm);
-	if (entry->is_approximate)
-		put_literal(writer, ",\"approximate\":true");
-	put_literal(writer, "}");
+	const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
+	uint64_t bytes;
+	memcpy(&bytes, text, sizeof(bytes));
+	uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
+	/* Below 0x80 a difference borrows into the high bit of its own byte alone; the rest is refused. */
+	uint64_t below = (bytes - ones * ' ') | (quote - ones) | (backslash - ones);
+	return ((bytes | below) & highs) == 0;
 }
 
-static void put_entries(struct writer *writer, const char *key, const struct entry *entries,
-			uint32_t count)
+/* Copies as long as all is plain, eight bytes at a time where there are as many. */
+static uint8_t *add_name(uint8_t *at, const uint8_t *name, size_t length)
+{
+	size_t plain = 0;
+	for (; length - plain >= 8 && are_plain(name + plain); plain += 8)
+		memcpy(at + plain, name + plain, 8);
+	for (; plain < length && is_plain(name[plain]); plain++)
+		at[plain] = name[plain];
+	if (plain == length)
+		return at + length;
+	struct writer writer = writer_init(at + plain, (length - plain) * TEXT_BYTE_BYTES);
+	put_text(&writer, name + plain, length - plain);
+	return writer.at;
+}
+
+/* The longest numbers take 156 bytes, and more is written behind each. */
+static size_t entry_room(const struct entry *entry)
+{
+	return ENTRY_BYTES + (size_t)entry->name_length * TEXT_BYTE_BYTES + DIGITS_ROOM;
+}
+
+/* Into entry_room. */
+static uint8_t *add_entry(uint8_t *at, const struct entry *entry)
+{
+	check(entry->user.value <= USER_ID_MAX && entry->distance_mm <= INT64_MAX);
+	at = add_literal(at, "{\"user\":\"");
+	at = digits_put_u64(at, entry->user.value);
+	at = add_literal(at, "\",\"name\":\"");
+	at = add_name(at, (const uint8_t *)entry->name, entry->name_length);
+	at = add_literal(at, "\",\"lat\":");
+	at = digits_put_fixed(at, entry->place.lat_e7, 7);
+	at = add_literal(at, ",\"lon\":");
+	at = digits_put_fixed(at, entry->place.lon_e7, 7);
+	at = add_literal(at, ",\"ts\":");
+	at = digits_put_fixed(at, entry->client_ms, 0);
+	at = add_literal(at, ",\"distance_m\":");
+	at = digits_put_fixed(at, (int64_t)entry->distance_mm, 3);
+	if (entry->is_approximate)
+		at = add_literal(at, ",\"approximate\":true");
+	return add_literal(at, "}");
+}
+
+void json_encode_entry(struct writer *writer, const struct entry *entry)
+{
+	uint8_t apart[ENTRY_BYTES + NAME_BYTES_MAX * TEXT_BYTE_BYTES + DIGITS_ROOM];
+	check(entry->name_length <= NAME_BYTES_MAX);
+	if (writer_has_room(writer, entry_room(entry)))
+		writer->at = add_entry(writer->at, entry);
+	else
+		writer_put(writer, apart, (size_t)(add_entry(apart, entry) - apart));
+}
+
+static void put_entries(struct writer *writer, const struct entry *entries, uint32_t count)
 {
 	check(count <= FRAME_ENTRIES_MAX);
-	writer_put_text(writer, key);
-	put_literal(writer, ":[");
 	for (uint32_t i = 0; i < count; i++) {
 		if (i > 0)
 			put_literal(writer, ",");
 		json_encode_entry(writer, &entries[i]);
 	}
-	put_literal(writer, "]");
 }
 
 static void put_welcome(struct writer *writer, const struct server_msg *msg)
@@ -129,9 +183,9 @@ static void put_welcome(struct writer *writer, const struct server_msg *msg)
 
 static void put_nearby(struct writer *writer, const struct server_msg *msg)
 {
-	put_literal(writer, "{\"type\":\"nearby\",");
-	put_entries(writer, "\"friends\"", msg->nearby.entries, msg->nearby.count);
-	put_literal(writer, ",\"total\":");
+	put_literal(writer, "{\"type\":\"nearby\",\"friends\":[");
+	put_entries(writer, msg->nearby.entries, msg->nearby.count);
+	put_literal(writer, "],\"total\":");
 	writer_put_u64(writer, msg->nearby.total);
 	put_literal(writer, ",\"next\":");
 	if (msg->nearby.has_next) {
@@ -226,9 +280,9 @@ void json_encode(struct writer *writer, const struct server_msg *msg)
 		put_nearby(writer, msg);
 		return;
 	case SERVER_UPDATE:
-		put_literal(writer, "{\"type\":\"update\",");
-		put_entries(writer, "\"friends\"", msg->update.entries, msg->update.count);
-		put_literal(writer, "}");
+		put_literal(writer, "{\"type\":\"update\",\"friends\":[");
+		put_entries(writer, msg->update.entries, msg->update.count);
+		put_literal(writer, "]}");
 		return;
 	case SERVER_GONE:
 		put_gone(writer, "{\"type\":\"gone\",\"friends\"", msg);
@@ -248,9 +302,9 @@ void json_encode(struct writer *writer, const struct server_msg *msg)
 		put_sharing(writer, msg);
 		return;
 	case SERVER_STRANGERS:
-		put_literal(writer, "{\"type\":\"strangers\",");
-		put_entries(writer, "\"people\"", msg->update.entries, msg->update.count);
-		put_literal(writer, "}");
+		put_literal(writer, "{\"type\":\"strangers\",\"people\":[");
+		put_entries(writer, msg->update.entries, msg->update.count);
+		put_literal(writer, "]}");
 		return;
 	case SERVER_STRANGERS_GONE:
 		put_gone(writer, "{\"type\":\"strangers_gone\",\"people\"", msg);

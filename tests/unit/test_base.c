@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -116,12 +118,48 @@ static void fixed_point_numbers_lose_nothing(void **state)
 	written("-180", -1800000000, 7);
 	written("1234.567", 1234567, 3);
 	written("1.05", 105, 2);
-	written("0.000000001", 1, 9);
-	written("12.999999999", 12999999999, 9);
-	written("9223372036.854775807", INT64_MAX, 9);
+	written("0.00000001", 1, 8);
+	written("12.99999999", 1299999999, 8);
+	written("92233720368.54775807", INT64_MAX, 8);
+	written("-92233720368.54775808", INT64_MIN, 8);
 	written("100", 100, 0);
 	written("10.1", 1010, 2);
 	written("-9223372036854775808", INT64_MIN, 0);
+}
+
+/* At the end of the memory, digit for digit, and one byte short of it. */
+static void fits(const char *wanted, uint64_t value)
+{
+	char memory[32];
+	size_t length = strlen(wanted);
+	for (size_t room = length - 1; room <= length; room++) {
+		memset(memory, '#', sizeof(memory));
+		struct writer writer = writer_init(memory, room);
+		writer_put_u64(&writer, value);
+		assert_int_equal(writer.overflow, room < length);
+		assert_memory_equal(memory, room < length ? "#" : wanted, room < length ? 1 : length);
+		assert_int_equal(memory[room], '#');
+	}
+}
+
+static void numbers_of_every_length_are_written(void **state)
+{
+	(void)state;
+	char wanted[32];
+	uint64_t least = 1;
+	for (unsigned digits = 1; digits <= 20; digits++, least *= 10) {
+		uint64_t most = digits < 20 ? least * 10 - 1 : UINT64_MAX;
+		uint64_t values[] = { least, most, least + (most - least) / 7, least + (most - least) / 3 };
+		for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+			snprintf(wanted, sizeof(wanted), "%" PRIu64, values[i]);
+			fits(wanted, values[i]);
+		}
+	}
+	fits("0", 0);
+	for (uint64_t value = 0; value < 100000; value += 7) {
+		snprintf(wanted, sizeof(wanted), "%" PRIu64, value * 10007);
+		fits(wanted, value * 10007);
+	}
 }
 
 static void a_writer_that_is_full_says_so_once_and_for_all(void **state)
@@ -244,6 +282,7 @@ int main(void)
 		cmocka_unit_test(an_address_has_one_form_and_reads_back),
 		cmocka_unit_test(a_block_has_the_addresses_that_begin_as_it_does),
 		cmocka_unit_test(fixed_point_numbers_lose_nothing),
+		cmocka_unit_test(numbers_of_every_length_are_written),
 		cmocka_unit_test(a_writer_that_is_full_says_so_once_and_for_all),
 		cmocka_unit_test(a_histogram_counts_each_value_in_the_lowest_bucket_that_holds_it),
 		cmocka_unit_test(a_ring_keeps_order_and_content_between_two_threads),
