@@ -9,40 +9,81 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define QUARTER_E7 INT64_C(900000000)
+#define QUARTER_E7 900000000.0
+
+/* Two angles at a time, a latitude and a longitude. */
+typedef double pair __attribute__((vector_size(16)));
+typedef int64_t pair_bits __attribute__((vector_size(16)));
+
+static inline pair both(double value)
+{
+	return (pair){ value, value };
+}
 
 /*
- * Sine and cosine of an angle in 1e-7 degrees. The nearest quarter turn is taken off in integers,
- * so that the libm sees at most 45 degrees and multiples of 90 come out as exact 0 and 1; a pole
- * then has one vector for all longitudes, and 180 east is 180 west.
+ * Taylor's series up to 45 degrees, where what they leave out, x^17 / 17! and x^18 / 18!, is 5e-17
+ * and 2e-18: less than what a double rounds off.
  */
-static void sine_cosine(int64_t angle_e7, double *sine, double *cosine)
+static inline pair sine_short(pair x)
 {
-	int64_t quarters = (angle_e7 + 4 * QUARTER_E7 + QUARTER_E7 / 2) / QUARTER_E7 - 4;
-	double rest = (double)(angle_e7 - quarters * QUARTER_E7) * (M_PI / 180e7);
-	double s = sin(rest), c = cos(rest);
-	switch (quarters & 3) {
-	case 0:
-		*sine = s, *cosine = c;
-		break;
-	case 1:
-		*sine = c, *cosine = -s;
-		break;
-	case 2:
-		*sine = -s, *cosine = -c;
-		break;
-	default:
-		*sine = -c, *cosine = s;
-		break;
-	}
+	pair z = x * x;
+	pair sum = both(1 / 6227020800.0) - z * (1 / 1307674368000.0);
+	sum = both(1 / 39916800.0) - z * sum;
+	sum = both(1 / 362880.0) - z * sum;
+	sum = both(1 / 5040.0) - z * sum;
+	sum = both(1 / 120.0) - z * sum;
+	sum = both(1 / 6.0) - z * sum;
+	return x - x * z * sum;
+}
+
+static inline pair cosine_short(pair x)
+{
+	pair z = x * x;
+	pair sum = both(1 / 87178291200.0) - z * (1 / 20922789888000.0);
+	sum = both(1 / 479001600.0) - z * sum;
+	sum = both(1 / 3628800.0) - z * sum;
+	sum = both(1 / 40320.0) - z * sum;
+	sum = both(1 / 720.0) - z * sum;
+	sum = both(1 / 24.0) - z * sum;
+	sum = both(0.5) - z * sum;
+	return both(1) - z * sum;
+}
+
+/* What has the bits of `a` where the mask has, and those of `b` elsewhere. */
+static inline pair choose(pair_bits mask, pair a, pair b)
+{
+	return (pair)(((pair_bits)a & mask) | ((pair_bits)b & ~mask));
+}
+
+/* Changes the sign where bit 1 of the quarters is set. */
+static inline pair turn(pair value, pair_bits quarters)
+{
+	return (pair)((pair_bits)value ^ (quarters & 2) << 62);
+}
+
+/*
+ * Sines and cosines of angles in 1e-7 degrees. The nearest quarter turn is taken off in whole
+ * numbers, so that multiples of 90 degrees come out as exact 0 and 1; a pole then has one vector for
+ * all longitudes, and 180 east is 180 west.
+ */
+static inline void sines_cosines(pair angles_e7, pair *sines, pair *cosines)
+{
+	/* Adding it leaves no room for a fraction, and the whole number in the lowest bits. */
+	const pair whole = both(0x1.8p52);
+	pair shifted = angles_e7 * (1 / QUARTER_E7) + whole;
+	pair_bits quarters = (pair_bits)shifted;
+	pair rest = (angles_e7 - (shifted - whole) * QUARTER_E7) * (M_PI / 180e7);
+	pair sine = sine_short(rest), cosine = cosine_short(rest);
+	pair_bits is_odd = -(quarters & 1);
+	*sines = turn(choose(is_odd, cosine, sine), quarters);
+	*cosines = turn(choose(is_odd, sine, cosine), quarters + 1);
 }
 
 struct point geo_point(struct nearby_place place)
 {
-	double sin_lat, cos_lat, sin_lon, cos_lon;
-	sine_cosine(place.lat_e7, &sin_lat, &cos_lat);
-	sine_cosine(place.lon_e7, &sin_lon, &cos_lon);
-	return (struct point){ cos_lat * cos_lon, cos_lat * sin_lon, sin_lat };
+	pair sines, cosines;
+	sines_cosines((pair){ place.lat_e7, place.lon_e7 }, &sines, &cosines);
+	return (struct point){ cosines[0] * cosines[1], cosines[0] * sines[1], sines[0] };
 }
 
 double geo_chord2_limit(double radius_m)
@@ -92,9 +133,18 @@ float geo_spot_chord2_least(double radius_m)
 	return (float)(chord * chord * (1 - 1e-6));
 }
 
+/* The arc over a chord, in earth radii. Up to 127 km the term of the series that is left out,
+ * 5/7168 chord^7, is under a thousandth of a millimetre. */
+static double arc(const struct point *a, const struct point *b)
+{
+	double chord2 = geo_chord2(a, b);
+	if (chord2 <= 4e-4)
+		return sqrt(chord2) * (1 + chord2 * (1 / 24.0 + chord2 * (3 / 640.0)));
+	struct point opposite = { -b->x, -b->y, -b->z };
+	return 2 * atan2(sqrt(chord2), sqrt(geo_chord2(a, &opposite)));
+}
+
 uint64_t geo_distance_mm(const struct point *a, const struct point *b)
 {
-	struct point opposite = { -b->x, -b->y, -b->z };
-	double angle = 2 * atan2(sqrt(geo_chord2(a, b)), sqrt(geo_chord2(a, &opposite)));
-	return (uint64_t)llround(angle * GEO_EARTH_RADIUS_M * 1000);
+	return (uint64_t)(arc(a, b) * (GEO_EARTH_RADIUS_M * 1000) + 0.5);
 }
