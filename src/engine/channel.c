@@ -150,7 +150,7 @@ static void check_channel(const struct engine *engine, uint32_t channel)
 	check((record->name == 0) == (record->name_length == 0));
 	check(record->name == 0 || record->followers.count > 0);
 	check(record->name_length <= NAME_BYTES_MAX);
-	taglist_check(&engine->arena, &record->followers);
+	roll_check(&engine->rolls, &record->followers);
 	if (channel_home(engine, record) == engine->config.core)
 		check(!record->is_told && !record->is_untold);
 	else

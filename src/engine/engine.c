@@ -57,14 +57,18 @@ static uint32_t looks_capacity(const struct engine_config *config)
 }
 
 /*
- * Words of the arena when everything is as large as it can be. A list of n has n + n/8 + 8 words
- * (room to grow, header, rounding); each subscription stands in two, and is alone in the channel's at
- * worst. A name has 16 words and a header. A fifth of all is for what gets lost between spans: 6 % of
- * a large arena, 13 % of a small one, when friend lists come and go at the brim.
+ * Words of the arena when everything is as large as it can be. A list of friends has n + n/8 + 8 words
+ * (room to grow, header, rounding), a roll of followers the same in entries of 3 or 4 bytes with a 32nd
+ * for growth; each subscription stands in both, and is alone in the roll at worst. A name has 16 words
+ * and a header. A fifth of all is for what gets lost between spans: 6 % of a large arena, 13 % of a
+ * small one, when friend lists come and go at the brim.
  */
 static uint64_t arena_capacity_words(const struct engine_config *config)
 {
-	uint64_t lists = (uint64_t)config->subscriptions_max * 9 / 4 +
+	uint64_t friends = (uint64_t)config->subscriptions_max * 9 / 8;
+	uint64_t followers = (uint64_t)config->subscriptions_max * 33 / 32 *
+			     rolls_init(NULL, config->sessions_max - 1).entry_bytes / 4;
+	uint64_t lists = friends + followers +
 			 ((uint64_t)config->sessions_max + config->channels_max) * 8;
 	uint64_t names = (uint64_t)config->channels_max * 20;
 	uint64_t barred = (uint64_t)config->sessions_max * BARRED_WORDS;
@@ -141,13 +145,14 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 		engine->peers[core].heralds = heralds + (size_t)core * engine->heralds_max;
 	}
 	arena_init(&engine->arena, words, arena_capacity_words(config));
+	engine->rolls = rolls_init(&engine->arena, config->sessions_max - 1);
 	return engine;
 }
 
 /*
  * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 24 of its
  * reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
- * arena, see arena_capacity_words: about 11 bytes a subscription and 140 a channel. For strangers
+ * arena, see arena_capacity_words: about 10 bytes a subscription and 140 a channel. For strangers
  * each session a persona of 24 bytes and a view of 2,880, each session of any core a record of 64
  * and a branch of 24, and for each other core 8 bytes a session of messages that may wait. That is
  * address space: a page that no session, channel, list or view ever needed is never touched.

@@ -19,13 +19,13 @@
 #include "engine/directory.h"
 #include "engine/engine.h"
 #include "engine/geo.h"
+#include "engine/roll.h"
 #include "engine/taglist.h"
 
 /* No channel, no session, no place in a queue. */
 #define NONE UINT32_MAX
 
-/* Tags of a subscription. The session's list has all of them, the channel's KNOWN and EDGE, and in
- * the place of others the exception, see exception_of. */
+/* Tags of a subscription in the session's list. */
 enum {
 	TAG_KNOWN = 1,	 /* the client believes that this friend is in range */
 	TAG_DIRTY = 2,	 /* to be judged at the next flush */
@@ -34,8 +34,14 @@ enum {
 	TAG_EDGE = 16, /* about as far as the radius: the viewer's own steps may change its range */
 };
 
-/* In the channel's list, in the place of DIRTY and MUTED: what its user shows this follower beside
- * what it shows everybody; an enum sharing_mode, DEFAULT for no exception. */
+/* Tags of a subscription in the channel's list. */
+enum {
+	FOLLOWER_KNOWN = 1, /* as TAG_KNOWN */
+	FOLLOWER_EDGE = 8,  /* as TAG_EDGE */
+};
+
+/* Between them: what the channel's user shows this follower beside what it shows everybody; an enum
+ * sharing_mode, DEFAULT for no exception. */
 #define EXCEPTION_SHIFT 1
 #define EXCEPTION_MASK	(3u << EXCEPTION_SHIFT)
 static inline enum sharing_mode exception_of(uint32_t follower)
@@ -52,7 +58,7 @@ static inline enum sharing_mode exception_of(uint32_t follower)
  */
 struct channel {
 	_Alignas(32) uint64_t user;
-	struct taglist followers; /* keys are session slots */
+	struct roll followers; /* session slots */
 	uint32_t first_session; /* of this user; the others hang on session.sibling. Or free list */
 	nearby_hint hint;
 	uint32_t name; /* span of the name's bytes, 0 for none; only while there are followers */
@@ -259,6 +265,7 @@ struct engine {
 	uint32_t hidden_count; /* sessions that are hidden */
 
 	struct arena arena; /* lists and names */
+	struct rolls rolls; /* lists of followers in it */
 
 	struct pace *pace;
 	uint32_t pace_count;

@@ -35,17 +35,17 @@ static void expect_lists(const struct engine *engine, const struct session *sess
 {
 	const struct channel *user = &engine->channels[session->channel];
 	nearby_table_prefetch(engine->config.segment, user->user, user->hint);
-	const uint32_t *items = taglist_items(&engine->arena, &user->followers);
+	const uint8_t *entries = roll_entries(&engine->rolls, &user->followers);
 	for (uint32_t line = 0; line < LIST_LINES; line++)
-		__builtin_prefetch(items + line * 16);
+		__builtin_prefetch(entries + line * 64);
 }
 
 static void expect_followers(const struct engine *engine, const struct session *session)
 {
-	const struct taglist *followers = &engine->channels[session->channel].followers;
-	const uint32_t *items = taglist_items(&engine->arena, followers);
+	const struct roll *followers = &engine->channels[session->channel].followers;
 	for (uint32_t i = 0; i < FOLLOWERS && i < followers->count; i++)
-		__builtin_prefetch(&engine->spots[tag_key(items[i])]);
+		__builtin_prefetch(
+			&engine->spots[roll_slot(roll_get(&engine->rolls, followers, i))]);
 }
 
 /* The session that was expected so many before the last. A slot that was used once stays readable,

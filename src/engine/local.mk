@@ -23,6 +23,7 @@ libengine_la_SOURCES = \
 	src/engine/persona.c src/engine/persona.h \
 	src/engine/presence.c src/engine/presence.h \
 	src/engine/privacy.c src/engine/privacy.h \
+	src/engine/roll.c src/engine/roll.h \
 	src/engine/session.c src/engine/session.h \
 	src/engine/sharing.c src/engine/sharing.h \
 	src/engine/sighting.c src/engine/sighting.h \

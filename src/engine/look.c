@@ -16,14 +16,14 @@
 #define AHEAD 12
 
 /* A follower that believes the user in range, or is not far from having it there. */
-static void meet(struct engine *engine, uint32_t channel, uint32_t item, float chord2)
+static void meet(struct engine *engine, uint32_t channel, uint32_t follower, float chord2)
 {
 	struct sighting sighting = {
-		.slot = tag_key(item),
+		.slot = roll_slot(follower),
 		.channel = channel,
-		.is_marked = chord2 <= engine->near_spot2 || (item & TAG_KNOWN),
+		.is_marked = chord2 <= engine->near_spot2 || (follower & FOLLOWER_KNOWN),
 		.is_edged = chord2 >= engine->edge_least_spot2 &&
-			    chord2 <= engine->edge_most_spot2 && !(item & TAG_EDGE),
+			    chord2 <= engine->edge_most_spot2 && !(follower & FOLLOWER_EDGE),
 	};
 	if (sighting.is_marked || sighting.is_edged)
 		sighting_put(engine, &sighting);
@@ -32,19 +32,21 @@ static void meet(struct engine *engine, uint32_t channel, uint32_t item, float c
 /* The hot loop of the engine: a quarter of a line of memory a follower, as long as nobody is near. */
 static void look_from_all(struct engine *engine, uint32_t channel, const struct spot *shown)
 {
-	const struct taglist *followers = &engine->channels[channel].followers;
-	const uint32_t *items = taglist_items(&engine->arena, followers);
-	uint32_t count = followers->count;
+	struct rolls rolls = engine->rolls;
+	const struct roll *followers = &engine->channels[channel].followers;
+	const uint8_t *at = roll_entries(&rolls, followers);
+	uint32_t count = followers->count, ahead = AHEAD * rolls.entry_bytes;
 	struct spot spot = *shown;
 	float most = engine->edge_most_spot2;
 	const struct spot *spots = engine->spots;
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t slot = tag_key(items[i]);
+		uint32_t follower = roll_read(&rolls, at);
 		if (i + AHEAD < count)
-			__builtin_prefetch(&spots[tag_key(items[i + AHEAD])]);
-		float chord2 = geo_spot_chord2(&spots[slot], &spot);
-		if ((items[i] & TAG_KNOWN) || chord2 <= most)
-			meet(engine, channel, items[i], chord2);
+			__builtin_prefetch(&spots[roll_slot(roll_read(&rolls, at + ahead))]);
+		float chord2 = geo_spot_chord2(&spots[roll_slot(follower)], &spot);
+		if ((follower & FOLLOWER_KNOWN) || chord2 <= most)
+			meet(engine, channel, follower, chord2);
+		at += rolls.entry_bytes;
 	}
 }
 
@@ -52,13 +54,13 @@ static void look_from_all(struct engine *engine, uint32_t channel, const struct 
  * sees may count for it: not even when its list is evaluated must depend on where the user is. */
 static void look_from_each(struct engine *engine, uint32_t channel, const struct spot *shown)
 {
-	const struct taglist *followers = &engine->channels[channel].followers;
-	const uint32_t *items = taglist_items(&engine->arena, followers);
+	const struct roll *followers = &engine->channels[channel].followers;
 	for (uint32_t i = 0; i < followers->count; i++) {
-		float chord2 = geo_spot_chord2(&engine->spots[tag_key(items[i])],
-					       &shown[exception_of(items[i])]);
-		if ((items[i] & TAG_KNOWN) || chord2 <= engine->edge_most_spot2)
-			meet(engine, channel, items[i], chord2);
+		uint32_t follower = roll_get(&engine->rolls, followers, i);
+		float chord2 = geo_spot_chord2(&engine->spots[roll_slot(follower)],
+					       &shown[exception_of(follower)]);
+		if ((follower & FOLLOWER_KNOWN) || chord2 <= engine->edge_most_spot2)
+			meet(engine, channel, follower, chord2);
 	}
 }
 

@@ -42,11 +42,11 @@ static void end_exceptions(struct engine *engine, uint32_t channel)
 	struct channel *record = &engine->channels[channel];
 	if (!record->has_exceptions)
 		return;
-	uint32_t count = record->followers.count;
-	const uint32_t *items = taglist_items(&engine->arena, &record->followers);
-	for (uint32_t i = 0; i < count; i++)
-		if (exception_of(items[i]) != SHARING_DEFAULT)
-			subscription_except(engine, tag_key(items[i]), channel, SHARING_OFF);
+	for (uint32_t i = 0; i < record->followers.count; i++) {
+		uint32_t follower = roll_get(&engine->rolls, &record->followers, i);
+		if (exception_of(follower) != SHARING_DEFAULT)
+			subscription_except(engine, roll_slot(follower), channel, SHARING_OFF);
+	}
 }
 
 bool engine_is_excepted(const struct engine *engine, struct user_id user)

@@ -15,12 +15,28 @@
 
 static bool has_exceptions(const struct engine *engine, uint32_t channel)
 {
-	const struct taglist *followers = &engine->channels[channel].followers;
-	const uint32_t *items = taglist_items(&engine->arena, followers);
+	const struct roll *followers = &engine->channels[channel].followers;
 	for (uint32_t i = 0; i < followers->count; i++)
-		if (items[i] & EXCEPTION_MASK)
+		if (roll_get(&engine->rolls, followers, i) & EXCEPTION_MASK)
 			return true;
 	return false;
+}
+
+/* The place of a session among the followers of a channel that it follows. */
+static uint32_t place_of(const struct engine *engine, uint32_t slot, const struct channel *friend)
+{
+	uint32_t place = roll_find(&engine->rolls, &friend->followers, slot);
+	check(place != ROLL_NOWHERE);
+	return place;
+}
+
+/* The follower's tags of `mask` become `tags`. */
+static void set_tags(struct engine *engine, uint32_t slot, const struct channel *friend,
+		     uint32_t mask, uint32_t tags)
+{
+	uint32_t place = place_of(engine, slot, friend);
+	uint32_t before = roll_get(&engine->rolls, &friend->followers, place) & ROLL_TAG_MASK;
+	roll_tag(&engine->rolls, &friend->followers, place, (before & ~mask) | tags);
 }
 
 void subscription_except(struct engine *engine, uint32_t slot, uint32_t channel,
@@ -29,9 +45,7 @@ void subscription_except(struct engine *engine, uint32_t slot, uint32_t channel,
 	struct channel *record = &engine->channels[channel];
 	if (mode == SHARING_DEFAULT && !record->has_exceptions)
 		return;
-	uint32_t *mirror = taglist_find(&engine->arena, &record->followers, slot);
-	check(mirror != NULL);
-	*mirror = (*mirror & ~EXCEPTION_MASK) | (uint32_t)mode << EXCEPTION_SHIFT;
+	set_tags(engine, slot, record, EXCEPTION_MASK, (uint32_t)mode << EXCEPTION_SHIFT);
 	record->has_exceptions = mode != SHARING_DEFAULT || has_exceptions(engine, channel);
 }
 
@@ -40,15 +54,15 @@ static enum sharing_mode find_exception(const struct engine *engine, uint32_t sl
 {
 	if (!friend->has_exceptions)
 		return SHARING_DEFAULT;
-	const uint32_t *mirror = taglist_find(&engine->arena, &friend->followers, slot);
-	check(mirror != NULL);
-	return exception_of(*mirror);
+	return exception_of(
+		roll_get(&engine->rolls, &friend->followers, place_of(engine, slot, friend)));
 }
 
 static void drop_follower(struct engine *engine, uint32_t slot, uint32_t channel)
 {
 	subscription_except(engine, slot, channel, SHARING_DEFAULT);
-	taglist_remove(&engine->arena, &engine->channels[channel].followers, slot);
+	struct channel *record = &engine->channels[channel];
+	roll_remove(&engine->rolls, &record->followers, place_of(engine, slot, record));
 }
 
 /* The channel's half. Returns the channel, or NONE: no room, nothing changed. */
@@ -57,10 +71,10 @@ static uint32_t follow(struct engine *engine, uint32_t slot, const struct friend
 	uint32_t channel = channel_take(engine, friend->user.value);
 	if (channel == NONE)
 		return NONE;
-	struct taglist *followers = &engine->channels[channel].followers;
+	struct roll *followers = &engine->channels[channel].followers;
 	/* The name that the first follower brings holds until a rename. */
 	bool is_first = followers->count == 0;
-	if (taglist_insert(&engine->arena, followers, slot) < 0)
+	if (roll_insert(&engine->rolls, followers, slot) < 0)
 		goto refuse;
 	subscription_except(engine, slot, channel, friend->exception);
 	if (is_first)
@@ -162,14 +176,18 @@ uint32_t *subscription_find(const struct engine *engine, uint32_t slot, uint64_t
 	return taglist_find(&engine->arena, &engine->sessions[slot].friends, channel);
 }
 
+/* What stands in both lists, as the channel has it. */
+static uint32_t mirrored(uint32_t item)
+{
+	return (item & TAG_KNOWN ? FOLLOWER_KNOWN : 0) | (item & TAG_EDGE ? FOLLOWER_EDGE : 0);
+}
+
 /* Changes a tag that stands in both lists. */
 static void flip(struct engine *engine, uint32_t slot, uint32_t *item, uint32_t tag)
 {
-	struct taglist *followers = &engine->channels[tag_key(*item)].followers;
-	uint32_t *mirror = taglist_find(&engine->arena, followers, slot);
-	check(mirror != NULL);
 	*item ^= tag;
-	*mirror ^= tag;
+	set_tags(engine, slot, &engine->channels[tag_key(*item)], FOLLOWER_KNOWN | FOLLOWER_EDGE,
+		 mirrored(*item));
 }
 
 void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item, bool is_known)
@@ -259,9 +277,9 @@ static void check_item(const struct engine *engine, uint32_t slot, uint32_t item
 {
 	const struct channel *channel = &engine->channels[tag_key(item)];
 	check(tag_key(item) < engine->channel_high && channel->is_live);
-	const uint32_t *mirror = taglist_find(&engine->arena, &channel->followers, slot);
-	check(mirror != NULL);
-	check((*mirror & TAG_MASK & ~EXCEPTION_MASK) == (item & (TAG_KNOWN | TAG_EDGE)));
+	uint32_t follower =
+		roll_get(&engine->rolls, &channel->followers, place_of(engine, slot, channel));
+	check((follower & (FOLLOWER_KNOWN | FOLLOWER_EDGE)) == mirrored(item));
 	check(!(item & TAG_MUTED) || !(item & (TAG_KNOWN | TAG_DIRTY | TAG_REMOVED)));
 	check(!(item & TAG_REMOVED) || (item & TAG_KNOWN && item & TAG_DIRTY));
 	check(!(item & (TAG_KNOWN | TAG_DIRTY)) || engine->sessions[slot].is_initialised);

@@ -1,5 +1,5 @@
 /*
- * Owns: what arenas and tagged lists promise, against the plainest model of each.
+ * Owns: what arenas, tagged lists and rolls promise, against the plainest model of each.
  * Invariant: none of its own.
  * Thread: one.
  * Does not know: what the engine keeps in them.
@@ -10,11 +10,13 @@
 #include <stdint.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "base/check.h"
 #include "base/id.h"
+#include "engine/roll.h"
 #include "engine/taglist.h"
 
 enum { WORDS = 1 << 16, SPANS = 400 };
@@ -167,6 +169,85 @@ static void a_list_without_room_stays_as_it_was(void **state)
 	taglist_check(&arena, &list);
 }
 
+/* A roll is the set of slots that was put into it, with their tags, up to the largest slot. */
+static void is_a_set_with_tags(uint32_t slot_max, uint32_t entry_bytes)
+{
+	enum { SLOTS = 500 };
+	struct arena arena;
+	struct roll roll = { 0 };
+	uint32_t tags[SLOTS];
+	arena_init(&arena, words, WORDS);
+	struct rolls rolls = rolls_init(&arena, slot_max);
+	assert_int_equal(rolls.entry_bytes, entry_bytes);
+	memset(tags, 0xff, sizeof(tags));
+	for (uint32_t turn = 0; turn < 20000; turn++) {
+		uint32_t idx = dice(SLOTS), slot = slot_max - idx * 3;
+		uint32_t at = roll_find(&rolls, &roll, slot);
+		assert_int_equal(at == ROLL_NOWHERE, tags[idx] == UINT32_MAX);
+		if (at == ROLL_NOWHERE) {
+			assert_int_equal(roll_insert(&rolls, &roll, slot), 0);
+			tags[idx] = 0;
+		} else if (dice(3) > 0) {
+			assert_int_equal(roll_get(&rolls, &roll, at), slot << ROLL_TAG_BITS | tags[idx]);
+			tags[idx] = dice(ROLL_TAG_MASK + 1);
+			roll_tag(&rolls, &roll, at, tags[idx]);
+		} else {
+			roll_remove(&rolls, &roll, at);
+			tags[idx] = UINT32_MAX;
+		}
+		if (turn % 64 == 0)
+			roll_check(&rolls, &roll);
+	}
+	arena_check(&arena);
+	while (roll.count > 0)
+		roll_remove(&rolls, &roll, 0);
+	assert_int_equal(arena.used_words, 0);
+}
+
+static void a_roll_is_a_set_with_tags_in_three_bytes_or_four(void **state)
+{
+	(void)state;
+	is_a_set_with_tags(ROLL_SHORT_MAX, 3);
+	is_a_set_with_tags(ROLL_SHORT_MAX + 1, 4);
+	is_a_set_with_tags(ROLL_SLOT_MAX, 4);
+}
+
+/* Of many that grow by turns, as when everybody joins: what they take, and what is lost between. */
+static void rolls_that_grow_together_have_little_slack(void **state)
+{
+	(void)state;
+	enum { ROLLS = 400, EACH = 40 };
+	struct arena arena;
+	struct roll grown[ROLLS] = { 0 };
+	arena_init(&arena, words, WORDS);
+	struct rolls rolls = rolls_init(&arena, ROLL_SHORT_MAX);
+	for (uint32_t slot = 0; slot < EACH; slot++)
+		for (uint32_t i = 0; i < ROLLS; i++)
+			assert_int_equal(roll_insert(&rolls, &grown[(i * 7 + slot) % ROLLS], slot), 0);
+	arena_check(&arena);
+	/* 3 bytes each, a word for the block. */
+	assert_int_equal(arena.used_words * 4, ROLLS * (3 * EACH + 8));
+}
+
+static void a_roll_without_room_stays_as_it_was(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct roll roll = { 0 };
+	arena_init(&arena, words, 64);
+	struct rolls rolls = rolls_init(&arena, ROLL_SHORT_MAX);
+	uint32_t slot = 0;
+	while (roll_insert(&rolls, &roll, slot) == 0)
+		slot++;
+	assert_in_range(slot, 40, 80);
+	roll_check(&rolls, &roll);
+	assert_int_equal(roll.count, slot);
+	roll_remove(&rolls, &roll, 0);
+	assert_int_equal(roll_insert(&rolls, &roll, ROLL_SHORT_MAX), 0);
+	roll_check(&rolls, &roll);
+	arena_check(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +256,9 @@ int main(void)
 		cmocka_unit_test(a_list_is_the_set_that_was_put_into_it),
 		cmocka_unit_test(keys_in_any_order_are_sorted),
 		cmocka_unit_test(a_list_without_room_stays_as_it_was),
+		cmocka_unit_test(a_roll_is_a_set_with_tags_in_three_bytes_or_four),
+		cmocka_unit_test(rolls_that_grow_together_have_little_slack),
+		cmocka_unit_test(a_roll_without_room_stays_as_it_was),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
