@@ -56,6 +56,17 @@ uint32_t channel_find(const struct engine *engine, uint64_t user)
 	return stored == 0 ? NONE : stored - 1;
 }
 
+void channel_expect(const struct engine *engine, uint64_t user)
+{
+	__builtin_prefetch(&engine->map[map_start(engine, user)]);
+}
+
+uint32_t channel_guess(const struct engine *engine, uint64_t user)
+{
+	uint32_t stored = engine->map[map_start(engine, user)];
+	return stored == 0 ? NONE : stored - 1;
+}
+
 static uint32_t record_take(struct engine *engine)
 {
 	uint32_t channel = engine->channel_free;

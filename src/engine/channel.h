@@ -11,6 +11,10 @@
 
 /* The user's channel, or NONE. */
 uint32_t channel_find(const struct engine *engine, uint64_t user);
+/* Asks for the memory by which the user's channel is found, when that will be wanted. */
+void channel_expect(const struct engine *engine, uint64_t user);
+/* Most likely the user's channel, or NONE: for asking ahead for what it names. */
+uint32_t channel_guess(const struct engine *engine, uint64_t user);
 /* ... made when there is none: NONE then means that there is no room. A fresh one that ends up not
  * being needed must be settled. */
 uint32_t channel_take(struct engine *engine, uint64_t user);

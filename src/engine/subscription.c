@@ -100,6 +100,38 @@ static void unfollow(struct engine *engine, uint32_t slot, uint32_t channel)
 	channel_settle(engine, channel);
 }
 
+/* Friends ahead of the one in hand of whom the place in the map, the channel, and its followers are
+ * asked for: each is known when the one before is there, and none is in a cache. */
+enum { MAP_AHEAD = 24, CHANNEL_AHEAD = 16, FOLLOWERS_AHEAD = 8 };
+/* Lines of a roll that are asked for. */
+#define ROLL_LINES 3
+
+static void expect_followers(const struct engine *engine, uint32_t channel)
+{
+	const struct roll *followers = &engine->channels[channel].followers;
+	const uint8_t *at = roll_entries(&engine->rolls, followers);
+	const uint8_t *end = at + (size_t)followers->count * engine->rolls.entry_bytes;
+	for (uint32_t line = 0; line < ROLL_LINES && at <= end; line++, at += 64)
+		__builtin_prefetch(at, 1);
+}
+
+static void expect_friend(const struct engine *engine, const struct friend_info *friends,
+			  uint32_t idx, uint32_t count)
+{
+	if (idx + MAP_AHEAD < count)
+		channel_expect(engine, friends[idx + MAP_AHEAD].user.value);
+	uint32_t channel = idx + CHANNEL_AHEAD < count
+				   ? channel_guess(engine, friends[idx + CHANNEL_AHEAD].user.value)
+				   : NONE;
+	if (channel != NONE)
+		__builtin_prefetch(&engine->channels[channel], 1);
+	channel = idx + FOLLOWERS_AHEAD < count
+			  ? channel_guess(engine, friends[idx + FOLLOWERS_AHEAD].user.value)
+			  : NONE;
+	if (channel != NONE)
+		expect_followers(engine, channel);
+}
+
 int subscription_add_all(struct engine *engine, uint32_t slot, const struct friend_info *friends,
 			 uint32_t count)
 {
@@ -109,6 +141,7 @@ int subscription_add_all(struct engine *engine, uint32_t slot, const struct frie
 	    taglist_reserve(&engine->arena, list, count) < 0)
 		return -ENOSPC;
 	for (uint32_t i = 0; i < count; i++) {
+		expect_friend(engine, friends, i, count);
 		uint32_t channel = follow(engine, slot, &friends[i]);
 		if (channel == NONE) {
 			subscription_drop_all(engine, slot);
@@ -159,8 +192,14 @@ void subscription_drop_all(struct engine *engine, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
 	const uint32_t *items = taglist_items(&engine->arena, &session->friends);
-	for (uint32_t i = 0; i < session->friends.count; i++)
+	uint32_t count = session->friends.count;
+	for (uint32_t i = 0; i < count; i++) {
+		if (i + CHANNEL_AHEAD < count)
+			__builtin_prefetch(&engine->channels[tag_key(items[i + CHANNEL_AHEAD])], 1);
+		if (i + FOLLOWERS_AHEAD < count)
+			expect_followers(engine, tag_key(items[i + FOLLOWERS_AHEAD]));
 		unfollow(engine, slot, tag_key(items[i]));
+	}
 	taglist_clear(&engine->arena, &session->friends);
 	session->dirty_count = 0;
 	session->dirty_groups = 0;
