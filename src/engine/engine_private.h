@@ -299,8 +299,8 @@ struct engine {
 
 	struct entry entries[FRAME_ENTRIES_MAX];
 	struct gone gones[FRAME_ENTRIES_MAX];
-	uint32_t
-		*picks[FRAME_ENTRIES_MAX]; /* the subscriptions of entries, as items of a session */
+	uint32_t *picks[FRAME_ENTRIES_MAX]; /* the subscriptions of entries, or of friends near the
+					     * edge, as items of a session */
 	uint32_t found[FRAME_ENTRIES_MAX]; /* the persons of entries that are strangers */
 	uint64_t swept[SWEEP_CHUNK_SLOTS];
 };

@@ -15,6 +15,8 @@
 #define STEP_LINES 2048
 /* Friends whose slots in the table are asked for ahead. */
 #define AHEAD 8
+/* Lines of the next list that are asked for. */
+#define LIST_LINES 4
 
 void evaluate_cancel(struct engine *engine, uint32_t slot)
 {
@@ -105,25 +107,39 @@ void evaluate_now(struct engine *engine, uint64_t now_us, uint32_t slot)
 	engine_count(engine, ENGINE_COUNTER_EVALUATIONS, 1);
 }
 
+/* Finds the next friends near the edge, `count` that there are, and asks for their channels. Returns
+ * where it stopped. */
+static uint32_t *pick_edges(struct engine *engine, uint32_t *items, uint32_t count)
+{
+	for (uint32_t picked = 0; picked < count; items++) {
+		if (!(*items & TAG_EDGE))
+			continue;
+		engine->picks[picked++] = items;
+		__builtin_prefetch(&engine->channels[tag_key(*items)]);
+	}
+	return items;
+}
+
+static void evaluate_picks(struct engine *engine, uint64_t now_us, uint32_t slot,
+			   const struct vantage *viewer, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		prefetch_location(engine, &engine->channels[tag_key(*engine->picks[i])]);
+	for (uint32_t i = 0; i < count; i++)
+		if (is_worth_a_look(engine, *engine->picks[i]))
+			evaluate_friend(engine, now_us, slot, viewer, engine->picks[i]);
+}
+
 /* The viewer is not far from its anchor: only those near the edge can have crossed it. */
 static void evaluate_edges(struct engine *engine, uint64_t now_us, uint32_t slot)
 {
 	struct session *session = &engine->sessions[slot];
 	struct vantage viewer = session_vantage(engine, slot);
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
-	uint32_t left = session->edge_count;
-	for (uint32_t i = 0, ahead = left; ahead > 0; i++) {
-		if (!(items[i] & TAG_EDGE))
-			continue;
-		ahead--;
-		prefetch_location(engine, &engine->channels[tag_key(items[i])]);
-	}
-	for (uint32_t i = 0; left > 0; i++) {
-		if (!(items[i] & TAG_EDGE))
-			continue;
-		left--;
-		if (is_worth_a_look(engine, items[i]))
-			evaluate_friend(engine, now_us, slot, &viewer, &items[i]);
+	for (uint32_t left = session->edge_count, count; left > 0; left -= count) {
+		count = left < FRAME_ENTRIES_MAX ? left : FRAME_ENTRIES_MAX;
+		items = pick_edges(engine, items, count);
+		evaluate_picks(engine, now_us, slot, &viewer, count);
 	}
 	note_evaluated(engine, now_us, slot);
 	engine_count(engine, ENGINE_COUNTER_EVALUATIONS_OF_EDGES, 1);
@@ -150,12 +166,30 @@ void evaluate_moved(struct engine *engine, uint64_t now_us, uint32_t slot,
 		evaluate_later(engine, now_us, slot);
 }
 
+/* Asks for the lists of the session whose timer is next, and for the one after that. The rest of a list
+ * follows in order. */
+static void expect_next(const struct engine *engine, const struct session *session)
+{
+	if (session->timer_next == NONE)
+		return;
+	const struct session *next = &engine->sessions[session->timer_next];
+	const uint32_t *items = taglist_items(&engine->arena, &next->friends);
+	for (uint32_t line = 0; line < LIST_LINES; line++)
+		__builtin_prefetch(items + line * 16, 1);
+	if (next->timer_next == NONE)
+		return;
+	const char *second = (const char *)&engine->sessions[next->timer_next];
+	__builtin_prefetch(second, 1);
+	__builtin_prefetch(second + 64, 1);
+}
+
 void evaluate_step(struct engine *engine, uint64_t now_us)
 {
 	uint32_t lines = 0;
 	while (lines < STEP_LINES && evaluate_next_us(engine) <= now_us) {
 		const struct session *session = &engine->sessions[engine->timer_first];
 		lines += 1 + session->friends.count / 16 + session->edge_count;
+		expect_next(engine, session);
 		evaluate_edges(engine, now_us, engine->timer_first);
 	}
 }
