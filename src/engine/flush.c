@@ -39,10 +39,17 @@ static void note_gone(struct engine *engine, struct pass *pass, uint32_t slot, u
 		subscription_set_known(engine, slot, item, false);
 }
 
+/* The name stands apart from all that is read to judge the friend, and is wanted right after. */
+static void expect_name(const struct engine *engine, uint32_t item)
+{
+	__builtin_prefetch(arena_words(&engine->arena, engine->channels[tag_key(item)].name));
+}
+
 static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uint32_t slot,
 		  uint32_t *item)
 {
 	enum gone_why why;
+	expect_name(engine, *item);
 	if (subscription_see(engine, now_us, slot, &pass->viewer, item,
 			     &engine->entries[pass->entry_count], &why)) {
 		engine->picks[pass->entry_count++] = item;

@@ -29,12 +29,21 @@ static uint32_t sift_up(struct engine *engine, uint32_t at, struct pace pace)
 	return at;
 }
 
+/* Which of two it is cannot be foretold, so it is computed and not branched to. */
+static uint32_t earlier(const struct pace *pace, uint32_t a, uint32_t b)
+{
+	return a + (b - a) * (pace[b].last_us < pace[a].last_us);
+}
+
 static uint32_t first_child(const struct engine *engine, uint32_t at)
 {
+	const struct pace *pace = engine->pace;
 	uint32_t first = at * WIDTH + 1, best = first;
-	for (uint32_t i = first + 1; i < first + WIDTH && i < engine->pace_count; i++)
-		if (engine->pace[i].last_us < engine->pace[best].last_us)
-			best = i;
+	if (first + WIDTH <= engine->pace_count)
+		return earlier(pace, earlier(pace, first, first + 1),
+			       earlier(pace, first + 2, first + 3));
+	for (uint32_t i = first + 1; i < engine->pace_count; i++)
+		best = earlier(pace, best, i);
 	return best;
 }
 
