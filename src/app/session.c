@@ -122,7 +122,8 @@ static void set_paused(struct app *app, struct session *session, bool is_paused)
 bool session_send(struct app *app, struct session *session, const struct server_msg *msg)
 {
 	const struct codec *codec = &codecs[session->codec];
-	struct writer *writer = net_frame_begin(app->net, session->conn, codec->bytes_max(msg));
+	size_t most = measure_message(codec->measure, msg);
+	struct writer *writer = net_frame_begin(app->net, session->conn, most);
 	if (writer == NULL) {
 		/* It asks faster than it reads: what is pushed waits in the engine, answers cannot. */
 		counter_add(&app->counters.app[APP_COUNTER_FRAMES_REFUSED], 1);

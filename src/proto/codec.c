@@ -16,12 +16,12 @@ const struct codec codecs[CODEC_COUNT] = {
 	[CODEC_JSON] = { .subprotocol = "nearby.v1.json",
 			 .is_binary = false,
 			 .decode = json_decode,
-			 .bytes_max = json_bytes_max,
+			 .measure = &json_measure,
 			 .encode = json_encode },
 	[CODEC_PROTOBUF] = { .subprotocol = "nearby.v1.protobuf",
 			     .is_binary = true,
 			     .decode = protobuf_decode,
-			     .bytes_max = protobuf_bytes_max,
+			     .measure = &protobuf_measure,
 			     .encode = protobuf_encode },
 };
 

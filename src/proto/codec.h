@@ -11,6 +11,7 @@
 
 #include "base/writer.h"
 #include "proto/json.h"
+#include "proto/measure.h"
 #include "proto/message.h"
 
 struct decoder;
@@ -28,9 +29,9 @@ struct codec {
 	 */
 	bool (*decode)(struct decoder *decoder, const void *bytes, size_t length,
 		       struct client_msg *msg, struct decode_error *error);
-	/* The room that `encode` needs for this message: ENCODED_BYTES_MAX at most. */
-	size_t (*bytes_max)(const struct server_msg *msg);
-	/* Writes one message to a client. With less room than bytes_max the writer may overflow. */
+	/* The room that `encode` needs for a message by measure_message: ENCODED_BYTES_MAX at most. */
+	const struct measure *measure;
+	/* Writes one message to a client. With less room the writer may overflow. */
 	void (*encode)(struct writer *writer, const struct server_msg *msg);
 };
 extern const struct codec codecs[CODEC_COUNT];
@@ -51,8 +52,8 @@ bool json_decode_general(struct decoder *decoder, const void *text, size_t lengt
 bool json_take_sharing(const struct json_reader *reader, bool is_exception, struct sharing *sharing,
 		       struct decode_error *error);
 
-/* `bytes_max` and `encode` of nearby.v1.json. */
-size_t json_bytes_max(const struct server_msg *msg);
+/* `measure` and `encode` of nearby.v1.json. */
+extern const struct measure json_measure;
 void json_encode(struct writer *writer, const struct server_msg *msg);
 
 /*
@@ -61,8 +62,8 @@ void json_encode(struct writer *writer, const struct server_msg *msg);
  */
 bool protobuf_decode(struct decoder *decoder, const void *bytes, size_t length,
 		     struct client_msg *msg, struct decode_error *error);
-/* `bytes_max` and `encode` of nearby.v1.protobuf. */
-size_t protobuf_bytes_max(const struct server_msg *msg);
+/* `measure` and `encode` of nearby.v1.protobuf. */
+extern const struct measure protobuf_measure;
 void protobuf_encode(struct writer *writer, const struct server_msg *msg);
 
 /* One ENTRY object, for the HTTP answers that list friends. */

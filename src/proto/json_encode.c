@@ -13,9 +13,11 @@
 
 #include <string.h>
 
-/* The most that a message takes, apart from its entries; an entry but for its name; a byte of a name, which
- * may be escaped; one who is gone; an exception of sharing. */
-enum { HEAD_BYTES = 256, ENTRY_BYTES = 160, TEXT_BYTE_BYTES = 6, GONE_BYTES = 64, EXCEPTION_BYTES = 96 };
+/* An entry but for its name; a byte of text, which may be escaped. */
+enum { ENTRY_BYTES = 160, TEXT_BYTE_BYTES = 6 };
+const struct measure json_measure = {
+	.head = 256, .entry = ENTRY_BYTES, .gone = 64, .exception = 96, .text_byte = TEXT_BYTE_BYTES
+};
 
 static bool is_plain(uint8_t c)
 {
@@ -311,39 +313,4 @@ void json_encode(struct writer *writer, const struct server_msg *msg)
 		return;
 	}
 	check(!"a type of enum server_msg_type");
-}
-
-/* By the names that there are: the longest possible would take four times the memory. */
-static size_t entries_bytes_max(const struct entry *entries, uint32_t count)
-{
-	size_t bytes = HEAD_BYTES + (size_t)count * ENTRY_BYTES;
-	for (uint32_t i = 0; i < count; i++)
-		bytes += (size_t)entries[i].name_length * TEXT_BYTE_BYTES;
-	return bytes;
-}
-
-size_t json_bytes_max(const struct server_msg *msg)
-{
-	switch (msg->type) {
-	case SERVER_WELCOME:
-		return HEAD_BYTES + (size_t)msg->welcome.name_length * TEXT_BYTE_BYTES;
-	case SERVER_NEARBY:
-		return entries_bytes_max(msg->nearby.entries, msg->nearby.count);
-	case SERVER_UPDATE:
-	case SERVER_STRANGERS:
-		return entries_bytes_max(msg->update.entries, msg->update.count);
-	case SERVER_GONE:
-	case SERVER_STRANGERS_GONE:
-		return HEAD_BYTES + (size_t)msg->gone.count * GONE_BYTES;
-	case SERVER_ERROR:
-		return HEAD_BYTES + strlen(msg->error.message) * TEXT_BYTE_BYTES;
-	case SERVER_RECONNECT:
-		return HEAD_BYTES;
-	case SERVER_FRIEND:
-		return HEAD_BYTES + (size_t)msg->friend.name_length * TEXT_BYTE_BYTES;
-	case SERVER_SHARING:
-		return HEAD_BYTES + (size_t)msg->sharing.count * EXCEPTION_BYTES;
-	}
-	check(!"a type of enum server_msg_type");
-	return 0;
 }

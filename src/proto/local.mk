@@ -8,6 +8,7 @@ libproto_la_SOURCES = \
 	src/proto/json_encode.c \
 	src/proto/json_location.c src/proto/json_location.h \
 	src/proto/json_read.c \
+	src/proto/measure.c src/proto/measure.h \
 	src/proto/message.c src/proto/message.h \
 	src/proto/protobuf_decode.c \
 	src/proto/protobuf_encode.c \

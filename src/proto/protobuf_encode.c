@@ -1,6 +1,6 @@
 /*
  * Owns: messages to clients in nearby.v1.protobuf.
- * Invariant: nothing takes more than protobuf_bytes_max, for which there is room before the first byte
+ * Invariant: nothing takes more than protobuf_measure, for which there is room before the first byte
  *   is written; strings are valid UTF-8, whatever bytes a name has; what is 0, false or "" is left out.
  * Thread: any, no state.
  * Does not know: frames, sockets; who may see what it writes.
@@ -20,14 +20,16 @@ enum wire_type { WIRE_VARINT = 0, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 /* The most that these take: a varint; a field of one; the head of a nested message. */
 enum { VARINT_BYTES = 10, VARINT_FIELD_BYTES = 1 + VARINT_BYTES, NESTED_BYTES = 1 + 5 };
-/* Everything of a message but its lists and texts: two levels, and six fields at most. */
-enum { HEAD_BYTES = 2 * NESTED_BYTES + 6 * VARINT_FIELD_BYTES };
-/* An entry: two places, a flag, three numbers, its name's head; one who is gone; an exception. */
-enum { ENTRY_BYTES = 2 * NESTED_BYTES + 2 * 5 + 2 + 3 * VARINT_FIELD_BYTES,
-       GONE_BYTES = NESTED_BYTES + 2 * VARINT_FIELD_BYTES,
-       EXCEPTION_BYTES = NESTED_BYTES + 3 * VARINT_FIELD_BYTES };
-/* Of a byte of text at most: none of UTF-8 becomes U+FFFD. */
-enum { TEXT_BYTE_BYTES = 3 };
+/* Of a message two levels, six fields at most, and a cursor or the code of an error, which is shorter;
+ * of an entry two places, a flag, three numbers, its name's head. A byte that is none of UTF-8 becomes
+ * U+FFFD. */
+const struct measure protobuf_measure = {
+	.head = 2 * NESTED_BYTES + 6 * VARINT_FIELD_BYTES + PAGE_CURSOR_TEXT_BYTES,
+	.entry = 2 * NESTED_BYTES + 2 * 5 + 2 + 3 * VARINT_FIELD_BYTES,
+	.gone = NESTED_BYTES + 2 * VARINT_FIELD_BYTES,
+	.exception = NESTED_BYTES + 3 * VARINT_FIELD_BYTES,
+	.text_byte = 3,
+};
 
 /* ---- the wire, written at `at`; each gives back where it ended ---------------------------------- */
 
@@ -227,7 +229,7 @@ static const uint8_t numbers[] = {
 void protobuf_encode(struct writer *writer, const struct server_msg *msg)
 {
 	check((unsigned)msg->type < ARRAY_COUNT(numbers));
-	size_t most = protobuf_bytes_max(msg);
+	size_t most = measure_message(&protobuf_measure, msg);
 	if (writer->overflow || (size_t)(writer->end - writer->at) < most) {
 		writer->overflow = true;
 		return;
@@ -236,41 +238,4 @@ void protobuf_encode(struct writer *writer, const struct server_msg *msg)
 	uint8_t *end = nested_end(content, put_content(content, msg));
 	check((size_t)(end - writer->at) <= most);
 	writer->at = end;
-}
-
-/* ---- how much that is at most ------------------------------------------------------------------- */
-
-static size_t entries_bytes_max(const struct entry *entries, uint32_t count)
-{
-	size_t bytes = HEAD_BYTES + PAGE_CURSOR_TEXT_BYTES + (size_t)count * ENTRY_BYTES;
-	for (uint32_t i = 0; i < count; i++)
-		bytes += (size_t)entries[i].name_length * TEXT_BYTE_BYTES;
-	return bytes;
-}
-
-size_t protobuf_bytes_max(const struct server_msg *msg)
-{
-	switch (msg->type) {
-	case SERVER_WELCOME:
-		return HEAD_BYTES + (size_t)msg->welcome.name_length * TEXT_BYTE_BYTES;
-	case SERVER_NEARBY:
-		return entries_bytes_max(msg->nearby.entries, msg->nearby.count);
-	case SERVER_UPDATE:
-	case SERVER_STRANGERS:
-		return entries_bytes_max(msg->update.entries, msg->update.count);
-	case SERVER_GONE:
-	case SERVER_STRANGERS_GONE:
-		return HEAD_BYTES + (size_t)msg->gone.count * GONE_BYTES;
-	case SERVER_ERROR:
-		return HEAD_BYTES + strlen(error_code_text(msg->error.code)) +
-		       strlen(msg->error.message) * TEXT_BYTE_BYTES;
-	case SERVER_RECONNECT:
-		return HEAD_BYTES;
-	case SERVER_FRIEND:
-		return HEAD_BYTES + (size_t)msg->friend.name_length * TEXT_BYTE_BYTES;
-	case SERVER_SHARING:
-		return HEAD_BYTES + (size_t)msg->sharing.count * EXCEPTION_BYTES;
-	}
-	check(!"a type of enum server_msg_type");
-	return 0;
 }

@@ -738,9 +738,9 @@ static void the_longest_messages_fit_what_is_promised(void **state)
 					      true,
 					      { UINT64_MAX, { USER_ID_MAX } } } };
 	assert_true(strlen(encoded(&msg)) > ENCODED_BYTES_MAX * 9 / 10);
-	assert_true(json_bytes_max(&msg) <= ENCODED_BYTES_MAX);
+	assert_true(measure_message(&json_measure, &msg) <= ENCODED_BYTES_MAX);
 	msg = (struct server_msg){ .type = SERVER_GONE, .gone = { gone, FRAME_ENTRIES_MAX } };
-	assert_true(strlen(encoded(&msg)) <= json_bytes_max(&msg));
+	assert_true(strlen(encoded(&msg)) <= measure_message(&json_measure, &msg));
 	static struct sharing_exception exceptions[SHARING_EXCEPTIONS_MAX];
 	for (size_t i = 0; i < SHARING_EXCEPTIONS_MAX; i++)
 		exceptions[i] = (struct sharing_exception){ { USER_ID_MAX },
@@ -749,7 +749,7 @@ static void the_longest_messages_fit_what_is_promised(void **state)
 				   .sharing = { { SHARING_APPROXIMATE, TS_MS_MAX },
 						exceptions,
 						SHARING_EXCEPTIONS_MAX } };
-	assert_true(strlen(encoded(&msg)) <= json_bytes_max(&msg));
+	assert_true(strlen(encoded(&msg)) <= measure_message(&json_measure, &msg));
 }
 
 static void written_string(const char *text, size_t length, const char *wanted)

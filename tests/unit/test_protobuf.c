@@ -336,7 +336,7 @@ static uint8_t encoded[ENCODED_BYTES_MAX];
 static size_t encode(const struct server_msg *msg)
 {
 	struct writer writer = writer_init(encoded, sizeof(encoded));
-	size_t most = protobuf_bytes_max(msg);
+	size_t most = measure_message(&protobuf_measure, msg);
 	assert_true(most <= ENCODED_BYTES_MAX);
 	protobuf_encode(&writer, msg);
 	assert_false(writer.overflow);
@@ -549,7 +549,7 @@ static void no_message_is_written_into_less_room_than_it_may_need(void **state)
 	for (unsigned codec = 0; codec < CODEC_COUNT; codec++) {
 		for (unsigned type = 0; type <= SERVER_STRANGERS_GONE; type++) {
 			struct server_msg msg = sample((enum server_msg_type)type);
-			size_t most = codecs[codec].bytes_max(&msg);
+			size_t most = measure_message(codecs[codec].measure, &msg);
 			for (size_t room = 0; room <= most; room++) {
 				struct writer writer = writer_init(encoded, room);
 				codecs[codec].encode(&writer, &msg);
