@@ -7,6 +7,7 @@
 #include "store/exception_row.h"
 
 #include "store/user_tables.h"
+#include "store/user_values.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -130,25 +131,15 @@ void exception_row_remove_all(struct lmdb_txn *txn, struct user_id user)
 	exception_row_lapse(txn, user, (struct sharing){ .until_ms = 0 });
 }
 
+static bool exception_decode(struct bytes value, void *exception)
+{
+	return exception_row_decode(value, exception);
+}
+
 uint32_t exception_row_list(struct lmdb_txn *txn, uint32_t table, struct user_id user,
 			    struct sharing_exception **list)
 {
-	struct bytes first;
-	struct lmdb_cursor cursor;
-	*list = NULL;
-	if (!lmdb_get(txn, table, id_bytes(&user), &first))
-		return 0;
-	lmdb_cursor_open(&cursor, txn, table);
-	bool more = lmdb_seek(&cursor, id_bytes(&user));
-	uint64_t total = more ? lmdb_value_count(&cursor) : 0;
-	uint32_t count = 0;
-	if (total > 0)
-		*list = malloc(total * sizeof(**list));
-	if (total > 0 && *list == NULL)
-		lmdb_fail(txn, -ENOMEM);
-	for (; more && count < total && *list != NULL; more = lmdb_next_value(&cursor))
-		if (!exception_row_decode(cursor.value, &(*list)[count++]))
-			lmdb_fail(txn, -EIO);
-	lmdb_cursor_close(&cursor);
+	uint32_t count;
+	*list = user_values_read(txn, table, user, exception_decode, sizeof(**list), &count);
 	return count;
 }

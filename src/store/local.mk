@@ -31,6 +31,7 @@ libstore_la_SOURCES = \
 	src/store/upkeep.c \
 	src/store/user_sharing.c src/store/user_sharing.h \
 	src/store/user_tables.h \
+	src/store/user_values.c src/store/user_values.h \
 	src/store/users.c src/store/users.h \
 	src/store/users_check.c \
 	src/store/users_file.c src/store/users_file.h \

@@ -7,8 +7,8 @@
 #include "store/relation.h"
 
 #include "store/user_tables.h"
+#include "store/user_values.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 const struct relation relation_friends = { USERS_TABLE_FRIENDS, USERS_TABLE_FRIENDS };
@@ -77,25 +77,16 @@ uint64_t relation_count(struct lmdb_txn *txn, uint32_t table, struct user_id use
 	return count;
 }
 
+static bool id_decode(struct bytes value, void *id)
+{
+	*(struct user_id *)id = id_of(value);
+	return true;
+}
+
 uint32_t relation_list(struct lmdb_txn *txn, uint32_t table, struct user_id user,
 		       struct user_id **ids)
 {
-	struct bytes first;
-	struct lmdb_cursor cursor;
-	*ids = NULL;
-	/* Most have nobody, and the look without a cursor costs least. */
-	if (!lmdb_get(txn, table, id_bytes(&user), &first))
-		return 0;
-	lmdb_cursor_open(&cursor, txn, table);
-	bool more = lmdb_seek(&cursor, id_bytes(&user));
-	uint64_t total = more ? lmdb_value_count(&cursor) : 0;
-	uint32_t count = 0;
-	if (total > 0)
-		*ids = malloc(total * sizeof(**ids));
-	if (total > 0 && *ids == NULL)
-		lmdb_fail(txn, -ENOMEM);
-	for (; more && count < total && *ids != NULL; more = lmdb_next_value(&cursor))
-		(*ids)[count++] = id_of(cursor.value);
-	lmdb_cursor_close(&cursor);
+	uint32_t count;
+	*ids = user_values_read(txn, table, user, id_decode, sizeof(**ids), &count);
 	return count;
 }
