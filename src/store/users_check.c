@@ -6,6 +6,7 @@
  */
 #include "store/users.h"
 
+#include "base/check.h"
 #include "store/bars.h"
 #include "store/exception_row.h"
 #include "store/profile_row.h"
@@ -41,15 +42,6 @@ static const char *profile_fault(struct lmdb_txn *txn, struct bytes key, struct 
 
 /* ---- relations -------------------------------------------------------------------------------- */
 
-static const char *ends_fault(struct lmdb_txn *txn, struct user_id user, struct user_id other)
-{
-	if (user_id_equal(user, other))
-		return "has something with themselves";
-	if (!profile_row_exists(txn, user))
-		return "has others and no profile";
-	return NULL;
-}
-
 static const char *friend_fault(struct lmdb_txn *txn, struct bytes key, struct bytes value)
 {
 	struct user_id user = id_of(key), friend = id_of(value);
@@ -62,50 +54,67 @@ static const char *friend_fault(struct lmdb_txn *txn, struct bytes key, struct b
 	return NULL;
 }
 
-static bool has_inverse(struct lmdb_txn *txn, const struct relation *relation, struct user_id user,
-			struct user_id other)
-{
-	const struct relation back = { relation->inverse, relation->table };
-	return relation_has(txn, &back, other, user);
-}
+static const struct relation relation_asked_by = { USERS_TABLE_ASKING, USERS_TABLE_ASKED };
+static const struct relation relation_blocked_by = { USERS_TABLE_BLOCKED_BY, USERS_TABLE_BLOCKED };
 
-static const char *asked_fault(struct lmdb_txn *txn, struct bytes key, struct bytes value)
+/* A relation that may not be beside this one, from the user to the other. */
+struct conflict {
+	const struct relation *relation;
+	const char *fault;
+};
+
+/* What holds of the rows of a relation that has two sides. */
+struct side {
+	const struct relation *inverse;
+	const char *alone; /* the inverse is not there */
+	struct conflict conflicts[4];
+	uint64_t limit;
+	const char *over_limit;
+};
+
+static const struct side sides[USERS_TABLE_COUNT] = {
+	[USERS_TABLE_ASKED] = {
+		.inverse = &relation_asked_by,
+		.alone = "asked somebody who does not know",
+		.conflicts = { { &relation_asked_by, "asked somebody who asked them" },
+			       { &relation_friends, "asked a friend" },
+			       { &relation_blocks, "asked somebody across a block" },
+			       { &relation_blocked_by, "asked somebody across a block" } },
+		.limit = STORE_ASKS_MAX,
+		.over_limit = "asked more than anybody may",
+	},
+	[USERS_TABLE_ASKING] = {
+		.inverse = &relation_asks,
+		.alone = "is asked by somebody who did not",
+		.limit = STORE_ASKS_MAX,
+		.over_limit = "is asked by more than may",
+	},
+	[USERS_TABLE_BLOCKED] = {
+		.inverse = &relation_blocked_by,
+		.alone = "blocked somebody of whom that is not known",
+		.conflicts = { { &relation_friends, "blocked a friend" } },
+		.limit = STORE_BLOCKS_MAX,
+		.over_limit = "blocked more than anybody may",
+	},
+};
+
+static const char *side_fault(struct lmdb_txn *txn, const struct side *side, struct bytes key,
+			      struct bytes value)
 {
 	struct user_id user = id_of(key), other = id_of(value);
-	if (!has_inverse(txn, &relation_asks, user, other))
-		return "asked somebody who does not know";
-	if (relation_has(txn, &relation_asks, other, user))
-		return "asked somebody who asked them";
-	if (relation_has(txn, &relation_friends, user, other))
-		return "asked a friend";
-	if (relation_has(txn, &relation_blocks, user, other) ||
-	    relation_has(txn, &relation_blocks, other, user))
-		return "asked somebody across a block";
-	if (relation_count(txn, USERS_TABLE_ASKED, user) > STORE_ASKS_MAX)
-		return "asked more than anybody may";
-	return ends_fault(txn, user, other);
-}
-
-static const char *asking_fault(struct lmdb_txn *txn, struct bytes key, struct bytes value)
-{
-	struct user_id user = id_of(key), other = id_of(value);
-	if (!relation_has(txn, &relation_asks, other, user))
-		return "is asked by somebody who did not";
-	if (relation_count(txn, USERS_TABLE_ASKING, user) > STORE_ASKS_MAX)
-		return "is asked by more than may";
-	return ends_fault(txn, user, other);
-}
-
-static const char *blocked_fault(struct lmdb_txn *txn, struct bytes key, struct bytes value)
-{
-	struct user_id user = id_of(key), other = id_of(value);
-	if (!has_inverse(txn, &relation_blocks, user, other))
-		return "blocked somebody of whom that is not known";
-	if (relation_has(txn, &relation_friends, user, other))
-		return "blocked a friend";
-	if (relation_count(txn, USERS_TABLE_BLOCKED, user) > STORE_BLOCKS_MAX)
-		return "blocked more than anybody may";
-	return ends_fault(txn, user, other);
+	if (!relation_has(txn, side->inverse, other, user))
+		return side->alone;
+	for (unsigned i = 0; i < ARRAY_COUNT(side->conflicts); i++)
+		if (side->conflicts[i].relation != NULL &&
+		    relation_has(txn, side->conflicts[i].relation, user, other))
+			return side->conflicts[i].fault;
+	if (relation_count(txn, side->inverse->inverse, user) > side->limit)
+		return side->over_limit;
+	if (user_id_equal(user, other))
+		return "has something with themselves";
+	if (!profile_row_exists(txn, user))
+		return "has others and no profile";
+	return NULL;
 }
 
 static const char *blocked_by_fault(struct lmdb_txn *txn, struct bytes key, struct bytes value)
@@ -177,13 +186,24 @@ static const char *bar_fault(struct lmdb_txn *txn, struct bytes key, struct byte
 		       : "has a broken bar";
 }
 
+/* Of the tables that are none of `sides`. */
 static row_fault *const faults[USERS_TABLE_COUNT] = {
-	[USERS_TABLE_PROFILES] = profile_fault, [USERS_TABLE_FRIENDS] = friend_fault,
-	[USERS_TABLE_ASKED] = asked_fault,	[USERS_TABLE_ASKING] = asking_fault,
-	[USERS_TABLE_BLOCKED] = blocked_fault,	[USERS_TABLE_BLOCKED_BY] = blocked_by_fault,
-	[USERS_TABLE_SHOWN] = shown_fault,	[USERS_TABLE_SEEN] = seen_fault,
-	[USERS_TABLE_LAPSES] = lapse_fault,	[USERS_TABLE_BARS] = bar_fault,
+	[USERS_TABLE_PROFILES] = profile_fault,
+	[USERS_TABLE_FRIENDS] = friend_fault,
+	[USERS_TABLE_BLOCKED_BY] = blocked_by_fault,
+	[USERS_TABLE_SHOWN] = shown_fault,
+	[USERS_TABLE_SEEN] = seen_fault,
+	[USERS_TABLE_LAPSES] = lapse_fault,
+	[USERS_TABLE_BARS] = bar_fault,
 };
+
+static const char *row_check(struct lmdb_txn *txn, uint32_t table, struct bytes key,
+			     struct bytes value)
+{
+	if (sides[table].inverse != NULL)
+		return side_fault(txn, &sides[table], key, value);
+	return faults[table] == NULL ? NULL : faults[table](txn, key, value);
+}
 
 static int table_check(struct lmdb_txn *txn, uint32_t table, const char **reason)
 {
@@ -191,7 +211,7 @@ static int table_check(struct lmdb_txn *txn, uint32_t table, const char **reason
 	const char *fault = NULL;
 	lmdb_cursor_open(&cursor, txn, table);
 	for (bool more = lmdb_first(&cursor); more && fault == NULL; more = lmdb_next(&cursor)) {
-		fault = faults[table](txn, cursor.key, cursor.value);
+		fault = row_check(txn, table, cursor.key, cursor.value);
 		if (fault != NULL)
 			*reason = reason_format("users.mdb: user %llu %s",
 						(unsigned long long)id_of(cursor.key).value, fault);
@@ -205,8 +225,7 @@ static int tables_check(struct lmdb_txn *txn, const char **reason)
 	uint8_t secret[USERS_SECRET_BYTES];
 	int error = 0;
 	for (uint32_t i = 0; i < USERS_TABLE_COUNT && error == 0; i++)
-		if (faults[i] != NULL)
-			error = table_check(txn, i, reason);
+		error = table_check(txn, i, reason);
 	if (error == 0 && !users_secret_read(txn, secret)) {
 		*reason = reason_format("users.mdb has no secret");
 		error = -EBADMSG;
