@@ -11,7 +11,9 @@ libstore_la_SOURCES = \
 	src/store/history.c src/store/history.h \
 	src/store/history_check.c \
 	src/store/lane.c src/store/lane.h \
-	src/store/lmdb.c src/store/lmdb.h \
+	src/store/lmdb.c src/store/lmdb.h src/store/lmdb_private.h \
+	src/store/lmdb_pages.c \
+	src/store/lmdb_txn.c \
 	src/store/name_cache.c src/store/name_cache.h \
 	src/store/people.c src/store/people.h \
 	src/store/page.c src/store/page.h \
