@@ -39,7 +39,8 @@ class Browser:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
         try:
             address = await asyncio.wait_for(asyncio.to_thread(self.find_address), LIMIT_S)
-            self.socket = await websockets.connect(address, max_size=None, compression=None)
+            self.socket = await websockets.connect(address, max_size=None, compression=None,
+                                                   open_timeout=LIMIT_S, ping_interval=None)
             self.reading = asyncio.create_task(self.read())
             target = (await self.raw("Target.createTarget", url="about:blank"))["targetId"]
             self.session = (await self.raw("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]

@@ -149,8 +149,8 @@ async def a_token_is_renewed_before_it_expires():
         # The first lasts 3 s; a good one is asked for at once, as it expires within the minute.
         async with Phone(daemon, 1, tokens=[token(1, seconds=3), token(1)]) as ann:
             await ann.event("state", lambda state: state == "open")
-            async with daemon.session(2, bearer=token(2, seconds=4)) as bob:
-                assert await bob.closed() == 4401
+            bob = await daemon.expiring_session(2, seconds=4)
+            assert await bob.closed() == 4401
             # By now the first is over.
             await ann.do("friends")
             assert await ann.event_of("state", "list") == []

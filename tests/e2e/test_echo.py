@@ -32,7 +32,7 @@ from echo import (BINARY, CLOSE, KEY, LIMIT_S, PING, PONG, TEXT, Peer, Server, T
 
 async def echoes(url, count=20, text="are you there?"):
     """A well-behaved client that must notice nothing of what others do."""
-    async with websockets.connect(url, ssl=Tls.client) as client:
+    async with websockets.connect(url, ssl=Tls.client, open_timeout=LIMIT_S) as client:
         for i in range(count):
             await client.send(f"{text} {i}")
             assert await asyncio.wait_for(client.recv(), LIMIT_S) == f"{text} {i}"

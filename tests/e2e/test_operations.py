@@ -156,6 +156,7 @@ async def a_drain_spreads_the_sessions_over_its_time():
     with Daemon(drain_time_s=2, cores=1) as daemon:
         async with contextlib.AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(daemon.session(user)) for user in range(8)]
+            began = time.monotonic()
             assert daemon.admin("POST", "/v1/drain").status == 204
 
             async def told(client):
@@ -163,9 +164,9 @@ async def a_drain_spreads_the_sessions_over_its_time():
                 now = time.monotonic()
                 assert 200 <= message["after_ms"] < 2200 and await client.closed() == 1012
                 return now
-            times = await asyncio.gather(*[told(client) for client in clients])
-        # Evenly: nobody sooner than planned, however slow the machine is.
-        assert max(times) - min(times) > 1, times
+            times = sorted(await asyncio.gather(*[told(client) for client in clients]))
+        # Evenly: nobody is told much sooner than planned. How slow this machine is makes it only later.
+        assert times[4] - began > 0.5 and times[7] - began > 1, (began, times)
         daemon.wait_for_counter('alert_draining{level="low"}', 1)
         assert daemon.admin("GET", "/readyz").status == 503
         assert daemon.admin("GET", "/healthz").status == 200
