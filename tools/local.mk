@@ -8,18 +8,43 @@ tools/nearbyd.service: $(srcdir)/tools/nearbyd.service.in Makefile
 	$(AM_V_GEN)$(SED) -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' \
 		$(srcdir)/tools/nearbyd.service.in >$@.tmp && mv $@.tmp $@
 
-# The tests of what threads share, and of the whole daemon; tools/test runs them under
-# ThreadSanitizer. The simulation and the engine are left out: they have one thread by design.
+# Parts of the tests, for configurations in which the others would prove nothing more; tools/test says
+# which runs what.
+#
+# What needs no daemon.
+unit_tests = $(filter-out %.py, $(filter tests/unit/% tests/fuzz/% tests/sim/check-%, $(TESTS)))
+check-unit: all $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(unit_tests)"
+
+# What runs code of ours: neither texts, nor what counts instructions, nor what only looks at a browser.
+memory_tests = $(filter-out tests/arch/% man/% tests/proto/% tests/bench/%.py tests/unit/%.py \
+	tests/e2e/test_demo.py, $(TESTS))
+check-memory: all $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(memory_tests)"
+
+# What threads share, and the whole daemon. The simulation and the engine are left out: they have one
+# thread by design.
 thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm% tests/unit/test_segment% \
 	tests/unit/test_store% tests/unit/test_mesh% tests/unit/test_token% \
 	tests/e2e/test_sessions.py tests/e2e/test_http.py, $(TESTS))
 check-threads: $(thread_tests) nearbyd$(EXEEXT)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(thread_tests)"
-.PHONY: check-threads
+
+# make distcheck with a few tests: those that read files beside their own, and a session.
+dist_tests = $(filter tests/arch/% man/% tests/proto/% tests/unit/test_proto% tests/unit/test_completion.py \
+	tests/fuzz/% tests/sim/check-stories tests/e2e/test_sessions.py tests/e2e/test_documents.py \
+	tests/e2e/test_man_examples.py, $(TESTS))
+check-dist:
+	$(MAKE) $(AM_MAKEFLAGS) distcheck TESTS="$(dist_tests)"
+.PHONY: check-unit check-memory check-threads check-dist
+
+# Nothing is left out of a distribution, whichever tests run in it.
+distcheck-hook:
+	$(PY_LOG_COMPILER) $(AM_PY_LOG_FLAGS) $(srcdir)/tests/arch/check_dist.py $(srcdir) $(distdir)
 
 # The rules that hold the architecture, and the proof that each of them can fail.
 TESTS += tests/arch/test_architecture.py tests/arch/test_rules_can_fail.py
-EXTRA_DIST += tests/arch/rules.py tests/arch/test_architecture.py tests/arch/test_rules_can_fail.py
+EXTRA_DIST += tests/arch/check_dist.py tests/arch/rules.py tests/arch/test_architecture.py tests/arch/test_rules_can_fail.py
 
 # Prints the parts of the manual pages that the tables of the code hold; man/ includes them.
 noinst_PROGRAMS += tools/gen-man

@@ -54,7 +54,8 @@ def files(root, endings=None):
         folders[:] = sorted(f for f in folders
                             if (not f.startswith(".") or f == ".ci")
                             and f not in ("autom4te.cache", "__pycache__")
-                            and not (top == "." and (f.startswith(("build", "_build", "_inst")))))
+                            and not (top == "." and (f.startswith(("build", "_build", "_inst"))))
+                            and not os.path.exists(os.path.join(folder, f, "config.status")))
         for name in sorted(n for n in names if not n.startswith(".") and ".pb-c." not in n):
             path = os.path.normpath(os.path.join(top, name))
             if endings is None or name.endswith(endings):
@@ -209,6 +210,12 @@ def tracked(root):
     for path in files(root):
         if path not in generated and not path.startswith("m4/") and b"\0" not in head_bytes(root, path):
             yield path
+
+
+def missing_in(copy, root):
+    """Files of the tree that its copy lacks; what editors and compilers leave in a tree is no file of it."""
+    leftovers = ("~", ".o", ".lo", ".la", ".log", ".trs")
+    return sorted(path for path in set(files(root)) - set(files(copy)) if not path.endswith(leftovers))
 
 
 def head_bytes(root, path):

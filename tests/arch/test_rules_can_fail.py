@@ -68,12 +68,16 @@ CASES = {
 }
 
 
+def plant(tree, root):
+    for path, content in tree.items():
+        os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+        with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+            file.write(content)
+
+
 def findings(tree, rule):
     with tempfile.TemporaryDirectory(prefix="nearby-arch-") as root:
-        for path, content in tree.items():
-            os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
-            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
-                file.write(content)
+        plant(tree, root)
         return rule(root)
 
 
@@ -101,6 +105,12 @@ class Rules(unittest.TestCase):
         rules.DOMAIN_WORDS_ALLOWED = {"src/daemon/gone.c": "was there once"}
         found = findings(CLEAN, rules.net_and_daemon_name_no_friend_radius_or_ttl)
         self.assertEqual(found, ["src/daemon/gone.c: allowed by name, but not there"])
+
+    def test_a_file_that_is_not_distributed_is_found(self):
+        with tempfile.TemporaryDirectory(prefix="nearby-arch-") as root:
+            plant({"a/README.md": "", "a/tests/x.py": "", "a/README.md~": "", "a/build/config.status": "",
+                   "a/build/x": "", "b/README.md": "", "b/configure": ""}, root)
+            self.assertEqual(rules.missing_in(root + "/b", root + "/a"), ["tests/x.py"])
 
 
 if __name__ == "__main__":

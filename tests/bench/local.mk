@@ -20,7 +20,7 @@ instructions: tests/bench/bench_engine
 .PHONY: instructions
 
 check_PROGRAMS += $(bench_programs) tests/bench/fill_segment tests/bench/fill_users
-TESTS += tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/instructions.py
+TESTS += tests/bench/check-run tests/bench/check-bench tests/bench/test_report.py tests/bench/instructions.py
 EXTRA_DIST += tests/bench/results tests/bench/check-bench tests/bench/check-run tests/bench/test_report.py tests/bench/run \
 	tests/bench/instructions.py tests/bench/instructions.tsv \
 	tests/bench/arguments.py tests/bench/bounds.md tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \

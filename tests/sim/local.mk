@@ -22,7 +22,7 @@ tests_sim_sim_LDADD = libcluster.la
 tests_sim_replay_gowalla_SOURCES = tests/sim/replay_gowalla.c
 tests_sim_replay_gowalla_LDADD = libcluster.la
 
-TESTS += tests/sim/check-seeds tests/sim/check-stories tests/sim/replay_gowalla
+TESTS += tests/sim/replay_gowalla tests/sim/check-seeds tests/sim/check-stories
 EXTRA_DIST += \
 	tests/sim/check-seeds tests/sim/check-stories \
 	tests/sim/stories/01-a-friend-comes-and-goes.story \
