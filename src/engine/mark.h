@@ -19,6 +19,7 @@
 #define MARK_MODE      0x30u /* what everybody sees; PRECISE is 0 */
 #define MARK_STRANGERS 0x40u /* strangers may see it */
 
+/* The mark of what everybody sees (no DEFAULT), on the grid by this offset. */
 static inline uint8_t mark_make(enum sharing_mode mode, uint8_t offset, bool is_for_strangers)
 {
 	return (uint8_t)(((mode ^ SHARING_PRECISE) & 3) << 4 | (offset & MARK_OFFSET) |
@@ -31,6 +32,7 @@ static inline enum sharing_mode mark_mode(uint8_t mark)
 	return (enum sharing_mode)((mark & MARK_MODE) >> 4 ^ SHARING_PRECISE);
 }
 
+/* Where on the grid the location is shown, as grid.h counts it. */
 static inline uint8_t mark_offset(uint8_t mark)
 {
 	return mark & MARK_OFFSET;

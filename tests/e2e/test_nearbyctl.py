@@ -119,6 +119,32 @@ def asks_and_blocks_are_listed_and_a_list_of_friends_is_made_so():
         assert "line 1" in ctl(daemon, "friends", "sync", 1, "-", text="x\n", exits=FAILED)
 
 
+async def what_a_user_shows_is_shown_and_set():
+    with Daemon() as daemon:
+        daemon.befriend((1, 2))
+        assert ctl(daemon, "sharing", "get", 1) == "friends              precise\n"
+        async with daemon.session(1) as ann, daemon.session(2) as bob:
+            await ann.begin(37.5, 127.0)
+            assert (await bob.begin(37.51, 127.0))["total"] == 1
+            assert ctl_json(daemon, "sharing", "set", 1, "off") == {"mode": "off", "until": None, "friends": []}
+            assert (await bob.expect("gone", skipping=["update"]))["friends"] == [{"user": "1", "why": "off"}]
+            # A place that nobody may see is not kept.
+            ctl(daemon, "locate", 1, exits=NOT_FOUND)
+            assert ctl(daemon, "sharing", "set", 1, "approximate") == "friends              approximate\n"
+            # The operator sees the place as it is, and how friends see it.
+            place = ctl_json(daemon, "locate", 1)
+            assert (place["lat"], place["lon"], place["mode"]) == (37.5, 127.0, "approximate")
+            assert ", shared: approximate\n" in ctl(daemon, "locate", 1)
+            assert daemon.request("PUT", "/v1/me/sharing/2", user=1, body={"mode": "approximate"}).status == 200
+            before = int(time.time() * 1000)
+            shown = ctl(daemon, "sharing", "set", 1, "precise", "--for", "1h")
+            assert re.fullmatch(r"friends +precise, off from \d{4}-\d\d-\d\dT[\d:.]+Z\n2 +approximate\n", shown), shown
+            assert before + 3600000 <= ctl_json(daemon, "sharing", "get", 1)["until"] <= time.time() * 1000 + 3600000
+        assert "mode" in ctl(daemon, "sharing", "set", 1, "vague", exits=FAILED)
+        ctl(daemon, "sharing", "set", 1, "x" * 300, exits=USAGE)
+        ctl(daemon, "sharing", "set", 1, "precise", "--for", "soon", exits=USAGE)
+
+
 def an_import_tells_what_was_refused_and_why():
     with Daemon() as daemon:
         out = ctl(daemon, "import", "friends", "-", text="1\t2\nnonsense\n2\t3\n4\t4\nmore\n", exits=FAILED)
@@ -146,6 +172,7 @@ async def who_is_near_and_where_users_were_is_shown():
             assert re.match(r" *111[12]\.\d m .* Bob\n1 of 1\n", ctl(daemon, "nearby", 1))
             place = ctl_json(daemon, "locate", 2)
             assert (place["lat"], place["lon"], place["running"]) == (37.51, 127.0000001, True)
+            assert place["mode"] == "precise"
             ctl(daemon, "locate", 3, exits=NOT_FOUND)
         daemon.wait_for_counter("history_locations_total", 4)
 
@@ -268,6 +295,7 @@ if __name__ == "__main__":
         a_name_cannot_drive_the_terminal,
         friends_are_added_listed_over_pages_and_removed,
         asks_and_blocks_are_listed_and_a_list_of_friends_is_made_so,
+        what_a_user_shows_is_shown_and_set,
         an_import_tells_what_was_refused_and_why,
         who_is_near_and_where_users_were_is_shown,
         a_token_it_makes_opens_a_session,

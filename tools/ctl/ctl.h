@@ -68,4 +68,8 @@ int ctl_fail(const struct ctl *ctl, enum exit_status status, const char *format,
 /* The argument as a user's id. On an error it has said so; false. */
 bool ctl_user(const struct ctl *ctl, int argument, struct user_id *user);
 
+/* The value of an option that is given as a span of time, such as 15m; a hundred years at most. On an
+ * error it has said so; false. */
+bool ctl_span(const struct ctl *ctl, enum ctl_option option, int64_t *seconds);
+
 #endif

@@ -14,6 +14,7 @@ nearbyctl_SOURCES = \
 	tools/ctl/options.tbl \
 	tools/ctl/revoke.c \
 	tools/ctl/segment.c tools/ctl/segment.h \
+	tools/ctl/sharing.c \
 	tools/ctl/status.c \
 	tools/ctl/text.c tools/ctl/text.h \
 	tools/ctl/token.c \

@@ -11,6 +11,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "engine/mark.h"
+#include "proto/message.h"
 #include "text.h"
 
 static void put_location(const struct ctl *ctl, struct user_id user,
@@ -18,6 +20,7 @@ static void put_location(const struct ctl *ctl, struct user_id user,
 {
 	char lat[TEXT_DEGREES_BYTES], lon[TEXT_DEGREES_BYTES], time[TEXT_TIME_BYTES],
 		age[TEXT_SPAN_BYTES];
+	const char *mode = sharing_mode_text(mark_mode(location->mark));
 	uint64_t now_us = boot_us();
 	uint64_t age_us = now_us > location->receipt_us ? now_us - location->receipt_us : 0;
 	text_format_degrees(location->place.lat_e7, lat);
@@ -26,12 +29,12 @@ static void put_location(const struct ctl *ctl, struct user_id user,
 	text_format_span(age_us, age);
 	if (ctl->json)
 		printf("{\"user\":\"%" PRIu64 "\",\"lat\":%s,\"lon\":%s,\"ts\":%" PRId64
-		       ",\"age_ms\":%" PRIu64 ",\"running\":%s}\n",
-		       user.value, lat, lon, location->client_ms, age_us / 1000,
+		       ",\"age_ms\":%" PRIu64 ",\"mode\":\"%s\",\"running\":%s}\n",
+		       user.value, lat, lon, location->client_ms, age_us / 1000, mode,
 		       is_running ? "true" : "false");
 	else
-		printf("%s %s  received %s ago, phone's time %s%s\n", lat, lon, age, time,
-		       is_running ? "" : "  (the daemon is not running)");
+		printf("%s %s  received %s ago, phone's time %s, shared: %s%s\n", lat, lon, age,
+		       time, mode, is_running ? "" : "  (the daemon is not running)");
 }
 
 int command_locate(const struct ctl *ctl)

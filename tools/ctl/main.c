@@ -66,6 +66,37 @@ bool ctl_user(const struct ctl *ctl, int argument, struct user_id *user)
 	return false;
 }
 
+/* A hundred years. */
+#define SPAN_S_MAX INT64_C(3155760000)
+
+/* "90", "90s", "15m", "1h", "7d" in seconds; 0 when it is none. */
+static int64_t parse_span(const char *text)
+{
+	static const struct {
+		const char *unit;
+		int64_t seconds;
+	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+	char *end = NULL;
+	errno = 0;
+	long long count = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || count <= 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].unit) == 0 && count <= SPAN_S_MAX / units[i].seconds)
+			return count * units[i].seconds;
+	return 0;
+}
+
+bool ctl_span(const struct ctl *ctl, enum ctl_option option, int64_t *seconds)
+{
+	*seconds = parse_span(ctl->options[option]);
+	if (*seconds != 0)
+		return true;
+	ctl_fail(ctl, EXIT_USAGE, "--%s takes a time such as 90s, 15m, 1h or 7d, not \"%s\"",
+		 rows[option].getopt.name, ctl->options[option]);
+	return false;
+}
+
 /* The command whose words stand at arguments[0..]; *taken says how many. */
 static const struct command *find_command(char **arguments, int count, int *taken)
 {

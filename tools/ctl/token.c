@@ -9,33 +9,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "app/token.h"
 
 enum { LIFE_S_DEFAULT = 3600 };
-/* A hundred years. */
-#define LIFE_S_MAX INT64_C(3155760000)
-
-/* "90", "90s", "15m", "1h", "7d" in seconds; 0 when it is none. */
-static int64_t parse_life(const char *text)
-{
-	static const struct {
-		const char *unit;
-		int64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-	char *end = NULL;
-	errno = 0;
-	long long count = strtoll(text, &end, 10);
-	if (errno != 0 || end == text || count <= 0)
-		return 0;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(end, units[i].unit) == 0 && count <= LIFE_S_MAX / units[i].seconds)
-			return count * units[i].seconds;
-	return 0;
-}
 
 /* Which file the secret is in, by the order that --help tells; "" when nobody says. The
  * configuration was read with the environment over it. */
@@ -64,11 +43,9 @@ int command_token(const struct ctl *ctl)
 	struct token token = {.is_admin = ctl->options[OPTION_ADMIN] != NULL};
 	if (!ctl_user(ctl, 0, &token.user))
 		return EXIT_USAGE;
-	const char *life = ctl->options[OPTION_TTL];
-	int64_t life_s = life == NULL ? LIFE_S_DEFAULT : parse_life(life);
-	if (life_s == 0)
-		return ctl_fail(ctl, EXIT_USAGE,
-				"--ttl takes a time such as 90s, 15m, 1h or 7d, not \"%s\"", life);
+	int64_t life_s = LIFE_S_DEFAULT;
+	if (ctl->options[OPTION_TTL] != NULL && !ctl_span(ctl, OPTION_TTL, &life_s))
+		return EXIT_USAGE;
 	token.issued_s = wall_ms() / 1000;
 	token.expiry_s = token.issued_s + life_s;
 	if (key_path(ctl)[0] == '\0')
