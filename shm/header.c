@@ -72,7 +72,7 @@ void header_own(struct nearby_segment *segment, const struct nearby_segment_conf
 int header_judge(struct header *header, uint64_t bytes, const char *boot_id,
 		 uint32_t *partition_slots, const char **reason)
 {
-	if (bytes < TABLE_OFFSET)
+	if (bytes < TAGS_OFFSET)
 		return refuse(reason, -EPROTO, "the segment has %" PRIu64 " bytes, too few for any",
 			      bytes);
 	uint64_t magic = word_load(&header->magic);

@@ -4,6 +4,7 @@
  * Thread: any, no state.
  * Does not know: files, writers, readers.
  */
+#include "bucket.h"
 #include "layout.h"
 
 #define SLOTS_A_PAGE 64
@@ -23,13 +24,14 @@ uint32_t layout_partition_slots(uint64_t users_max)
 	shm_check(users_max > 0 && users_max <= USERS_MAX_MAX);
 	uint64_t mean = (users_max + NEARBYSHM_PARTITIONS - 1) / NEARBYSHM_PARTITIONS;
 	uint64_t users = mean + 7 * root_ceil(mean) + 16;
-	uint64_t slots = users * 2;
+	uint64_t slots = (users * 4 + 2) / 3;
 	return (uint32_t)((slots + SLOTS_A_PAGE - 1) / SLOTS_A_PAGE * SLOTS_A_PAGE);
 }
 
 uint64_t layout_bytes(uint64_t partition_slots)
 {
-	return TABLE_OFFSET + partition_slots * NEARBYSHM_PARTITIONS * sizeof(struct slot);
+	return layout_slots_offset(partition_slots) +
+	       partition_slots * NEARBYSHM_PARTITIONS * sizeof(struct slot);
 }
 
 /* FNV-1a over the bytes of words, lowest first. */
@@ -62,9 +64,11 @@ uint64_t layout_hash(uint64_t partition_slots)
 		PARTITIONS_OFFSET,
 		COUNTERS_OFFSET,
 		BLOCKS_OFFSET,
-		TABLE_OFFSET,
+		TAGS_OFFSET,
+		BUCKET_SLOTS,
 		NEARBYSHM_PARTITIONS,
-		nearby_user_hash(1), /* stands for the hash function */
+		nearby_user_hash(1),	     /* stands for the hash function */
+		tag_of(nearby_user_hash(1)), /* ... and for the tags */
 		partition_slots,
 	};
 	return hash_words(words, sizeof(words) / sizeof(words[0]));

@@ -17,7 +17,7 @@
 
 /* "nearbysh" as little-endian bytes; stored last, so a segment that has it is complete. */
 #define SEGMENT_MAGIC	UINT64_C(0x687379627261656e)
-#define SEGMENT_VERSION 3
+#define SEGMENT_VERSION 4
 
 /* A bug of ours or of the caller. The library stands alone, so it brings its own. */
 #define shm_check(condition)                                                                       \
@@ -84,6 +84,9 @@ static inline uint8_t receipt_mark_of(uint64_t word)
 	return (uint8_t)(word >> MARK_SHIFT);
 }
 
+/* Slots whose tags are one word; bucket.h says what a tag is. Partitions hold whole buckets. */
+enum { BUCKET_SLOTS = 8 };
+
 /* One cache line. A slot with key 0 is empty, whatever else stands in it. */
 struct slot {
 	_Alignas(64) shm_word key; /* user + 1 */
@@ -91,7 +94,7 @@ struct slot {
 	struct slot_version versions[2];
 };
 
-/* The entry is valid. Without it the slot is dead: its user is gone, but probes pass over it. */
+/* The entry is valid. Without it the slot is dead: its user is gone, but its tag still stands. */
 #define META_LIVE (UINT64_C(1) << 32)
 
 /* The low bit of the sequence names the version that holds. */
@@ -157,7 +160,7 @@ enum {
 	PARTITIONS_OFFSET = 8192,
 	COUNTERS_OFFSET = 24576,
 	BLOCKS_OFFSET = 155648,
-	TABLE_OFFSET = 2252800,
+	TAGS_OFFSET = 2252800, /* a byte for each slot; behind them the slots */
 };
 
 _Static_assert(sizeof(struct slot) == 64, "a slot is one cache line");
@@ -193,7 +196,7 @@ _Static_assert(PARTITIONS_OFFSET + NEARBYSHM_PARTITIONS * sizeof(struct partitio
 	       "partitions fit");
 _Static_assert(COUNTERS_OFFSET + COUNTERS_MAX * sizeof(struct nearby_counter_info) == BLOCKS_OFFSET,
 	       "counter rows fit");
-_Static_assert(BLOCKS_OFFSET + BLOCKS_MAX * sizeof(struct counter_block) == TABLE_OFFSET,
+_Static_assert(BLOCKS_OFFSET + BLOCKS_MAX * sizeof(struct counter_block) == TAGS_OFFSET,
 	       "counter blocks fit");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics work between processes");
 
@@ -201,24 +204,28 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics work between process
  * Slots of a partition for users_max users. The hash throws the users at 256 partitions, so one
  * partition gets mean = users_max / 256 of them with a deviation of sqrt(mean). Room for mean +
  * 7 deviations + 16: a partition goes beyond with a probability under 1e-11, any of the 256 under
- * 1e-8 (the 16 make up for the heavier tail of small means). That many fill half of the slots: a
- * present user is then found in the first slot two times in three, in 1.5 slots in the mean, and an
- * absent one known after 2.5. (At four fifths these are 3 and 13, and reads take twice as long.)
- * Rounded up to whole pages. For ten million users: 39,063 + 7 * 198 + 16 = 40,465, so 80,960
- * slots, and 1.33 GB in all.
+ * 1e-8 (the 16 make up for the heavier tail of small means). That many fill three quarters of the
+ * slots: nineteen of twenty users are then in their first bucket, so a user is found by one word of
+ * tags and one slot, and an absent one is known by the word alone. Rounded up to whole pages. For
+ * ten million users: 39,063 + 7 * 198 + 16 = 40,465, so 54,016 slots, and 0.90 GB in all.
  */
 uint32_t layout_partition_slots(uint64_t users_max);
 /* How many entries a partition takes before it is full: more than it is made for, yet so few that
- * an absent user is known after 13 slots in the mean. */
+ * an absent user is known after two buckets in the mean. */
 static inline uint64_t layout_partition_capacity(uint64_t slots)
 {
-	return slots * 4 / 5;
+	return slots * 7 / 8;
+}
+/* Where the slots stand, behind a byte of tag for each. */
+static inline uint64_t layout_slots_offset(uint64_t partition_slots)
+{
+	return TAGS_OFFSET + partition_slots * NEARBYSHM_PARTITIONS;
 }
 uint64_t layout_bytes(uint64_t partition_slots);
 /* A hash over everything above that the table's meaning depends on. Counters are left out. */
 uint64_t layout_hash(uint64_t partition_slots);
 
-/* The most users a table can be made for: 4.03e9 slots, whose numbers fit in a hint. */
+/* The most users a table can be made for: 2.7e9 slots, whose numbers fit in a hint. */
 #define USERS_MAX_MAX UINT64_C(2000000000)
 
 /* ---- a mapping of it ------------------------------------------------------------------------ */
@@ -231,6 +238,7 @@ struct nearby_segment {
 	struct partition *partitions;
 	struct nearby_counter_info *counters;
 	struct counter_block *blocks;
+	shm_word *tags; /* of each bucket of the whole table */
 	struct slot *slots;
 	uint64_t bytes;
 	uint64_t huge_bytes; /* of them huge pages were tried for */

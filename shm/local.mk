@@ -2,6 +2,7 @@ lib_LTLIBRARIES += libnearbyshm.la
 include_HEADERS += shm/nearbyshm.h
 pkgconfig_DATA += shm/nearbyshm.pc
 shm_sources = \
+	shm/bucket.h \
 	shm/counters.c \
 	shm/header.c \
 	shm/layout.c shm/layout.h \

@@ -177,13 +177,13 @@ static inline uint32_t nearby_home_core(uint64_t user, uint32_t cores)
 }
 
 /*
- * Where a user's slot was last seen: makes the next access one probe while it stays there. Start
+ * Where a user's slot was last seen: makes the next access one slot while it stays there. Start
  * with 0; any value is safe.
  */
 typedef uint32_t nearby_hint;
 
-/* Inserts or replaces. Home core only. 0, or -ENOSPC: the partition is full, that is filled to four
- * fifths, so that probes stay short (nothing changed). */
+/* Inserts or replaces. Home core only. 0, or -ENOSPC: the partition is full, that is filled to seven
+ * eighths, so that probes stay short (nothing changed). */
 int nearby_table_put(struct nearby_segment *segment, uint64_t user, nearby_hint *hint,
 		     const struct nearby_location *location);
 /* Copies the latest whole location, whatever its age. 0, or -ENOENT. Never waits for a writer. */
@@ -191,8 +191,13 @@ int nearby_table_get(const struct nearby_segment *segment, uint64_t user, nearby
 		     struct nearby_location *location);
 /* Frees the slot. Home core only. 0, or -ENOENT. */
 int nearby_table_remove(struct nearby_segment *segment, uint64_t user);
-/* A request to the processor, no access: this user will be got or put soon, with this hint. */
+/*
+ * A request to the processor: this user will be got or put soon, with this hint. Without one (0) it
+ * reads where the slot is, which may have to come from memory itself: see the next.
+ */
 void nearby_table_prefetch(const struct nearby_segment *segment, uint64_t user, nearby_hint hint);
+/* The same, some time before nearby_table_prefetch, for a user without a hint. It touches nothing. */
+void nearby_table_prefetch_tags(const struct nearby_segment *segment, uint64_t user);
 /*
  * nearby_table_get for each of many users, all on their way from memory together: several times as
  * fast as one after another. found[i] says whether users[i] has a location; locations[i] is not
@@ -219,7 +224,8 @@ uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, 
 bool nearby_table_next(const struct nearby_segment *segment, uint32_t partition, uint32_t *cursor,
 		       uint64_t *user, struct nearby_location *location);
 
-/* Entries in a partition; slots of each partition; longest probe of a present key (scans). */
+/* Entries in a partition; slots of each partition; longest probe of a present key, in buckets of eight
+ * slots (scans). */
 uint64_t nearby_table_count(const struct nearby_segment *segment, uint32_t partition);
 uint64_t nearby_table_partition_slots(const struct nearby_segment *segment);
 uint32_t nearby_table_longest_probe(const struct nearby_segment *segment, uint32_t partition);

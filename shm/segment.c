@@ -60,7 +60,8 @@ static void segment_aim(struct nearby_segment *segment, void *memory, uint32_t p
 	segment->partitions = (struct partition *)(base + PARTITIONS_OFFSET);
 	segment->counters = (struct nearby_counter_info *)(base + COUNTERS_OFFSET);
 	segment->blocks = (struct counter_block *)(base + BLOCKS_OFFSET);
-	segment->slots = (struct slot *)(base + TABLE_OFFSET);
+	segment->tags = (shm_word *)(base + TAGS_OFFSET);
+	segment->slots = (struct slot *)(base + layout_slots_offset(partition_slots));
 	segment->partition_slots = partition_slots;
 	segment->bytes = layout_bytes(partition_slots);
 }
@@ -96,7 +97,7 @@ static int descriptor_judge(int fd, uint32_t *partition_slots, const char **reas
 	char boot_id[40];
 	if (fstat(fd, &status) != 0)
 		return refuse(reason, -errno, "fstat: %s", strerror(errno));
-	if (status.st_size < TABLE_OFFSET)
+	if (status.st_size < TAGS_OFFSET)
 		return refuse(reason, -EPROTO,
 			      "the segment has %jd bytes: half made, or none of nearby",
 			      (intmax_t)status.st_size);

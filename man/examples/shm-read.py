@@ -3,7 +3,7 @@ import mmap
 import sys
 
 MASK = (1 << 64) - 1
-PARTITIONS, TABLE = 256, 2252800 // 8          # in words of 8 bytes
+PARTITIONS, TAGS = 256, 2252800 // 8           # in words of 8 bytes
 MAGIC = int.from_bytes(b"nearbysh", "little")
 
 
@@ -15,13 +15,10 @@ def user_hash(user):
 
 
 def read_slot(words, at, key):
-    """The three words of the version that holds; None: another's; False: an empty slot."""
+    """The three words of the version that holds, or None when the slot is not the user's."""
     meta = words[at + 1]
     while True:
-        found = words[at]
-        if found == 0:
-            return False
-        if found != key or not meta >> 32 & 1:
+        if words[at] != key or not meta >> 32 & 1:
             return None
         first = at + 2 + 3 * (meta & 1)
         version = [words[first], words[first + 1], words[first + 2]]
@@ -31,21 +28,30 @@ def read_slot(words, at, key):
         meta = again
 
 
+def probe(words, user):
+    """The user's version, from the first bucket to the first that has an empty slot."""
+    buckets, hashed = words[4] // 8, user_hash(user)
+    base, first = hashed % PARTITIONS * buckets, (hashed >> 32) * buckets >> 32
+    slots = TAGS + PARTITIONS * buckets
+    for looked in range(buckets):
+        bucket = base + (first + looked) % buckets
+        tags = words[TAGS + bucket].to_bytes(8, "little")
+        for slot, tag in enumerate(tags):
+            if tag == 128 + (hashed >> 8) % 128:
+                version = read_slot(words, slots + 8 * (8 * bucket + slot), user + 1)
+                if version:
+                    return version
+        if 0 in tags:
+            return None
+
+
 def locate(words, user):
-    slots, hashed = words[4], user_hash(user)
-    partition, start = hashed % PARTITIONS, (hashed >> 32) * slots >> 32
-    moves_at = 8192 // 8 + 8 * partition
+    moves_at = 8192 // 8 + 8 * (user_hash(user) % PARTITIONS)
     while True:
         moves = words[moves_at]
-        for looked in range(slots):
-            slot = partition * slots + (start + looked) % slots
-            version = read_slot(words, TABLE + 8 * slot, user + 1)
-            if version:
-                return version
-            if version is False:
-                break
-        if words[moves_at] == moves:
-            return None
+        version = probe(words, user)
+        if version or words[moves_at] == moves:
+            return version
 
 
 def signed(value, bits):
@@ -55,8 +61,8 @@ def signed(value, bits):
 def main(instance, *users):
     with open("/dev/shm/nearby." + instance, "rb") as file:
         words = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)).cast("Q")
-    if words[0] != MAGIC or words[1] != 3:
-        sys.exit("no segment of version 3")
+    if words[0] != MAGIC or words[1] != 4:
+        sys.exit("no segment of version 4")
     for user in map(int, users):
         version = locate(words, user)
         if version is None:

@@ -132,7 +132,7 @@ static void a_segment_without_a_past_is_fresh_and_told_of_by_its_header(void **s
 	assert_int_equal(nearby_segment_open(&reader, instance, NULL), 0);
 	struct nearby_segment_info info;
 	nearby_segment_info(reader, &info);
-	assert_int_equal(info.version, 3);
+	assert_int_equal(info.version, 4);
 	assert_int_equal(info.cores, 2);
 	assert_int_equal(info.blocks, 3);
 	assert_int_equal(info.counter_count, 2);

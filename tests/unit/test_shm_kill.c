@@ -27,8 +27,8 @@
 #include "base/check.h"
 #include "partition.h"
 
-/* One crowded partition of 64 slots, so that chains are long and wrap around. */
-enum { PARTITION = 77, USERS = 60, ENTRIES_MAX = 51, NEVER = -1 };
+/* One crowded partition of 64 slots, so that chains of moves are long and wrap around. */
+enum { PARTITION = 77, USERS = 64, ENTRIES_MAX = 56, ENTRIES_LEAST = 40, NEVER = -1 };
 
 static long stores_left = NEVER;
 
@@ -142,16 +142,20 @@ static void content_read(const struct nearby_segment *segment, struct content *c
 	}
 }
 
-/* At rest: nothing dead, nothing double, moves and changes even, count right, all reachable. */
+/* At rest: nothing dead, nothing double, tags as the keys, moves and changes even, count right, all
+ * reachable. */
 static void assert_at_rest(const struct nearby_segment *segment, const struct content *content)
 {
 	uint32_t cursor = 0, live = 0, seen = 0;
 	uint64_t user;
 	struct nearby_location location;
-	struct slot *slots = segment->slots + (size_t)PARTITION * segment->partition_slots;
+	struct span span = span_of(segment, PARTITION);
+	struct slot *slots = span.slots;
 	for (uint32_t i = 0; i < segment->partition_slots; i++) {
-		if (word_load(&slots[i].key) != 0)
+		uint64_t key = word_load(&slots[i].key);
+		if (key != 0)
 			assert_true((word_load(&slots[i].meta) & META_LIVE) != 0);
+		assert_int_equal(span_tag(&span, i), key != 0 ? tag_of(nearby_user_hash(key - 1)) : 0);
 	}
 	for (uint32_t i = 0; i < USERS; i++)
 		live += content->number[i] != 0;
@@ -189,7 +193,7 @@ static struct operation operation_choose(const struct content *content, uint64_t
 		live += content->number[i] != 0;
 	while (content->number[user_idx] == 0 && live == ENTRIES_MAX)
 		user_idx = (user_idx + 1) % USERS;
-	bool removes = content->number[user_idx] != 0 && live > 35 && random_next(random) % 3 != 0;
+	bool removes = content->number[user_idx] != 0 && live > ENTRIES_LEAST && random_next(random) % 3 != 0;
 	return (struct operation){ user_idx, removes ? 0 : number };
 }
 
@@ -264,6 +268,7 @@ static void assert_adopted(const struct content *found)
 /* The partition's bytes, to go back to. */
 struct snapshot {
 	struct partition partition;
+	shm_word tags[64 / BUCKET_SLOTS];
 	struct slot slots[64];
 };
 
@@ -272,6 +277,7 @@ static void snapshot_take(struct snapshot *snapshot)
 	struct nearby_segment *segment = own();
 	check(segment->partition_slots == ARRAY_COUNT(snapshot->slots));
 	memcpy(&snapshot->partition, &segment->partitions[PARTITION], sizeof(snapshot->partition));
+	memcpy(snapshot->tags, span_of(segment, PARTITION).tags, sizeof(snapshot->tags));
 	memcpy(snapshot->slots, segment->slots + PARTITION * 64, sizeof(snapshot->slots));
 	nearby_segment_close(&segment);
 }
@@ -280,6 +286,7 @@ static void snapshot_restore(const struct snapshot *snapshot)
 {
 	struct nearby_segment *segment = own();
 	memcpy(&segment->partitions[PARTITION], &snapshot->partition, sizeof(snapshot->partition));
+	memcpy(span_of(segment, PARTITION).tags, snapshot->tags, sizeof(snapshot->tags));
 	memcpy(segment->slots + PARTITION * 64, snapshot->slots, sizeof(snapshot->slots));
 	nearby_segment_close(&segment);
 }
