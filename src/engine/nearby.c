@@ -16,6 +16,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Friends whose slots in the table are asked for ahead. */
+#define AHEAD 8
+
 /* A page in the making: the best so far stand sorted in engine.entries, and their subscriptions,
  * when they have any, in engine.picks. */
 struct page {
@@ -80,16 +83,43 @@ static void note_told(struct engine *engine, uint32_t slot, uint32_t *item)
 	subscription_clear(engine, slot, item);
 }
 
+/*
+ * Most friends are not active, and to find that out again takes the longest of all walks through the
+ * table. Of users whose home is here it is known; of others a list that was asked for must not miss one
+ * of whom this core will hear in a moment.
+ */
+static bool is_worth_a_look(const struct engine *engine, uint32_t item)
+{
+	const struct channel *friend = &engine->channels[tag_key(item)];
+	if (item & (TAG_MUTED | TAG_REMOVED))
+		return false;
+	return (item & (TAG_KNOWN | TAG_EDGE)) || !friend->is_absent ||
+	       channel_home(engine, friend) != engine->config.core;
+}
+
+/* While the friend at `at` is judged, those behind it are on their way from memory. */
+static void expect_friend(const struct engine *engine, const uint32_t *items, uint32_t at, uint32_t count)
+{
+	if (at + 2 * AHEAD < count)
+		__builtin_prefetch(&engine->channels[tag_key(items[at + 2 * AHEAD])]);
+	if (at + AHEAD >= count || !is_worth_a_look(engine, items[at + AHEAD]))
+		return;
+	const struct channel *friend = &engine->channels[tag_key(items[at + AHEAD])];
+	nearby_table_prefetch(engine->config.segment, friend->user, friend->hint);
+}
+
 static void collect(struct engine *engine, uint64_t now_us, uint32_t slot, struct page *page,
 		    bool is_all_told)
 {
 	const struct session *session = &engine->sessions[slot];
 	struct vantage viewer = session_vantage(engine, slot);
 	uint32_t *items = taglist_items(&engine->arena, &session->friends);
-	for (uint32_t i = 0; i < session->friends.count; i++) {
+	uint32_t count = session->friends.count;
+	for (uint32_t i = 0; i < count; i++) {
 		struct entry entry;
 		enum gone_why why;
-		if ((items[i] & (TAG_MUTED | TAG_REMOVED)) ||
+		expect_friend(engine, items, i, count);
+		if (!is_worth_a_look(engine, items[i]) ||
 		    !subscription_see(engine, now_us, slot, &viewer, &items[i], &entry, &why))
 			continue;
 		page_offer(engine, page, &entry, &items[i]);
