@@ -8,11 +8,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/reserve.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Records taken from one ring in one turn. */
 #define MESH_BATCH 512u
@@ -71,24 +71,18 @@ static struct engine_config engine_config_of(const struct app *app)
 	return engine;
 }
 
-/* The engine's memory is reserved whole and taken from the system page by page as it is touched. */
 static int open_engine(struct app *app, const char **reason)
 {
 	struct engine_config config = engine_config_of(app);
 	app->engine_bytes = engine_memory_bytes(&config);
-	app->engine_memory = mmap(NULL, app->engine_bytes, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (app->engine_memory == MAP_FAILED) {
-		app->engine_memory = NULL;
+	app->engine_memory = reserve_take(app->engine_bytes);
+	if (app->engine_memory == NULL) {
 		static _Thread_local char text[120];
 		snprintf(text, sizeof(text), "the engine needs %zu MiB of address space a core: lower sessions-max",
 			 app->engine_bytes >> 20);
 		*reason = text;
 		return -ENOMEM;
 	}
-	/* A wish: what the engine reads lies in no order, so small pages miss in the processor's tables
-	 * of addresses at nearly every access. */
-	madvise(app->engine_memory, app->engine_bytes, MADV_HUGEPAGE);
 	int error = engine_init(&app->engine, &config, app->engine_memory, app->engine_bytes);
 	if (error != 0)
 		*reason = "the engine refuses its limits (sessions-max, friends-max, users-max, radius-m, ttl-s)";
@@ -118,7 +112,7 @@ int app_open(struct app **app, struct app_shared *shared, uint32_t core, const c
 	refresh_live(fresh);
 	fresh->sessions_max = share_of_core(fresh->config->sessions_max, shared->cores);
 	fresh->counters = counters_block(shared->segment, core);
-	fresh->sessions = calloc(fresh->sessions_max, sizeof(*fresh->sessions));
+	fresh->sessions = reserve_take(fresh->sessions_max * sizeof(*fresh->sessions));
 	int error = fresh->sessions == NULL ? -ENOMEM : decoder_open(&fresh->decoder);
 	if (error == 0)
 		error = bars_open(&fresh->bars);
@@ -159,8 +153,7 @@ void app_close(struct app **app)
 	bars_close(&old->hidden);
 	decoder_close(&old->decoder);
 	json_reader_close(&old->reader);
-	if (old->engine_memory != NULL)
-		munmap(old->engine_memory, old->engine_bytes);
+	reserve_give(old->engine_memory, old->engine_bytes);
 	for (uint32_t i = 0; i < NEARBYSHM_CORES_MAX; i++)
 		free(old->control[i].records);
 	for (uint32_t i = 0; i < old->sessions_max && old->sessions != NULL; i++)
@@ -168,7 +161,7 @@ void app_close(struct app **app)
 	free(old->waiting);
 	free(old->notes);
 	free(old->leaving);
-	free(old->sessions);
+	reserve_give(old->sessions, old->sessions_max * sizeof(*old->sessions));
 	old->magic = 0;
 	free(old);
 	*app = NULL;

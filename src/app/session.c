@@ -20,6 +20,8 @@
  * with what comes: then sending gets as much time as a turn has, up to a bound. */
 #define FLUSH_LONG_TURN_US 1000u
 #define FLUSH_US_MAX 4000u
+/* Who comes next, and who may come after it. */
+#define FLUSH_AHEAD 5u
 /* Sessions whose token is looked at in one tick: a million in ten seconds. */
 #define EXPIRY_SLOTS 1024u
 /* Sessions told to reconnect in one tick at most: a million in ten seconds. */
@@ -166,6 +168,18 @@ static uint64_t flush_us(const struct app *app)
 	return turn_us < FLUSH_US_MAX ? turn_us : FLUSH_US_MAX;
 }
 
+/* Asks for what the next frames will need: of those who come soon their records, and of the next, whose
+ * record has come by now, its connection. */
+static void expect_frames(const struct app *app)
+{
+	uint32_t slots[FLUSH_AHEAD];
+	uint32_t count = engine_next_frames(app->engine, slots, FLUSH_AHEAD);
+	if (count > 0)
+		net_expect(app->net, app->sessions[slots[0]].conn);
+	for (uint32_t i = 1; i < count; i++)
+		__builtin_prefetch(&app->sessions[slots[i]]);
+}
+
 void session_flush(struct app *app)
 {
 	uint64_t now_us = boot_us(), until_us = now_us + flush_us(app);
@@ -174,6 +188,7 @@ void session_flush(struct app *app)
 		struct server_msg msg;
 		if (!engine_flush(app->engine, now_us, app->interval.us, &id, &msg))
 			return;
+		expect_frames(app);
 		struct session *session = &app->sessions[id.slot];
 		check(session->is_open);
 		note_push_times(app, &msg, now_us);

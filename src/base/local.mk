@@ -7,6 +7,7 @@ libbase_la_SOURCES = \
 	src/base/digits.h \
 	src/base/id.c src/base/id.h \
 	src/base/log.c src/base/log.h \
+	src/base/reserve.c src/base/reserve.h \
 	src/base/ring.c src/base/ring.h \
 	src/base/sharing.h \
 	src/base/siphash.c src/base/siphash.h \

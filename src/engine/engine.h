@@ -234,6 +234,10 @@ void engine_expect(struct engine *engine, struct session_id session);
 bool engine_flush(struct engine *engine, uint64_t now_us, uint64_t interval_us,
 		  struct session_id *session, struct server_msg *msg);
 
+/* Slots of sessions that engine_flush will come to soon, at most `max`: the next first, the others in no
+ * order. Returns how many. For asking ahead for what the caller keeps of them. */
+uint32_t engine_next_frames(const struct engine *engine, uint32_t *slots, uint32_t max);
+
 /*
  * When engine_flush or EVENT_TICK will next have something to do, in µs of the boot clock;
  * UINT64_MAX for never. For the caller's wait.

@@ -65,3 +65,11 @@ void engine_expect(struct engine *engine, struct session_id session)
 	expect_lists(engine, expected(engine, 1 + 2 * PACE));
 	expect_followers(engine, expected(engine, 1 + 3 * PACE));
 }
+
+uint32_t engine_next_frames(const struct engine *engine, uint32_t *slots, uint32_t max)
+{
+	uint32_t count = engine->pace_count < max ? engine->pace_count : max;
+	for (uint32_t i = 0; i < count; i++)
+		slots[i] = engine->pace[i].slot;
+	return count;
+}

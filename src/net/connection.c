@@ -7,35 +7,21 @@
 #include "net/connection.h"
 
 #include "base/check.h"
+#include "base/reserve.h"
 #include "net/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
-/* Reserved, not touched: a page of records costs memory from its first connection on. NULL: refused. */
-static void *table_open(const struct net *net, size_t record_bytes)
-{
-	void *memory = mmap(NULL, net->connection_slots * record_bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void table_close(const struct net *net, void *table, size_t record_bytes)
-{
-	if (table != NULL)
-		munmap(table, net->connection_slots * record_bytes);
-}
-
 int connections_open(struct net *net)
 {
 	net->connection_slots = net->config.connections_max + NET_REFUSALS_MAX;
-	net->connections = table_open(net, sizeof(*net->connections));
-	net->more = table_open(net, sizeof(*net->more));
+	net->connections = reserve_take(net->connection_slots * sizeof(*net->connections));
+	net->more = reserve_take(net->connection_slots * sizeof(*net->more));
 	return net->connections == NULL || net->more == NULL ? -ENOMEM : 0;
 }
 
@@ -61,8 +47,8 @@ void connections_close(struct net *net)
 		if (c->state != CONN_FREE)
 			release_lent(net, c);
 	}
-	table_close(net, net->connections, sizeof(*net->connections));
-	table_close(net, net->more, sizeof(*net->more));
+	reserve_give(net->connections, net->connection_slots * sizeof(*net->connections));
+	reserve_give(net->more, net->connection_slots * sizeof(*net->more));
 	net->connections = NULL;
 	net->more = NULL;
 }

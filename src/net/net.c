@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -252,10 +253,26 @@ static void handle_event(struct net *net, uint32_t ring, const struct uring_even
 	}
 }
 
-static const struct connection *receiver_of(const struct net *net, const struct uring_event *event)
+/* Both lines of the record, and of what is received the other one too. */
+static void expect_connection(const struct net *net, const struct uring_event *event)
 {
-	bool is_receive = uring_tag_kind(event->tag) == EVENT_RECEIVE && event->result > 0;
-	return is_receive ? &net->connections[uring_tag_value(event->tag)] : NULL;
+	uint32_t kind = uring_tag_kind(event->tag);
+	if (kind != EVENT_RECEIVE && kind != EVENT_SEND)
+		return;
+	const char *c = (const char *)&net->connections[uring_tag_value(event->tag)];
+	__builtin_prefetch(c, 1);
+	__builtin_prefetch(c + 64, 1);
+	if (kind == EVENT_RECEIVE)
+		__builtin_prefetch(&net->more[uring_tag_value(event->tag)], 1);
+}
+
+static void expect_message(const struct net *net, const struct uring_event *event)
+{
+	if (uring_tag_kind(event->tag) != EVENT_RECEIVE || event->result <= 0)
+		return;
+	const struct connection *c = &net->connections[uring_tag_value(event->tag)];
+	if (c->state == CONN_WEBSOCKET && net->config.handler->expected != NULL)
+		net->config.handler->expected(net->config.context, c->cookie);
 }
 
 /* Has what an event will need on its way from memory: first the connection, nearer to its turn what
@@ -263,39 +280,58 @@ static const struct connection *receiver_of(const struct net *net, const struct 
 static void look_ahead(const struct net *net, const struct uring_event *far,
 		       const struct uring_event *near)
 {
-	const struct connection *c = far != NULL ? receiver_of(net, far) : NULL;
-	if (c != NULL)
-		__builtin_prefetch(c, 1);
-	c = near != NULL ? receiver_of(net, near) : NULL;
-	if (c != NULL && c->state == CONN_WEBSOCKET && net->config.handler->expected != NULL)
-		net->config.handler->expected(net->config.context, c->cookie);
+	if (far != NULL)
+		expect_connection(net, far);
+	if (near != NULL)
+		expect_message(net, near);
 }
 
-static void handle_events(struct net *net, uint32_t ring, const struct uring_event *events,
-			  uint32_t count)
+/* Copies of events, of all rings: with a million connections a core has many rings, and few events of each
+ * in a turn. */
+struct batch {
+	struct uring_event events[EVENTS_AT_ONCE];
+	uint8_t rings[EVENTS_AT_ONCE];
+	uint32_t count;
+};
+_Static_assert(NET_RINGS_MAX <= UINT8_MAX, "a ring's number is a byte");
+
+static void handle_batch(struct net *net, struct batch *batch)
 {
+	const struct uring_event *events = batch->events;
+	uint32_t count = batch->count;
 	for (uint32_t i = 0; i < count + FAR_AHEAD; i++) {
 		bool has_near = i >= FAR_AHEAD - NEAR_AHEAD && i - (FAR_AHEAD - NEAR_AHEAD) < count;
 		look_ahead(net, i < count ? &events[i] : NULL,
 			   has_near ? &events[i - (FAR_AHEAD - NEAR_AHEAD)] : NULL);
 		if (i >= FAR_AHEAD)
-			handle_event(net, ring, &events[i - FAR_AHEAD]);
+			handle_event(net, batch->rings[i - FAR_AHEAD], &events[i - FAR_AHEAD]);
 	}
+	net->had_events |= count > 0;
+	batch->count = 0;
 }
 
-static void handle_ring(struct net *net, uint32_t ring, uint64_t until_us)
+/* Fills what is free of the batch. False: there may be more. */
+static bool fill_batch(struct net *net, uint32_t ring, struct batch *batch)
 {
-	struct uring_event events[EVENTS_AT_ONCE];
-	uint32_t count;
+	uint32_t room = EVENTS_AT_ONCE - batch->count;
+	uint32_t taken = uring_take(net->rings[ring].uring, &batch->events[batch->count], room);
+	memset(&batch->rings[batch->count], (int)ring, taken);
+	batch->count += taken;
+	return taken < room;
+}
+
+/* Its events into the batch, which is handled whenever it is full. */
+static void take_ring(struct net *net, uint32_t ring, struct batch *batch, uint64_t until_us)
+{
 	net->rings[ring].is_signalled = false;
-	do {
-		count = uring_take(net->rings[ring].uring, events, EVENTS_AT_ONCE);
-		net->had_events |= count > 0;
-		handle_events(net, ring, events, count);
-	} while (count == EVENTS_AT_ONCE && boot_us() < until_us);
-	/* There may be more, of which nobody will tell again. */
-	if (count == EVENTS_AT_ONCE)
+	while (!fill_batch(net, ring, batch)) {
+		handle_batch(net, batch);
+		if (boot_us() < until_us)
+			continue;
+		/* There may be more, of which nobody will tell again. */
 		net->rings[ring].is_signalled = true;
+		return;
+	}
 }
 
 /* The first, then the others in turn; those that time does not suffice for come first in the next. */
@@ -303,14 +339,18 @@ static int handle_rings(struct net *net)
 {
 	uint64_t until_us = boot_us() + EVENTS_US;
 	uint32_t others = net->ring_count - 1, done = 0;
+	struct batch batch = { .count = 0 };
 	int error = 0;
-	handle_ring(net, 0, until_us);
+	take_ring(net, 0, &batch, until_us);
+	/* Among these is which of the others have something. */
+	handle_batch(net, &batch);
 	for (; done < others && (done == 0 || boot_us() < until_us) && error == 0; done++) {
 		uint32_t number = 1 + (net->ring_first + done) % others;
 		if (net->rings[number].is_signalled)
 			error = uring_flush(net->rings[number].uring);
-		handle_ring(net, number, until_us);
+		take_ring(net, number, &batch, until_us);
 	}
+	handle_batch(net, &batch);
 	for (uint32_t left = done; left < others; left++)
 		net->rings[1 + (net->ring_first + left) % others].is_signalled = true;
 	net->ring_first += done;
@@ -393,6 +433,15 @@ static int submit_and_wait(struct net *net, uint64_t until_us)
 	if (gathers && longest_us > net->gather_us)
 		longest_us = net->gather_us;
 	return uring_turn(net->rings[0].uring, gathers ? NET_GATHER_EVENTS : 1, longest_us);
+}
+
+void net_expect(const struct net *net, struct conn_id conn)
+{
+	if (conn.slot >= net->connection_fresh)
+		return;
+	const char *c = (const char *)&net->connections[conn.slot];
+	__builtin_prefetch(c, 1);
+	__builtin_prefetch(c + 64, 1);
 }
 
 void net_set_gather(struct net *net, uint32_t gather_us)

@@ -186,6 +186,9 @@ void net_link(struct net *net, struct net *const *nets);
  */
 int net_turn(struct net *net, uint64_t until_us);
 
+/* A hint that changes nothing: a frame for this connection will be begun soon. */
+void net_expect(const struct net *net, struct conn_id conn);
+
 /*
  * How long a turn may wait for more, once events come turn by turn, so that they are handled together
  * and the thread sleeps and wakes less often; 0, as at first, for not at all. After a silence the

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/counter.h"
 #include "base/id.h"
+#include "base/reserve.h"
 #include "base/ring.h"
 #include "base/siphash.h"
 #include "base/writer.h"
@@ -275,6 +276,20 @@ static void siphash_is_that_of_its_authors(void **state)
 		assert_true(siphash_words(key, words, count) == hashes[count]);
 }
 
+static void reserved_memory_is_zero_until_it_is_written(void **state)
+{
+	(void)state;
+	const size_t bytes = (size_t)1 << 30;
+	uint8_t *memory = reserve_take(bytes);
+	assert_non_null(memory);
+	assert_int_equal(memory[0] + memory[bytes / 2] + memory[bytes - 1], 0);
+	memory[bytes / 2] = 7;
+	assert_int_equal(memory[bytes / 2], 7);
+	reserve_give(memory, bytes);
+	reserve_give(NULL, bytes);
+	assert_null(reserve_take(SIZE_MAX / 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +303,7 @@ int main(void)
 		cmocka_unit_test(a_ring_keeps_order_and_content_between_two_threads),
 		cmocka_unit_test(a_full_ring_refuses_and_keeps_what_it_has),
 		cmocka_unit_test(siphash_is_that_of_its_authors),
+		cmocka_unit_test(reserved_memory_is_zero_until_it_is_written),
 		cmocka_unit_test(time_between_two_cores_never_goes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -649,6 +649,28 @@ static void a_crowd_takes_several_frames_and_nobody_is_left_out(void **state)
 	world_close(world);
 }
 
+static void who_hears_next_is_known_before(void **state)
+{
+	(void)state;
+	struct world *world = world_open((struct world_config){ .sessions_max = CROWD + 1 });
+	struct device crowd[CROWD];
+	uint32_t slots[4];
+	assert_int_equal(engine_next_frames(world_engine(world, 0), slots, 4), 0);
+	struct device ann = ann_in_a_crowd(world, crowd);
+	uint32_t entries;
+	drain_frames(world, ann, SERVER_UPDATE, &entries);
+	/* Now all of them hear of her. */
+	stand(world, ann, 1);
+	struct session_id session;
+	struct server_msg msg;
+	for (int frame = 0; frame < 10; frame++) {
+		assert_int_equal(engine_next_frames(world_engine(world, 0), slots, 4), 4);
+		assert_true(engine_flush(world_engine(world, 0), world_now_us(world), 0, &session, &msg));
+		assert_int_equal(session.slot, slots[0]);
+	}
+	world_close(world);
+}
+
 static void a_crowd_that_never_stands_still_keeps_nobody_from_being_told(void **state)
 {
 	(void)state;
@@ -729,6 +751,7 @@ int main(void)
 		cmocka_unit_test(many_devices_of_one_user_come_and_go),
 		cmocka_unit_test(an_id_of_a_session_that_is_gone_names_nothing),
 		cmocka_unit_test(a_crowd_takes_several_frames_and_nobody_is_left_out),
+		cmocka_unit_test(who_hears_next_is_known_before),
 		cmocka_unit_test(a_crowd_that_never_stands_still_keeps_nobody_from_being_told),
 		cmocka_unit_test(the_gone_go_first_and_hold_up_nobody),
 	};
