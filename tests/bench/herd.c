@@ -187,6 +187,7 @@ int main(int argc, char **argv)
 		{ "sessions", "sessions of each", &options->sessions, 1, 19000, NULL },
 		{ "first-user", "id of the first user", &options->first_user, 0, UINT32_MAX, NULL },
 		{ "side", "metres of the square that all live in", &options->side_m, 1, 1000000, NULL },
+		{ "greets", "1: say where they are as soon as they are in", &options->greets, 0, 1, NULL },
 		{ 0 },
 	};
 	options_read(rows, argc, argv);

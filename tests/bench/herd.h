@@ -56,6 +56,7 @@ struct herd_options {
 	uint32_t workers, sessions; /* sessions of each worker */
 	uint32_t first_user;
 	uint32_t side_m; /* of the square that all live in */
+	uint32_t greets; /* 1: a session says where it is as soon as it is in */
 };
 
 struct herd {

@@ -19,16 +19,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	TOKEN_VALID_S = 86400,
 	/* Two rounds of sources: ports of a dropped connection rest for a minute. */
 	SOURCES_OF_ROUND = HERD_WORKERS_MAX * FLEET_CLIENTS_PER_SOURCE,
-	POLL_US = 5000,
 	IDLE_POLL_US = 50000,
+	/* Between two looks at what came, and at who is due, while sessions move. */
+	LOOK_US = 10000,
 	RETRY_MS = 1000,
 	/* Connections opened between two looks at what came. */
 	OPENED_AT_ONCE = 64,
+	/* Locations said between two looks, where many are due. */
+	SENT_AT_ONCE = 64,
 };
 
 #define STEP_M	     42.0
@@ -37,6 +41,7 @@ enum {
 /* South-west corner of the square that all live in. */
 #define HOME_LAT 37.2
 #define HOME_LON 126.6
+#define E7 10000000u
 
 enum member_state { MEMBER_OUT, MEMBER_JOINING, MEMBER_IN };
 
@@ -58,6 +63,39 @@ struct worker {
 	uint64_t moves; /* so far: whose turn is next */
 };
 
+/* ---- what a session says ---------------------------------------------------------------------- */
+
+static uint64_t user_of(const struct worker *worker, uint32_t client)
+{
+	return worker->herd->options.first_user + (uint64_t)worker->number * worker->count + client;
+}
+
+/* Everyone walks around a circle of their own, STEP_M each time. */
+static void say_where(struct worker *worker, uint32_t client, uint64_t step, int64_t due_ms)
+{
+	if (worker->members[client].state != MEMBER_IN) {
+		worker->tally->unsent++;
+		return;
+	}
+	uint64_t dice = hash_u64(user_of(worker, client));
+	double side = worker->herd->options.side_m;
+	double radius = STEP_M * CIRCLE_STEPS / (2 * M_PI);
+	double angle = 2 * M_PI * (double)((step + dice) % CIRCLE_STEPS) / CIRCLE_STEPS;
+	double north = side * (double)(dice >> 32) / 4294967296.0 + radius * sin(angle);
+	double east = side * (double)(uint32_t)dice / 4294967296.0 + radius * cos(angle);
+	/* In units of 1e-7 degrees, all positive here: whole numbers are written faster. */
+	uint64_t lat = (uint64_t)(1e7 * (HOME_LAT + north / METRES_A_DEGREE));
+	uint64_t lon = (uint64_t)(1e7 * (HOME_LON + east / METRES_A_DEGREE / cos(HOME_LAT * M_PI / 180)));
+	char text[128];
+	int length = snprintf(text, sizeof(text),
+			      "{\"type\":\"location\",\"lat\":%lu.%07lu,\"lon\":%lu.%07lu,\"ts\":%lld}",
+			      lat / E7, lat % E7, lon / E7, lon % E7, (long long)due_ms);
+	if (fleet_send(worker->fleet, client, text, (size_t)length))
+		worker->tally->sent++;
+	else
+		worker->tally->unsent++;
+}
+
 /* ---- what the server says --------------------------------------------------------------------- */
 
 static void on_opened(void *context, uint32_t client)
@@ -72,12 +110,15 @@ static void on_pong(void *context, uint32_t client)
 	(void)client;
 }
 
-static void welcomed(struct worker *worker, struct member *member, uint64_t now_us)
+static void welcomed(struct worker *worker, uint32_t client, uint64_t now_us)
 {
+	struct member *member = &worker->members[client];
 	member->state = MEMBER_IN;
 	worker->joining--;
 	worker->tally->open++;
 	latency_add(&worker->tally->join, elapsed_us(member->began_us, now_us));
+	if (worker->herd->options.greets)
+		say_where(worker, client, worker->moves / worker->count, wall_ms());
 }
 
 static void heard_update(struct herd_tally *tally, const char *text, size_t length)
@@ -102,7 +143,7 @@ static void on_text(void *context, uint32_t client, const char *text, size_t len
 	struct worker *worker = context;
 	struct member *member = &worker->members[client];
 	if (member->state == MEMBER_JOINING)
-		welcomed(worker, member, now_us);
+		welcomed(worker, client, now_us);
 	else if (length > sizeof(update) && memcmp(text, update, sizeof(update) - 1) == 0)
 		heard_update(worker->tally, text, length);
 }
@@ -142,11 +183,6 @@ static void open_fleet(struct worker *worker)
 		.context = worker,
 	};
 	check(fleet_open(&worker->fleet, &config) == 0);
-}
-
-static uint64_t user_of(const struct worker *worker, uint32_t client)
-{
-	return worker->herd->options.first_user + (uint64_t)worker->number * worker->count + client;
 }
 
 /* ---- joining ---------------------------------------------------------------------------------- */
@@ -208,32 +244,22 @@ static void join_all(struct worker *worker)
 
 /* ---- moving ----------------------------------------------------------------------------------- */
 
-/* Everyone walks around a circle of their own, STEP_M each time. */
-static void move_one(struct worker *worker, uint32_t client, uint64_t step, int64_t due_ms)
+/*
+ * Takes all that came, then sleeps, deaf to what comes meanwhile: waking a process of the herd for a
+ * frame would cost the server's CPU more than any other part of sending it, and is no work of a server
+ * whose clients are elsewhere. What is heard is so up to LOOK_US late, and counted so.
+ */
+static void hear_and_sleep(struct worker *worker)
 {
-	if (worker->members[client].state != MEMBER_IN) {
-		worker->tally->unsent++;
-		return;
-	}
-	uint64_t dice = hash_u64(user_of(worker, client));
-	double side = worker->herd->options.side_m;
-	double radius = STEP_M * CIRCLE_STEPS / (2 * M_PI);
-	double angle = 2 * M_PI * (double)((step + dice) % CIRCLE_STEPS) / CIRCLE_STEPS;
-	double north = side * (double)(dice >> 32) / 4294967296.0 + radius * sin(angle);
-	double east = side * (double)(uint32_t)dice / 4294967296.0 + radius * cos(angle);
-	double lat = HOME_LAT + north / METRES_A_DEGREE;
-	double lon = HOME_LON + east / METRES_A_DEGREE / cos(HOME_LAT * M_PI / 180);
-	char text[128];
-	int length = snprintf(text, sizeof(text),
-			      "{\"type\":\"location\",\"lat\":%.7f,\"lon\":%.7f,\"ts\":%lld}", lat, lon,
-			      (long long)due_ms);
-	if (fleet_send(worker->fleet, client, text, (size_t)length))
-		worker->tally->sent++;
-	else
-		worker->tally->unsent++;
+	uint64_t heard;
+	do {
+		heard = fleet_received_bytes(worker->fleet);
+		check(fleet_poll(worker->fleet, 0) == 0);
+	} while (fleet_received_bytes(worker->fleet) != heard);
+	usleep(LOOK_US);
 }
 
-/* Evenly spaced, each at its due time or as soon after it as this process gets to it. */
+/* Evenly spaced, each at its due time or at the first look after it. */
 static void move_all(struct worker *worker)
 {
 	const struct herd_options *options = &worker->herd->options;
@@ -247,18 +273,20 @@ static void move_all(struct worker *worker)
 		uint64_t due_us = began_us + (uint64_t)((double)sent * step_us);
 		if (due_us <= now_us) {
 			latency_add(&worker->tally->lateness, now_us - due_us);
-			move_one(worker, (uint32_t)(worker->moves % worker->count),
+			say_where(worker, (uint32_t)(worker->moves % worker->count),
 				 worker->moves / worker->count,
 				 ((int64_t)due_us + wall_offset_us) / 1000);
 			worker->moves++;
-			if (++sent % OPENED_AT_ONCE != 0)
+			if (++sent % SENT_AT_ONCE != 0)
 				continue;
+			check(fleet_poll(worker->fleet, 0) == 0);
+		} else {
+			hear_and_sleep(worker);
 		}
-		check(fleet_poll(worker->fleet, due_us <= now_us ? 0 : POLL_US) == 0);
 	}
 	/* What was sent last is heard, too. */
 	for (uint64_t end_us = boot_us() + 1000000; boot_us() < end_us;)
-		check(fleet_poll(worker->fleet, POLL_US) == 0);
+		hear_and_sleep(worker);
 }
 
 /* ---- its life --------------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ EXTRA_DIST += tests/bench/results tests/bench/check-bench tests/bench/check-run 
 	tests/bench/instructions.py tests/bench/instructions.tsv \
 	tests/bench/arguments.py tests/bench/bounds.md tests/bench/chart.py tests/bench/contender.py tests/bench/goals.py \
 	tests/bench/growth.py tests/bench/load.py tests/bench/plots.py tests/bench/publish.py \
-	tests/bench/raw.py tests/bench/results.py tests/bench/server.py tests/bench/sessions.py \
+	tests/bench/raw.py tests/bench/results.py tests/bench/seclusion.py tests/bench/server.py tests/bench/sessions.py \
 	tests/bench/shares.py tests/bench/PROFILE.md \
 	tests/bench/start.py tests/bench/summary.py tests/bench/tls.py
 

@@ -2,8 +2,8 @@
 """
 Owns: measuring what many sessions cost that mostly sit there: memory of the server and of the kernel,
   CPU time, how late a push is, and what happens when very many come back at once.
-Invariant: both ends are on this machine, and never take its last 3 GiB; servers, clients and files are
-  gone afterwards.
+Invariant: both ends are on this machine, on all of its CPUs, and never take its last 3 GiB; servers,
+  clients and files are gone afterwards.
 Does not know: what would be good.
 
 usage: sessions.py --out=DIR [--quick | --smoke] [--sessions=N,...] [--storm=N] [--runs=N] [--no-peers]
@@ -12,6 +12,11 @@ usage: sessions.py --out=DIR [--quick | --smoke] [--sessions=N,...] [--storm=N] 
                     memory does not suffice for are left out, with a word
   --storm=N         sessions that vanish and come back at once (100000)
   --runs=N          of what is measured several times (5)
+
+With root the whole runs in a network of its own, as how TCP is set is part of what is measured: the table of
+connections has places for all sockets of both ends (a kernel's own may have a quarter of a million, and
+then each packet walks along cold sockets), and congestion control is reno, which costs about what Linux's
+default does; one that paces costs a timer a send.
 
 What is counted where: user memory is what nearbyd alone maps (anonymous and shared memory, as
 smaps_rollup tells); the database's pages in the page cache are not. A subscription is what the
@@ -30,6 +35,7 @@ import time
 
 import contender
 import results
+import seclusion
 
 BUILD = results.build()
 RESERVE = 3 << 30
@@ -41,6 +47,8 @@ JOIN_LIMIT_S = 600
 # Slabs of both ends, and those of an armed receive at the server's.
 BOTH_ENDS = ("TCP", "sock_inode_cache", "filp", "lsm_file_cache")
 PEERS_SESSIONS = 15000
+# Clients that are later than this with what they say are too slow to measure by.
+CLIENT_LATE_MS = 100
 # Sessions of one process of the herd at most.
 WORKER_SESSIONS = 10000
 
@@ -167,14 +175,15 @@ def tcp_bytes():
 class Herd:
     """tests/bench/herd; its commands, each answered by what it counted."""
 
-    def __init__(self, server, sessions, first_user=1):
-        """At least ten workers, so that a part of them can be told something else."""
+    def __init__(self, server, sessions, first_user=1, greets=True):
+        """At least ten workers, so that a part of them can be told something else. They greet: say where
+        they are as soon as they are in, as phones do."""
         self.each = max(1, min(WORKER_SESSIONS, sessions // 10))
         self.workers = sessions // self.each
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tests", "bench", "herd"), f"--server=127.0.0.1:{server.port}",
              f"--token-key={server.key_path}", f"--workers={self.workers}", f"--sessions={self.each}",
-             f"--first-user={first_user}"],
+             f"--first-user={first_user}", f"--greets={int(greets)}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
@@ -258,7 +267,7 @@ def without_friends(options, out):
     size = 60 * (20 if options.is_smoke else 1000)
     user, anonymous, kernel, both = [], [], [], []
     for _ in range(options.runs):
-        with start("nearbyd", Loners(size)) as server, Herd(server, size) as herd:
+        with start("nearbyd", Loners(size)) as server, Herd(server, size, greets=False) as herd:
             early = max(1, herd.workers // 6)
             herd.join(0, early)
             before, joined = Memory(server.pid), (herd.workers - early) * herd.each
@@ -283,22 +292,35 @@ def measure_load(server, herd, options):
     figures = {}
     herd.move(options.warm_s, min(options.warm_s, PERIOD_S))
     for _ in range(options.runs):
-        before, began = cpu_s(server.pid), time.monotonic()
+        before = cpu_s(server.pid), cpu_s(herd.process.pid)
         said = herd.move(options.window_s)
-        cpu, wall = cpu_s(server.pid) - before, time.monotonic() - began
+        cpu, client_cpu = cpu_s(server.pid) - before[0], cpu_s(herd.process.pid) - before[1]
         assert said["lost"] == 0 and said["unsent"] == 0 and said["entries"] > 0, said
         for figure, unit, value in (
                 ("locations", "1/s", said["sent"] / options.window_s),
                 ("deliveries", "1/location", said["entries"] / max(said["sent"], 1)),
                 ("CPU time", "us/location", 1e6 * cpu / max(said["sent"], 1)),
                 ("CPU time", "us/delivery", 1e6 * cpu / max(said["entries"], 1)),
-                ("CPUs in use", "CPUs", cpu / wall),
+                ("CPU time of the clients", "us/location", 1e6 * client_cpu / max(said["sent"], 1)),
+                ("CPUs needed", "CPUs", cpu / options.window_s),
+                ("CPUs needed by the clients", "CPUs", client_cpu / options.window_s),
                 ("push p50", "ms", said["push_p50_us"] / 1000),
                 ("push p99", "ms", said["push_p99_us"] / 1000),
                 ("client late p99", "ms", said["late_p99_us"] / 1000),
                 ("lost sessions", "sessions", said["lost"])):
             figures.setdefault((figure, unit), []).append(value)
     return figures
+
+
+def judge_clients(figures, part, out):
+    """Says when what was measured is not the server alone."""
+    needed = sum(statistics.median(figures[name, "CPUs"]) for name in ("CPUs needed", "CPUs needed by the clients"))
+    late_ms = statistics.median(figures["client late p99", "ms"])
+    if needed > 0.95 * len(os.sched_getaffinity(0)):
+        out.say(f"{part}: both ends together need {needed:.2f} CPUs, all that there are")
+    if late_ms > CLIENT_LATE_MS:
+        out.say(f"{part}: the clients say where they are {late_ms:.0f} ms after the time (p99), and are a part "
+                "of why pushes are late")
 
 
 def storm(server, herd, options, out):
@@ -340,6 +362,7 @@ def population(options, out, base, size):
         out.figure(part, "joins", "1/s", [joined / seconds])
         out.figure(part, "CPU time of a join", "us", [1e6 * (cpu_s(server.pid) - cpu) / joined])
         load = measure_load(server, herd, options)
+        judge_clients(load, part, out)
         after = Memory(server.pid)
         growth = Growth(before, after, joined)
         out.figure("user memory", part, "bytes", [growth.user])
@@ -387,6 +410,7 @@ def main():
     options = Options(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     out = results.Results(options.out, "sessions", sys.argv)
+    out.say(seclusion.seclude(2 * max(options.sessions + [options.storm, PEERS_SESSIONS])))
     out.say("Both ends on this machine. 400 friends, 40 of them connected, 2 in range; each moves every 30 s.")
     base = without_friends(options, out)
     if options.peers:

@@ -109,7 +109,9 @@ static void client_end(struct fleet *fleet, uint32_t number, struct fleet_end en
 static void client_watch(struct fleet *fleet, uint32_t number, int operation)
 {
 	struct client *client = &fleet->clients[number];
-	struct epoll_event event = { .events = EPOLLIN, .data.u32 = number };
+	/* Told of once, not until it is read: an event that is still there is put back and looked at
+	 * again, which for a socket that is in no cache takes as long as reading it. */
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u32 = number };
 	if (client->pending_bytes > 0 || client->state == CLIENT_CONNECTING)
 		event.events |= EPOLLOUT;
 	check(epoll_ctl(fleet->epoll, operation, client->fd, &event) == 0);
@@ -383,7 +385,8 @@ static ssize_t client_consume(struct fleet *fleet, uint32_t number, uint8_t *byt
 	return (ssize_t)taken;
 }
 
-static void client_read(struct fleet *fleet, uint32_t number)
+/* Reads once. False: nothing came, or the client has ended. `*is_all`: there is no more. */
+static bool client_read(struct fleet *fleet, uint32_t number, bool *is_all)
 {
 	struct client *client = &fleet->clients[number];
 	uint8_t *scratch = fleet->scratch;
@@ -391,24 +394,35 @@ static void client_read(struct fleet *fleet, uint32_t number)
 	if (held > 0)
 		memcpy(scratch, client->held, held);
 	ssize_t got = recv(client->fd, scratch + held, SCRATCH_BYTES - held, MSG_DONTWAIT);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+	if (got < 0 && errno == EAGAIN)
+		return false;
 	if (got <= 0) {
 		client_end(fleet, number, (struct fleet_end){ .error = got < 0 ? errno : EPIPE });
-		return;
+		return false;
 	}
+	*is_all = (size_t)got < SCRATCH_BYTES - held;
 	fleet->received_bytes += (uint64_t)got;
 	ssize_t taken = client_consume(fleet, number, scratch, held + (size_t)got, boot_us());
 	if (taken < 0)
-		return;
+		return false;
 	size_t left = held + (size_t)got - (size_t)taken;
 	client->held_bytes = 0;
 	if (left == 0) {
 		free(client->held);
 		client->held = NULL;
 	}
-	if (!client_keep(&client->held, &client->held_bytes, scratch + taken, left, SCRATCH_BYTES))
-		client_end(fleet, number, (struct fleet_end){ .error = ENOMEM });
+	if (client_keep(&client->held, &client->held_bytes, scratch + taken, left, SCRATCH_BYTES))
+		return true;
+	client_end(fleet, number, (struct fleet_end){ .error = ENOMEM });
+	return false;
+}
+
+/* All that there is. The end of what comes is no event of its own behind bytes that came with it. */
+static void client_read_all(struct fleet *fleet, uint32_t number, bool may_end)
+{
+	bool is_all = false;
+	while (client_read(fleet, number, &is_all) && (!is_all || may_end))
+		;
 }
 
 static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)
@@ -429,8 +443,9 @@ static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)
 	}
 	if ((events & EPOLLOUT) && client->pending_bytes > 0)
 		client_flush(fleet, number);
-	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-		client_read(fleet, number);
+	uint32_t ends = events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP);
+	if ((events & EPOLLIN) || ends != 0)
+		client_read_all(fleet, number, ends != 0);
 }
 
 uint64_t fleet_received_bytes(const struct fleet *fleet)
