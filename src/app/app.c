@@ -357,8 +357,11 @@ static void take_moves(struct app *app, uint32_t from)
 	uint32_t count = mesh_drain(app->shared->mesh, MESH_LANE_MOVES, from, app->core, msgs, MESH_BATCH);
 	struct event event = { .type = EVENT_PEER, .now_us = boot_us(), .peer.from_core = from };
 	struct engine_out out;
-	for (uint32_t i = 0; i < count; i++) {
-		event.peer.msg = msgs[i];
+	for (uint32_t far = 0; far < count + ENGINE_EXPECT_AHEAD; far++) {
+		engine_expect_messages(app->engine, msgs, count, far);
+		if (far < ENGINE_EXPECT_AHEAD)
+			continue;
+		event.peer.msg = msgs[far - ENGINE_EXPECT_AHEAD];
 		engine_step(app->engine, &event, &out);
 	}
 }

@@ -225,6 +225,13 @@ int engine_step(struct engine *engine, const struct event *event, struct engine_
 void engine_expect(struct engine *engine, struct session_id session);
 
 /*
+ * The same for `count` messages of another core, which will be given to engine_step one by one. To be called
+ * with `far` 0, 1, 2 and so on, and the message at `far` - ENGINE_EXPECT_AHEAD handled after each.
+ */
+void engine_expect_messages(const struct engine *engine, const struct mesh_msg *msgs, uint32_t count,
+			    uint32_t far);
+
+/*
  * The next frame that is due: of a session that is not paused, has something to hear and whose last
  * turn ended at least `interval_us` ago, the longest ago first. False when there is none now. The
  * message lends from the engine until its next call. A frame is of one kind and has at most

@@ -9,6 +9,7 @@
  * seldom in a cache, each known only when the one before it is there. So each new session that is
  * expected takes the ones before it a step further along this way.
  */
+#include "engine/channel.h"
 #include "engine/engine_private.h"
 
 /* New ones between two steps. */
@@ -26,23 +27,23 @@ static void expect_session(const struct engine *engine, uint32_t slot)
 	__builtin_prefetch(&engine->spots[slot], 1);
 }
 
-static void expect_channel(const struct engine *engine, const struct session *session)
+static void expect_channel(const struct engine *engine, uint32_t channel)
 {
-	__builtin_prefetch(&engine->channels[session->channel], 1);
+	__builtin_prefetch(&engine->channels[channel], 1);
 }
 
-static void expect_lists(const struct engine *engine, const struct session *session)
+static void expect_lists(const struct engine *engine, uint32_t channel)
 {
-	const struct channel *user = &engine->channels[session->channel];
+	const struct channel *user = &engine->channels[channel];
 	nearby_table_prefetch(engine->config.segment, user->user, user->hint);
 	const uint8_t *entries = roll_entries(&engine->rolls, &user->followers);
 	for (uint32_t line = 0; line < LIST_LINES; line++)
 		__builtin_prefetch(entries + line * 64);
 }
 
-static void expect_followers(const struct engine *engine, const struct session *session)
+static void expect_followers(const struct engine *engine, uint32_t channel)
 {
-	const struct roll *followers = &engine->channels[session->channel].followers;
+	const struct roll *followers = &engine->channels[channel].followers;
 	for (uint32_t i = 0; i < FOLLOWERS && i < followers->count; i++)
 		__builtin_prefetch(
 			&engine->spots[roll_slot(roll_get(&engine->rolls, followers, i))]);
@@ -61,9 +62,30 @@ void engine_expect(struct engine *engine, struct session_id session)
 		return;
 	engine->expected[engine->expected_count++ % EXPECTED] = session.slot;
 	expect_session(engine, session.slot);
-	expect_channel(engine, expected(engine, 1 + PACE));
-	expect_lists(engine, expected(engine, 1 + 2 * PACE));
-	expect_followers(engine, expected(engine, 1 + 3 * PACE));
+	expect_channel(engine, expected(engine, 1 + PACE)->channel);
+	expect_lists(engine, expected(engine, 1 + 2 * PACE)->channel);
+	expect_followers(engine, expected(engine, 1 + 3 * PACE)->channel);
+}
+
+/* The same way from a message of another core, which names a user and not a session: its place in the
+ * map leads to the channel. A guess is a channel that is live, be it another user's. */
+void engine_expect_messages(const struct engine *engine, const struct mesh_msg *msgs, uint32_t count,
+			    uint32_t far)
+{
+	if (far < count)
+		channel_expect(engine, msgs[far].user);
+	for (uint32_t step = 1; step <= 3; step++) {
+		uint32_t at = far - step * PACE;
+		uint32_t channel = at < count ? channel_guess(engine, msgs[at].user) : NONE;
+		if (channel == NONE)
+			continue;
+		if (step == 1)
+			expect_channel(engine, channel);
+		else if (step == 2)
+			expect_lists(engine, channel);
+		else
+			expect_followers(engine, channel);
+	}
 }
 
 uint32_t engine_next_frames(const struct engine *engine, uint32_t *slots, uint32_t max)

@@ -50,6 +50,9 @@ static void what_is_expected_need_not_come(void **state)
 		engine_expect(engine, never);
 		engine_expect(engine, nonsense);
 	}
+	const struct mesh_msg msgs[] = { { .user = 1 }, { .user = 99 }, { .user = 3 }, { .user = 2 } };
+	for (uint32_t far = 0; far < ARRAY_COUNT(msgs) + ENGINE_EXPECT_AHEAD; far++)
+		engine_expect_messages(engine, msgs, ARRAY_COUNT(msgs), far);
 	stand(world, bob, 200);
 	then_hears(world, ann, "update 2");
 	then_hears(world, bob, "nothing");
