@@ -26,7 +26,7 @@ enum {
 	/* Two rounds of sources: ports of a dropped connection rest for a minute. */
 	SOURCES_OF_ROUND = HERD_WORKERS_MAX * FLEET_CLIENTS_PER_SOURCE,
 	IDLE_POLL_US = 50000,
-	/* Between two looks at what came, and at who is due, while sessions move. */
+	/* Between two looks at what came, and at who is due. */
 	LOOK_US = 10000,
 	RETRY_MS = 1000,
 	/* Connections opened between two looks at what came. */
@@ -185,6 +185,24 @@ static void open_fleet(struct worker *worker)
 	check(fleet_open(&worker->fleet, &config) == 0);
 }
 
+/* ---- looking ---------------------------------------------------------------------------------- */
+
+/*
+ * Takes all that came, then sleeps, deaf to what comes meanwhile: waking a process of the herd for a
+ * frame would cost the server's CPU more than any other part of sending it, and is no work of a server
+ * whose clients are elsewhere; and a hundred processes that look each millisecond need a CPU for that
+ * alone. What is heard is so up to LOOK_US late, and counted so.
+ */
+static void hear_and_sleep(struct worker *worker)
+{
+	uint64_t heard;
+	do {
+		heard = fleet_received_bytes(worker->fleet);
+		check(fleet_poll(worker->fleet, 0) == 0);
+	} while (fleet_received_bytes(worker->fleet) != heard);
+	usleep(LOOK_US);
+}
+
 /* ---- joining ---------------------------------------------------------------------------------- */
 
 static void drop_all(struct worker *worker)
@@ -215,14 +233,14 @@ static void try_join(struct worker *worker, uint32_t client, uint64_t now_us)
 	member->retry_us = now_us + 1000 * RETRY_MS;
 }
 
-/* Starts some of those that may; all are looked at in turn. */
-static void join_some(struct worker *worker, uint32_t in_flight)
+/* Starts some of those that may; all are looked at in turn. Returns whether there may be more. */
+static bool join_some(struct worker *worker, uint32_t in_flight)
 {
 	uint64_t now_us = boot_us();
 	uint32_t opened = 0;
 	for (uint32_t looked = 0; looked < worker->count && opened < OPENED_AT_ONCE; looked++) {
 		if (in_flight > 0 && worker->joining >= in_flight)
-			return;
+			return false;
 		uint32_t client = worker->at;
 		worker->at = (worker->at + 1) % worker->count;
 		struct member *member = &worker->members[client];
@@ -231,33 +249,21 @@ static void join_some(struct worker *worker, uint32_t in_flight)
 		try_join(worker, client, now_us);
 		opened++;
 	}
+	return opened == OPENED_AT_ONCE;
 }
 
 static void join_all(struct worker *worker)
 {
 	uint64_t until_us = boot_us() + 1000000ull * worker->order->seconds;
 	while (worker->tally->open < worker->count && boot_us() < until_us) {
-		join_some(worker, worker->order->in_flight);
-		check(fleet_poll(worker->fleet, 1000) == 0);
+		if (join_some(worker, worker->order->in_flight))
+			check(fleet_poll(worker->fleet, 0) == 0);
+		else
+			hear_and_sleep(worker);
 	}
 }
 
 /* ---- moving ----------------------------------------------------------------------------------- */
-
-/*
- * Takes all that came, then sleeps, deaf to what comes meanwhile: waking a process of the herd for a
- * frame would cost the server's CPU more than any other part of sending it, and is no work of a server
- * whose clients are elsewhere. What is heard is so up to LOOK_US late, and counted so.
- */
-static void hear_and_sleep(struct worker *worker)
-{
-	uint64_t heard;
-	do {
-		heard = fleet_received_bytes(worker->fleet);
-		check(fleet_poll(worker->fleet, 0) == 0);
-	} while (fleet_received_bytes(worker->fleet) != heard);
-	usleep(LOOK_US);
-}
 
 /* Evenly spaced, each at its due time or at the first look after it. */
 static void move_all(struct worker *worker)
