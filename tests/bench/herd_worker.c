@@ -27,7 +27,7 @@ enum {
 	SOURCES_OF_ROUND = HERD_WORKERS_MAX * FLEET_CLIENTS_PER_SOURCE,
 	IDLE_POLL_US = 50000,
 	/* Between two looks at what came, and at who is due. */
-	LOOK_US = 10000,
+	LOOK_US = 20000,
 	RETRY_MS = 1000,
 	/* Connections opened between two looks at what came. */
 	OPENED_AT_ONCE = 64,
