@@ -233,7 +233,8 @@ class Daemon:
 
 
 class Client:
-    """`async with daemon.session(7) as ann:` – connected, the welcome read. With `ssl`, over TLS."""
+    """`async with daemon.session(7) as ann:` – connected, the welcome read. With `ssl`, over TLS. It does not ask
+    whether the daemon lives: a test that is busy for long would miss the answer."""
 
     def __init__(self, daemon, user, bearer=None, **options):
         self.daemon, self.user, self.options = daemon, user, options
@@ -246,7 +247,7 @@ class Client:
             f"wss://127.0.0.1:{self.daemon.tls_port}/v1/ws" if "ssl" in self.options else
             f"ws://127.0.0.1:{self.daemon.port}/v1/ws", compression=None,
             extra_headers={"Authorization": "Bearer " + self.bearer}, max_size=None,
-            subprotocols=["nearby.v1.json"], open_timeout=LIMIT_S, **self.options)
+            subprotocols=["nearby.v1.json"], open_timeout=LIMIT_S, ping_interval=None, **self.options)
         self.welcome = await self.expect("welcome")
         return self
 

@@ -124,7 +124,7 @@ class ProtobufClient(Client):
 
 async def connect(daemon, user, subprotocols):
     return await websockets.connect(
-        f"ws://127.0.0.1:{daemon.port}/v1/ws", compression=None, max_size=None, open_timeout=LIMIT_S,
+        f"ws://127.0.0.1:{daemon.port}/v1/ws", compression=None, max_size=None, open_timeout=LIMIT_S, ping_interval=None,
         extra_headers={"Authorization": "Bearer " + token(user)}, subprotocols=subprotocols)
 
 
