@@ -12,10 +12,10 @@
 enum { DIGIT_BITS_MIN = 6, DIGIT_BITS_MAX = 12, DIGIT_VALUES_MAX = 1 << DIGIT_BITS_MAX };
 /* 11 digits of 6 bits hold the 63 bits of a user. */
 enum { DIGITS_MAX = 11 };
-/* Below this, clearing the counts of the digits costs more than comparing. */
-enum { COMPARE_COUNT_MAX = 32 };
 /* Moves that insertion may make for each point before a general sort takes over. */
 enum { MOVES_A_POINT_MAX = 8 };
+/* Into so many parts, at most, users are spread at once. */
+enum { PART_BITS_MAX = 15 };
 
 int point_compare(const struct store_point *a, const struct store_point *b)
 {
@@ -33,7 +33,8 @@ static int compare_any(const void *a, const void *b)
 	return point_compare(a, b);
 }
 
-void points_sort_by_time(struct store_point *points, size_t count)
+/* By insertion. False: it took too long, and they are in some order. */
+static bool insert_all(struct store_point *points, size_t count)
 {
 	size_t moves_left = MOVES_A_POINT_MAX * count;
 	for (size_t i = 1; i < count; i++) {
@@ -47,11 +48,16 @@ void points_sort_by_time(struct store_point *points, size_t count)
 			moves_left--;
 		}
 		points[hole] = point;
-		if (moves_left == 0) {
-			qsort(points, count, sizeof(*points), compare_any);
-			return;
-		}
+		if (moves_left == 0)
+			return false;
 	}
+	return true;
+}
+
+void points_sort_by_time(struct store_point *points, size_t count)
+{
+	if (!insert_all(points, count))
+		qsort(points, count, sizeof(*points), compare_any);
 }
 
 /* How users are cut into digits: only as far as these users differ. */
@@ -119,13 +125,8 @@ static void sort_by_user(struct store_point *points, struct store_point *scratch
 		memcpy(points, from, count * sizeof(*points));
 }
 
-void points_sort(struct store_point *points, struct store_point *scratch, size_t count)
+static void sort_by_digits(struct store_point *points, struct store_point *scratch, size_t count)
 {
-	if (count <= COMPARE_COUNT_MAX) {
-		if (count > 1)
-			qsort(points, count, sizeof(*points), compare_any);
-		return;
-	}
 	sort_by_user(points, scratch, count);
 	for (size_t start = 0, end; start < count; start = end) {
 		for (end = start + 1;
@@ -133,4 +134,76 @@ void points_sort(struct store_point *points, struct store_point *scratch, size_t
 			end++;
 		points_sort_by_time(points + start, end - start);
 	}
+}
+
+/* How users are spread over parts of equal width: about as many parts as there are points. */
+struct parts {
+	uint64_t least; /* of the users */
+	unsigned shift;
+	uint32_t count;
+};
+
+static struct parts parts_fit(const struct points_row *rows, uint32_t row_count, size_t count)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+	for (uint32_t row = 0; row < row_count; row++) {
+		for (size_t i = 0; i < rows[row].count; i++) {
+			uint64_t user = rows[row].points[i].user.value;
+			least = user < least ? user : least;
+			most = user > most ? user : most;
+		}
+	}
+	unsigned bits = most <= least ? 0 : 64 - (unsigned)__builtin_clzll(most - least);
+	unsigned part_bits = 64 - (unsigned)__builtin_clzll(count);
+	if (part_bits > PART_BITS_MAX)
+		part_bits = PART_BITS_MAX;
+	unsigned shift = bits > part_bits ? bits - part_bits : 0;
+	return (struct parts){ least, shift, (uint32_t)((most - least) >> shift) + 1 };
+}
+
+static uint32_t part_of(const struct parts *parts, const struct store_point *point)
+{
+	return (uint32_t)((point->user.value - parts->least) >> parts->shift);
+}
+
+/* Puts all into the order of their parts; those of a part come as they came. */
+static void parts_spread(const struct parts *parts, struct store_point *points,
+			 const struct points_row *rows, uint32_t row_count)
+{
+	static _Thread_local uint32_t places[1 << PART_BITS_MAX];
+	uint32_t start = 0;
+	memset(places, 0, parts->count * sizeof(places[0]));
+	for (uint32_t row = 0; row < row_count; row++)
+		for (size_t i = 0; i < rows[row].count; i++)
+			places[part_of(parts, &rows[row].points[i])]++;
+	for (uint32_t part = 0; part < parts->count; part++) {
+		uint32_t here = places[part];
+		places[part] = start;
+		start += here;
+	}
+	for (uint32_t row = 0; row < row_count; row++) {
+		const struct store_point *from = rows[row].points;
+		for (size_t i = 0; i < rows[row].count; i++)
+			points[places[part_of(parts, &from[i])]++] = from[i];
+	}
+}
+
+void points_gather(struct store_point *points, struct store_point *scratch,
+		   const struct points_row *rows, uint32_t row_count, size_t count)
+{
+	if (count == 0)
+		return;
+	struct parts parts = parts_fit(rows, row_count, count);
+	parts_spread(&parts, points, rows, row_count);
+	if (!insert_all(points, count))
+		sort_by_digits(points, scratch, count);
+}
+
+void points_sort(struct store_point *points, struct store_point *scratch, size_t count)
+{
+	struct points_row row = { points, count };
+	if (count == 0)
+		return;
+	points_gather(scratch, points, &row, 1, count);
+	memcpy(points, scratch, count * sizeof(*points));
 }

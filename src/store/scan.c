@@ -80,7 +80,8 @@ void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const 
 	if (count == 0 || txn->error != 0)
 		return;
 	scan->inputs = malloc(count * sizeof(*scan->inputs));
-	if (scan->inputs == NULL) {
+	scan->rows = malloc(count * sizeof(*scan->rows));
+	if (scan->inputs == NULL || scan->rows == NULL) {
 		lmdb_fail(txn, -ENOMEM);
 		return;
 	}
@@ -101,6 +102,7 @@ void scan_close(struct scan *scan)
 	for (uint32_t i = 0; i < scan->input_count; i++)
 		run_reader_close(&scan->inputs[i].reader);
 	free(scan->inputs);
+	free(scan->rows);
 	free(scan->memory);
 	free(scan->scratch);
 	*scan = (struct scan){ .txn = scan->txn };
@@ -158,8 +160,8 @@ static void drop_hidden(struct scan *scan, size_t from, const struct run *run)
 	scan->count = kept;
 }
 
-/* Takes the points of users below `end` that the input has at hand. */
-static void take_below(struct scan *scan, struct scan_input *input, uint64_t end, bool any_hidden)
+/* Takes the points of users below `end` that the input has at hand, but for those that are deleted. */
+static void take_below(struct scan *scan, struct scan_input *input, uint64_t end)
 {
 	uint32_t to = input_seek(input, end), count = to - input->at;
 	if (count == 0 || !reserve(scan, scan->count + count))
@@ -168,19 +170,46 @@ static void take_below(struct scan *scan, struct scan_input *input, uint64_t end
 	memcpy(scan->points + from, input->points + input->at, count * sizeof(*scan->points));
 	scan->count += count;
 	input->at = to;
-	if (any_hidden)
-		drop_hidden(scan, from, input->reader.run);
+	drop_hidden(scan, from, input->reader.run);
 }
 
 /* Takes all points of the one user before `end`, whose points may fill many blocks. */
-static void take_user(struct scan *scan, struct scan_input *input, uint64_t end, bool any_hidden)
+static void take_user(struct scan *scan, struct scan_input *input, uint64_t end)
 {
-	take_below(scan, input, end, any_hidden);
+	take_below(scan, input, end);
 	while (input_left(input) == 0 && input->reader.has_block && scan->txn->error == 0) {
 		input->at = input->count = 0;
 		input_load(input);
-		take_below(scan, input, end, any_hidden);
+		take_below(scan, input, end);
 	}
+}
+
+/* Takes those before `end`, of whom some are deleted, or one user who fills many blocks. */
+static void gather_apart(struct scan *scan, uint64_t end, bool is_one_user)
+{
+	for (uint32_t i = 0; i < scan->input_count; i++)
+		if (is_one_user)
+			take_user(scan, &scan->inputs[i], end);
+		else
+			take_below(scan, &scan->inputs[i], end);
+	points_sort(scan->points, scan->scratch, scan->count);
+}
+
+/* Takes those before `end`, whom all inputs have at hand, from where they lie. */
+static void gather_at_once(struct scan *scan, uint64_t end)
+{
+	size_t count = 0;
+	for (uint32_t i = 0; i < scan->input_count; i++) {
+		struct scan_input *input = &scan->inputs[i];
+		uint32_t to = input_seek(input, end);
+		scan->rows[i] = (struct points_row){ input->points + input->at, to - input->at };
+		count += scan->rows[i].count;
+		input->at = to;
+	}
+	if (!reserve(scan, count))
+		return;
+	points_gather(scan->points, scan->scratch, scan->rows, scan->input_count, count);
+	scan->count = count;
 }
 
 /* The user before whom all inputs have all their points at hand. */
@@ -205,12 +234,10 @@ static void batch_gather(struct scan *scan)
 	bool is_one_user = end == scan->next_user;
 	if (is_one_user)
 		end++;
-	bool any_hidden = run_any_hidden(scan->txn, scan->next_user, end);
-	for (uint32_t i = 0; i < scan->input_count; i++)
-		if (is_one_user)
-			take_user(scan, &scan->inputs[i], end, any_hidden);
-		else
-			take_below(scan, &scan->inputs[i], end, any_hidden);
+	if (is_one_user || run_any_hidden(scan->txn, scan->next_user, end))
+		gather_apart(scan, end, is_one_user);
+	else
+		gather_at_once(scan, end);
 	scan->next_user = end;
 }
 
@@ -219,8 +246,6 @@ bool scan_next(struct scan *scan)
 	scan->count = 0;
 	while (scan->count == 0 && scan->next_user < RUN_USER_END && scan->txn->error == 0)
 		batch_gather(scan);
-	if (scan->count > 0)
-		points_sort(scan->points, scan->scratch, scan->count);
 	return scan->count > 0 && scan->txn->error == 0;
 }
 

@@ -6,12 +6,13 @@
  * Does not know: what the points are read for.
  *
  * Blocks are decoded some way ahead in each run. What lies before the place that all runs have
- * reached is one batch: gathered run by run, and sorted by digits, which costs a point less than
- * choosing the least of many runs.
+ * reached is one batch: spread over parts by user, which costs a point less than choosing the least of
+ * many runs.
  */
 #ifndef NEARBY_STORE_SCAN_H
 #define NEARBY_STORE_SCAN_H
 
+#include "store/point.h"
 #include "store/run.h"
 
 struct scan_input;
@@ -23,6 +24,7 @@ enum { SCAN_ROOM_BEFORE = BLOCK_POINTS_MAX };
 struct scan {
 	struct lmdb_txn *txn;
 	struct scan_input *inputs; /* in the order of the runs, which is nearly that of time */
+	struct points_row *rows;   /* what a batch takes of each */
 	uint32_t input_count;
 	uint32_t ahead;		    /* points that are decoded of each before a batch is made */
 	uint64_t next_user;	    /* those before are done */

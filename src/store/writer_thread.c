@@ -124,6 +124,16 @@ static void commit_succeeded(struct writer_state *writer, uint64_t took_us)
 	window_clear(writer);
 }
 
+static void window_sort(struct writer_state *writer)
+{
+	struct store *store = writer->store;
+	struct store_point *unsorted = store->window;
+	struct points_row row = { unsorted, writer->count };
+	store->window = store->scratch;
+	store->scratch = unsorted;
+	points_gather(store->window, store->scratch, &row, 1, writer->count);
+}
+
 /* Commits the window when there is something in it. */
 static int window_commit(struct writer_state *writer)
 {
@@ -133,7 +143,7 @@ static int window_commit(struct writer_state *writer)
 	uint64_t start_us = boot_us();
 	/* What the wall clock says now about the moments of receipt. */
 	int64_t boot_to_wall_ms = wall_ms() - (int64_t)(start_us / 1000);
-	points_sort(store->window, store->scratch, writer->count);
+	window_sort(writer);
 	int error = history_commit(store->history, store->window, writer->count,
 				   (int64_t)(writer->receipt_min_us / 1000) + boot_to_wall_ms,
 				   (int64_t)(writer->receipt_max_us / 1000) + boot_to_wall_ms);
