@@ -17,8 +17,11 @@
 /* Most bits that one put or take can move. */
 #define BITS_MAX 56
 #define BITS_LENGTH_BITS 7
-/* Longest row of ones of a Rice code; with parameter and stop it stays below BITS_MAX. */
+/* Longest row of a Rice code, and parameters of some that are put together. */
 #define RICE_ESCAPE 24
+#define RICE_PARAMETER_MAX 31
+/* Rows of some that are put together are below this power of two. */
+#define RICE_SHORT 16
 
 /* The caller sees to it that 8 bytes more than the stream fit. */
 struct bits_out {
@@ -35,6 +38,15 @@ static inline void bits_put(struct bits_out *out, uint64_t value, unsigned count
 	out->at += out->held_count / 8;
 	out->held >>= out->held_count & ~7u;
 	out->held_count &= 7;
+}
+
+static inline void bits_put_64(struct bits_out *out, uint64_t value)
+{
+	uint64_t first = out->held | value << out->held_count;
+	memcpy(out->at, &first, sizeof(first));
+	out->at += sizeof(first);
+	/* By two steps, as none may be of all 64 bits. */
+	out->held = value >> 1 >> (63 - out->held_count);
 }
 
 static inline size_t bits_written(const struct bits_out *out, const uint8_t *start)
@@ -66,55 +78,81 @@ static inline __attribute__((always_inline)) void bits_put_number(struct bits_ou
 	bits_put(out, value >> 32, low - 32);
 }
 
-static inline unsigned bits_rice_cost(uint64_t value, unsigned parameter)
+/*
+ * Rice codes of two or three values, to be put at once: first all rows, each of zeros with a one behind
+ * it, so that their ends are found by three steps, then the low parts. Not where a row is RICE_SHORT or
+ * longer, or the whole longer than BITS_MAX: then they are RICE_ESCAPE zeros, and numbers.
+ */
+struct bits_rices {
+	uint64_t bits;
+	uint64_t rows; /* as a set of bits */
+	unsigned length;
+};
+
+static inline __attribute__((always_inline)) void
+bits_rices_add(struct bits_rices *rices, uint64_t *lows, unsigned *low_length, uint64_t value,
+	       unsigned parameter)
 {
-	uint64_t ones = value >> parameter;
-	return ones < RICE_ESCAPE ? (unsigned)ones + 1 + parameter
-				  : RICE_ESCAPE + bits_number_cost(value);
+	uint64_t row = value >> parameter;
+	rices->rows |= row;
+	rices->length += (unsigned)row % RICE_SHORT;
+	rices->bits |= (uint64_t)1 << rices->length % 64;
+	rices->length++;
+	*lows |= (value & (((uint64_t)1 << parameter) - 1)) << *low_length % 64;
+	*low_length += parameter;
 }
 
-/* A code that fits a put: `ones` < RICE_ESCAPE. */
-static inline uint64_t bits_rice(uint64_t value, unsigned parameter, unsigned ones)
+static inline __attribute__((always_inline)) struct bits_rices
+bits_rices(const uint64_t *values, const unsigned *parameters, unsigned count)
 {
-	uint64_t low = value & (((uint64_t)1 << parameter) - 1);
-	return low << (ones + 1) | ((UINT64_C(1) << ones) - 1);
+	struct bits_rices rices = { .bits = 0 };
+	uint64_t lows = 0;
+	unsigned low_length = 0;
+	bits_rices_add(&rices, &lows, &low_length, values[0], parameters[0]);
+	bits_rices_add(&rices, &lows, &low_length, values[1], parameters[1]);
+	if (count > 2)
+		bits_rices_add(&rices, &lows, &low_length, values[2], parameters[2]);
+	rices.bits |= lows << rices.length % 64;
+	rices.length += low_length;
+	return rices;
 }
 
-static inline void bits_put_rice(struct bits_out *out, uint64_t value, unsigned parameter)
+static inline bool bits_rices_are_short(const struct bits_rices *rices)
 {
-	uint64_t ones = value >> parameter;
-	if (ones >= RICE_ESCAPE) {
-		bits_put(out, (1u << RICE_ESCAPE) - 1, RICE_ESCAPE);
-		bits_put_number(out, value);
-		return;
-	}
-	bits_put(out, bits_rice(value, parameter, (unsigned)ones), (unsigned)ones + 1 + parameter);
+	return rices->rows < RICE_SHORT && rices->length <= BITS_MAX;
 }
 
-/* Three codes, which nearly always fit one put together. */
-static inline void bits_put_rice_3(struct bits_out *out, const uint64_t values[3],
-				   const unsigned parameters[3])
+static inline unsigned bits_rices_cost(const uint64_t *values, const unsigned *parameters,
+				       unsigned count)
 {
-	unsigned ones[3], length = 3;
-	uint64_t all_ones = 0;
-	for (unsigned i = 0; i < 3; i++) {
-		uint64_t row = values[i] >> parameters[i];
-		all_ones |= row;
-		ones[i] = (unsigned)row;
-		length += ones[i] + parameters[i];
-	}
-	/* RICE_ESCAPE is no power of two: 16 is the one below it. */
-	if (all_ones >= 16 || length > BITS_MAX) {
-		for (unsigned i = 0; i < 3; i++)
-			bits_put_rice(out, values[i], parameters[i]);
-		return;
-	}
-	uint64_t codes = bits_rice(values[2], parameters[2], ones[2]);
-	codes = codes << (ones[1] + 1 + parameters[1]) |
-		bits_rice(values[1], parameters[1], ones[1]);
-	codes = codes << (ones[0] + 1 + parameters[0]) |
-		bits_rice(values[0], parameters[0], ones[0]);
-	bits_put(out, codes, length);
+	struct bits_rices rices = bits_rices(values, parameters, count);
+	unsigned cost = RICE_ESCAPE;
+	if (bits_rices_are_short(&rices))
+		return rices.length;
+	for (unsigned i = 0; i < count; i++)
+		cost += bits_number_cost(values[i]);
+	return cost;
+}
+
+/* Out of line, and with a copy of the stream, so that the caller's stays in registers. */
+static __attribute__((noinline, unused)) struct bits_out
+bits_put_escaped(struct bits_out out, const uint64_t *values, unsigned count)
+{
+	bits_put(&out, 0, RICE_ESCAPE);
+	for (unsigned i = 0; i < count; i++)
+		bits_put_number(&out, values[i]);
+	return out;
+}
+
+static inline __attribute__((always_inline)) void
+bits_put_rices(struct bits_out *out, const uint64_t *values, const unsigned *parameters,
+	       unsigned count)
+{
+	struct bits_rices rices = bits_rices(values, parameters, count);
+	if (bits_rices_are_short(&rices))
+		bits_put(out, rices.bits, rices.length);
+	else
+		*out = bits_put_escaped(*out, values, count);
 }
 
 struct bits_in {
@@ -147,6 +185,22 @@ static inline uint64_t bits_take(struct bits_in *in, unsigned count)
 	return value;
 }
 
+static inline uint64_t bits_take_64(struct bits_in *in)
+{
+	uint64_t low;
+	size_t byte = in->bit / 8;
+	unsigned from = in->bit % 8;
+	if (byte + sizeof(low) >= in->length) {
+		low = bits_take(in, 32);
+		return low | bits_take(in, 32) << 32;
+	}
+	memcpy(&low, in->bytes + byte, sizeof(low));
+	uint64_t last = in->bytes[byte + sizeof(low)];
+	in->bit += 64;
+	/* By two steps, as none may be of all 64 bits. */
+	return low >> from | last << 1 << (63 - from);
+}
+
 static inline uint64_t bits_take_number(struct bits_in *in)
 {
 	uint64_t window = bits_peek(in);
@@ -167,6 +221,7 @@ static inline uint64_t bits_take_number(struct bits_in *in)
 	return value | UINT64_C(1) << low;
 }
 
+/* A code alone, of a row of ones with a zero behind it and the low part: form 1 of blocks (block.h). */
 static inline uint64_t bits_take_rice(struct bits_in *in, unsigned parameter)
 {
 	uint64_t window = bits_peek(in);
@@ -175,33 +230,53 @@ static inline uint64_t bits_take_rice(struct bits_in *in, unsigned parameter)
 		in->bit += RICE_ESCAPE;
 		return bits_take_number(in);
 	}
-	in->bit += ones + 1 + parameter;
-	return (uint64_t)ones << parameter |
-	       (window >> (ones + 1) & (((uint64_t)1 << parameter) - 1));
+	in->bit += ones + 1;
+	return (uint64_t)ones << parameter | bits_take(in, parameter);
 }
 
-/* Three codes, which nearly always lie in one window together. */
-static inline void bits_take_rice_3(struct bits_in *in, const unsigned parameters[3],
-				    uint64_t values[3])
+/* Out of line, and with a copy of the stream, so that the caller's stays in registers. */
+static __attribute__((noinline, unused)) struct bits_in
+bits_take_escaped(struct bits_in in, uint64_t *values, unsigned count)
 {
-	uint64_t window = bits_peek(in);
-	unsigned taken = 0, longest = 0;
-	for (unsigned i = 0; i < 3; i++) {
-		/* A row too long for the window ends there, and is then taken alone. */
-		unsigned ones = (unsigned)__builtin_ctzll(~window | UINT64_C(1) << 62);
-		longest = ones > longest ? ones : longest;
-		window >>= ones + 1;
-		values[i] = (uint64_t)ones << parameters[i] |
-			    (window & (((uint64_t)1 << parameters[i]) - 1));
-		window >>= parameters[i];
-		taken += ones + 1 + parameters[i];
+	in.bit += RICE_ESCAPE;
+	for (unsigned i = 0; i < count; i++)
+		values[i] = bits_take_number(&in);
+	return in;
+}
+
+/* What bits_put_rices put. */
+static inline __attribute__((always_inline)) void
+bits_take_rices(struct bits_in *in, const unsigned *parameters, uint64_t *values, unsigned count)
+{
+	const uint64_t guard = UINT64_C(1) << 63;
+	uint64_t window = bits_peek(in), ends = window | guard;
+	unsigned first = (unsigned)__builtin_ctzll(ends);
+	ends = (ends & (ends - 1)) | guard;
+	unsigned second = (unsigned)__builtin_ctzll(ends), last = second, third = 0;
+	unsigned length = parameters[0] + parameters[1];
+	if (count > 2) {
+		ends = (ends & (ends - 1)) | guard;
+		last = third = (unsigned)__builtin_ctzll(ends);
+		length += parameters[2];
 	}
-	if (taken <= BITS_MAX && longest < RICE_ESCAPE) {
-		in->bit += taken;
+	length += last + 1;
+	if (__builtin_expect(first >= RICE_ESCAPE || length > BITS_MAX, 0)) {
+		*in = bits_take_escaped(*in, values, count);
+		if (first < RICE_ESCAPE)
+			in->bit = in->length * 8 + 1; /* no such codes: as good as past the end */
 		return;
 	}
-	for (unsigned i = 0; i < 3; i++)
-		values[i] = bits_take_rice(in, parameters[i]);
+	in->bit += length;
+	window >>= last + 1;
+	values[0] = (uint64_t)first << parameters[0] |
+		    (window & (((uint64_t)1 << parameters[0]) - 1));
+	window >>= parameters[0];
+	values[1] = (uint64_t)(second - first - 1) << parameters[1] |
+		    (window & (((uint64_t)1 << parameters[1]) - 1));
+	window >>= parameters[1];
+	if (count > 2)
+		values[2] = (uint64_t)(third - second - 1) << parameters[2] |
+			    (window & (((uint64_t)1 << parameters[2]) - 1));
 }
 
 #endif

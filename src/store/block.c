@@ -12,13 +12,15 @@
 
 #include <errno.h>
 
-enum { BLOCK_FORM = 1, SUM_BYTES = 4, COUNT_AT = SUM_BYTES + 1, HEAD_BYTES = COUNT_AT + 2 };
+enum { FORM_OLD = 1, FORM = 2 };
+enum { SUM_BYTES = 4, FORM_AT = SUM_BYTES, COUNT_AT = FORM_AT + 1, HEAD_BYTES = COUNT_AT + 2 };
 enum { UNIT_BITS = 3, PARAMETER_BITS = 5, PARAMETER_MAX = (1 << PARAMETER_BITS) - 1 };
+enum { USER_BITS_BITS = 6, PLACE_BITS = 64 };
 enum { STEP_SAMPLES_MAX = 15 };
+/* The heads of a block are judged by its first ones, looked for among so many points. */
+enum { HEAD_SAMPLES_MAX = 8, HEAD_SAMPLE_POINTS = 256 };
 /* A block of a walker holds fewer points; more are only looked at when these fit. */
 enum { FIT_FIRST = 512 };
-/* So many lengths are sorted sooner than counted. */
-enum { FEW = 8 };
 
 static const int64_t place_units[1 << UNIT_BITS] = { 1,	    10,	    100,     1000,
 						     10000, 100000, 1000000, 10000000 };
@@ -45,22 +47,54 @@ static int64_t sum(int64_t a, int64_t b)
 	return (int64_t)((uint64_t)a + (uint64_t)b);
 }
 
+static uint64_t hash_step(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+/* One after the other; what is left at the end counts as a word. */
+static uint64_t hash_rest(uint64_t hash, const uint8_t *bytes, size_t length)
+{
+	uint64_t word = 0;
+	for (; length >= sizeof(word); bytes += sizeof(word), length -= sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+		hash = hash_step(hash, word);
+	}
+	if (length == 0)
+		return hash;
+	word = 0;
+	memcpy(&word, bytes, length);
+	return hash_step(hash, word);
+}
+
+/* Four at once, as each step waits for the one before it. */
 static uint32_t checksum(const uint8_t *bytes, size_t length)
 {
-	uint64_t hash = length;
-	for (size_t at = 0; at < length; at += sizeof(uint64_t)) {
-		uint64_t word = 0;
-		memcpy(&word, bytes + at, length - at < sizeof(word) ? length - at : sizeof(word));
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 32;
+	uint64_t a = length, b = 1, c = 2, d = 3, words[4];
+	for (; length >= sizeof(words); bytes += sizeof(words), length -= sizeof(words)) {
+		memcpy(words, bytes, sizeof(words));
+		a = hash_step(a, words[0]);
+		b = hash_step(b, words[1]);
+		c = hash_step(c, words[2]);
+		d = hash_step(d, words[3]);
 	}
-	return (uint32_t)hash;
+	a = hash_rest(a, bytes, length);
+	return (uint32_t)hash_step(hash_step(hash_step(a, b), c), d);
+}
+
+static uint32_t checksum_of(const uint8_t *block, size_t length)
+{
+	const uint8_t *bytes = block + SUM_BYTES;
+	length -= SUM_BYTES;
+	return length > 0 && bytes[0] == FORM_OLD ? (uint32_t)hash_rest(length, bytes, length)
+						  : checksum(bytes, length);
 }
 
 void block_seal(void *bytes, size_t length)
 {
 	check(length >= SUM_BYTES);
-	uint32_t hash = checksum((uint8_t *)bytes + SUM_BYTES, length - SUM_BYTES);
+	uint32_t hash = checksum_of(bytes, length);
 	memcpy(bytes, &hash, sizeof(hash));
 }
 
@@ -138,48 +172,13 @@ static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 	return taken == 0 ? 0 : steps[taken / 2];
 }
 
-/* The middle of a few lengths, or somewhat more: below it are three of five. */
-static unsigned length_of_few(const uint64_t (*values)[3], uint32_t count, unsigned column)
+/* The mean of the values' lengths, whose sums these are: near the best, and nearly deaf to outliers. */
+static void parameters_fit(struct columns *columns, const uint32_t lengths[3], uint32_t count)
 {
-	unsigned lengths[FEW];
-	for (uint32_t i = 0; i < count; i++) {
-		unsigned length = bits_length(values[i][column]);
-		uint32_t hole = i;
-		for (; hole > 0 && lengths[hole - 1] > length; hole--)
-			lengths[hole] = lengths[hole - 1];
-		lengths[hole] = length;
-	}
-	return lengths[(count * 3 + 4) / 5 - 1];
-}
-
-/* Three at once, as each count waits for the one before it. */
-static void lengths_of_many(const uint64_t (*values)[3], uint32_t count, unsigned of[3])
-{
-	uint32_t lengths[3][65] = { { 0 } };
-	for (uint32_t i = 0; i < count; i++)
-		for (unsigned column = 0; column < 3; column++)
-			lengths[column][bits_length(values[i][column])]++;
 	for (unsigned column = 0; column < 3; column++) {
-		unsigned length = 0;
-		for (uint32_t below = lengths[column][0]; below * 5 < count * 3;
-		     below += lengths[column][length])
-			length++;
-		of[column] = length;
+		unsigned mean = lengths[column] / count;
+		columns->parameters[column] = mean < PARAMETER_MAX ? mean : PARAMETER_MAX;
 	}
-}
-
-/* The least power of two above three values of five: near the best, and deaf to outliers. */
-static void parameters_fit(struct columns *columns, uint32_t count)
-{
-	const uint64_t(*values)[3] = (const uint64_t(*)[3])columns->values;
-	if (count <= FEW)
-		for (unsigned column = 0; column < 3; column++)
-			columns->parameters[column] = length_of_few(values, count, column);
-	else
-		lengths_of_many(values, count, columns->parameters);
-	for (unsigned column = 0; column < 3; column++)
-		if (columns->parameters[column] > PARAMETER_MAX)
-			columns->parameters[column] = PARAMETER_MAX;
 }
 
 static int64_t in_units(int64_t value, int64_t unit)
@@ -195,6 +194,7 @@ static void columns_fit(struct columns *columns, const struct store_point *point
 	int64_t place_unit = place_units[columns->place_unit],
 		time_unit = time_units[columns->time_unit];
 	columns->usual_step = in_units(usual_step_of(points, count), time_unit);
+	uint32_t lengths[3] = { 0 };
 	memset(columns->most, 0, sizeof(columns->most));
 	for (uint32_t i = 1; i < count; i++) {
 		const struct store_point *a = &points[i - 1], *b = &points[i];
@@ -207,19 +207,42 @@ static void columns_fit(struct columns *columns, const struct store_point *point
 		values[2] = fold(in_units(east, place_unit));
 		for (unsigned column = 0; column < 3; column++)
 			columns->most[column] |= values[column];
+		lengths[0] += bits_length(values[0]);
+		lengths[1] += bits_length(values[1]);
+		lengths[2] += bits_length(values[2]);
 	}
-	parameters_fit(columns, count - 1);
+	parameters_fit(columns, lengths, count - 1);
 }
 
-/* A run as it is to be written: its head's numbers. */
-struct run_head {
-	uint64_t user_step;
-	uint64_t time_step; /* folded */
+/* What heads of runs are told by: that of the run before, and how many bits are usual. */
+struct heads {
+	uint64_t user;
+	int64_t ts_ms;		/* of the first point */
+	unsigned user_bits;	/* of a low part */
+	unsigned parameters[2]; /* that of high parts is 0 */
 };
 
-static uint32_t head_cost(const struct run_head *head)
+/*
+ * A head's numbers: the high part of twice the step to the user, which is in its lowest bit whether there are
+ * further points; and the step of time. The low part of the former may be long, as users may be any numbers.
+ */
+struct head {
+	uint64_t values[2];
+	uint64_t low;
+};
+
+static struct head head_of(const struct heads *heads, const struct store_point *first,
+			   bool has_further)
 {
-	return bits_number_cost(head->user_step) + 1 + bits_number_cost(head->time_step) + 64;
+	uint64_t user = (first->user.value - heads->user) << 1 | has_further;
+	return (struct head){ { user >> heads->user_bits,
+				fold(difference(first->ts_ms, heads->ts_ms)) },
+			      user & (((uint64_t)1 << heads->user_bits) - 1) };
+}
+
+static uint32_t head_cost(const struct heads *heads, const struct head *head)
+{
+	return bits_rices_cost(head->values, heads->parameters, 2) + heads->user_bits + PLACE_BITS;
 }
 
 static uint32_t columns_cost(const struct columns *columns, uint32_t further)
@@ -231,9 +254,9 @@ static uint32_t columns_cost(const struct columns *columns, uint32_t further)
 /* Whether all fit even if each were as long as the longest: nearly always, and soon known. */
 static bool all_fit(const struct columns *columns, uint32_t further, uint32_t room)
 {
-	uint64_t each = 0;
-	for (unsigned column = 0; column < 3; column++)
-		each += bits_rice_cost(columns->most[column], columns->parameters[column]);
+	uint64_t each = bits_rices_cost(columns->most, columns->parameters, 3);
+	if (each < BITS_MAX)
+		each = BITS_MAX;
 	return columns_cost(columns, further) + further * each <= room;
 }
 
@@ -244,35 +267,38 @@ static uint32_t further_that_fit(const struct columns *columns, uint32_t further
 		return further;
 	uint32_t cost = columns_cost(columns, further);
 	for (uint32_t i = 0; i < further; i++) {
-		for (unsigned column = 0; column < 3; column++)
-			cost += bits_rice_cost(columns->values[i][column],
-					       columns->parameters[column]);
+		cost += bits_rices_cost(columns->values[i], columns->parameters, 3);
 		if (cost > room)
 			return i;
 	}
 	return further;
 }
 
-static void put_head(struct bits_out *out, const struct run_head *head,
-		     const struct store_point *first, bool has_further)
+static inline void put_head(struct bits_out *out, const struct heads *heads, const struct head *head,
+			    const struct nearby_place *place)
 {
-	bits_put_number(out, head->user_step);
-	bits_put(out, has_further, 1);
-	bits_put_number(out, head->time_step);
-	bits_put(out, (uint32_t)first->place.lat_e7, 32);
-	bits_put(out, (uint32_t)first->place.lon_e7, 32);
+	bits_put_rices(out, head->values, heads->parameters, 2);
+	bits_put(out, head->low, heads->user_bits);
+	bits_put_64(out, (uint32_t)place->lat_e7 | (uint64_t)(uint32_t)place->lon_e7 << 32);
 }
 
-static void put_further(struct bits_out *out, const struct columns *columns, uint32_t further)
+static struct bits_out put_further(struct bits_out out, const struct columns *columns,
+				   uint32_t further)
 {
-	bits_put_number(out, further);
-	bits_put(out, columns->place_unit, UNIT_BITS);
-	bits_put(out, columns->time_unit, 1);
-	bits_put_number(out, fold(columns->usual_step));
+	bits_put_number(&out, further);
+	if (further == 1) {
+		for (unsigned i = 0; i < 3; i++)
+			bits_put_number(&out, columns->values[0][i]);
+		return out;
+	}
+	bits_put(&out, columns->place_unit, UNIT_BITS);
+	bits_put(&out, columns->time_unit, 1);
+	bits_put_number(&out, fold(columns->usual_step));
 	for (unsigned column = 0; column < 3; column++)
-		bits_put(out, columns->parameters[column], PARAMETER_BITS);
+		bits_put(&out, columns->parameters[column], PARAMETER_BITS);
 	for (uint32_t i = 0; i < further; i++)
-		bits_put_rice_3(out, columns->values[i], columns->parameters);
+		bits_put_rices(&out, columns->values[i], columns->parameters, 3);
+	return out;
 }
 
 static uint32_t run_length(const struct store_point *points, size_t count)
@@ -287,8 +313,7 @@ struct encoder {
 	struct bits_out out;
 	const uint8_t *start;
 	uint32_t room; /* bits */
-	uint64_t user; /* of the run before */
-	int64_t ts_ms; /* of the first point of the run before */
+	struct heads heads;
 	struct columns columns;
 };
 
@@ -299,32 +324,133 @@ static uint32_t run_fit(struct encoder *encoder, const struct store_point *point
 	return further_that_fit(&encoder->columns, count - 1, encoder->room);
 }
 
+/* What tells the second of two points by the first. */
+static void pair_of(const struct store_point *points, uint64_t values[3])
+{
+	values[0] = fold(difference(points[1].ts_ms, points[0].ts_ms));
+	values[1] = fold((int64_t)points[1].place.lat_e7 - points[0].place.lat_e7);
+	values[2] = fold((int64_t)points[1].place.lon_e7 - points[0].place.lon_e7);
+}
+
+static uint32_t pair_cost(const uint64_t values[3])
+{
+	return bits_number_cost(1) + bits_number_cost(values[0]) + bits_number_cost(values[1]) +
+	       bits_number_cost(values[2]);
+}
+
+/* How many of these points of one user fit after the first, when so many bits are left for them. */
+static uint32_t further_fit(struct encoder *encoder, const struct store_point *points,
+			    uint32_t count)
+{
+	if (count == 1)
+		return 0;
+	if (count == 2) {
+		pair_of(points, encoder->columns.values[0]);
+		return pair_cost(encoder->columns.values[0]) <= encoder->room;
+	}
+	uint32_t tried = count < FIT_FIRST ? count : FIT_FIRST;
+	uint32_t further = run_fit(encoder, points, tried);
+	if (further == tried - 1 && tried < count)
+		further = run_fit(encoder, points, count);
+	/* One alone is told in another way, which may take more. */
+	return further > 1 ? further : 0;
+}
+
 /* Writes as many points of one user as fit, and returns how many. */
 static uint32_t run_encode(struct encoder *encoder, const struct store_point *points,
 			   uint32_t count)
 {
-	struct run_head head = { .user_step = points[0].user.value - encoder->user,
-				 .time_step = fold(difference(points[0].ts_ms, encoder->ts_ms)) };
-	uint32_t cost = head_cost(&head);
+	struct heads *heads = &encoder->heads;
+	struct head head = head_of(heads, &points[0], false);
+	uint32_t cost = head_cost(heads, &head);
 	if (cost > encoder->room)
 		return 0;
 	encoder->room -= cost;
-	uint32_t further = 0;
-	if (count > 1) {
-		uint32_t tried = count < FIT_FIRST ? count : FIT_FIRST;
-		further = run_fit(encoder, points, tried);
-		if (further == tried - 1 && tried < count)
-			further = run_fit(encoder, points, count);
-	}
-	put_head(&encoder->out, &head, &points[0], further > 0);
+	uint32_t further = further_fit(encoder, points, count);
+	head = head_of(heads, &points[0], further > 0);
+	put_head(&encoder->out, heads, &head, &points[0].place);
 	if (further > 0) {
 		size_t before = bits_written(&encoder->out, encoder->start);
-		put_further(&encoder->out, &encoder->columns, further);
+		encoder->out = put_further(encoder->out, &encoder->columns, further);
 		encoder->room -= (uint32_t)(bits_written(&encoder->out, encoder->start) - before);
 	}
-	encoder->user = points[0].user.value;
-	encoder->ts_ms = points[0].ts_ms;
+	heads->user = points[0].user.value;
+	heads->ts_ms = points[0].ts_ms;
 	return 1 + further;
+}
+
+/* Writes the next points while each is its user's only one and fits, and returns how many. By copies, which
+ * stay in registers. */
+static uint32_t singles_encode(struct encoder *encoder, const struct store_point *points,
+			       uint32_t count)
+{
+	struct heads heads = encoder->heads;
+	struct bits_out out = encoder->out;
+	uint32_t room = encoder->room, done = 0;
+	for (; done < count; done++) {
+		const struct store_point *point = &points[done];
+		struct head head = head_of(&heads, point, false);
+		uint32_t cost = head_cost(&heads, &head);
+		if (cost > room || (done + 1 < count && user_id_equal(point[1].user, point->user)))
+			break;
+		put_head(&out, &heads, &head, &point->place);
+		room -= cost;
+		heads.user = point->user.value;
+		heads.ts_ms = point->ts_ms;
+	}
+	encoder->heads = heads;
+	encoder->out = out;
+	encoder->room = room;
+	return done;
+}
+
+/* Two of five of these lengths are below it: near the best for steps as they are between users. */
+static unsigned head_parameter(unsigned *lengths, uint32_t count, unsigned most)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		unsigned length = lengths[i];
+		uint32_t hole = i;
+		for (; hole > 0 && lengths[hole - 1] > length; hole--)
+			lengths[hole] = lengths[hole - 1];
+		lengths[hole] = length;
+	}
+	unsigned parameter = count == 0 ? 0 : lengths[count * 2 / 5];
+	return parameter < most ? parameter : most;
+}
+
+static void heads_fit(struct heads *heads, const struct store_point *points, uint32_t count)
+{
+	unsigned lengths[2][HEAD_SAMPLES_MAX];
+	uint32_t samples = 0;
+	struct heads last = *heads;
+	if (count > HEAD_SAMPLE_POINTS)
+		count = HEAD_SAMPLE_POINTS;
+	for (uint32_t i = 1; i < count && samples < HEAD_SAMPLES_MAX; i++) {
+		if (points[i].user.value == last.user)
+			continue;
+		struct head head = head_of(&last, &points[i], false);
+		lengths[0][samples] = bits_length(head.values[0]);
+		lengths[1][samples++] = bits_length(head.values[1]);
+		last.user = points[i].user.value;
+		last.ts_ms = points[i].ts_ms;
+	}
+	/* One at least, so that the lowest bit of a user's step costs the same, set or not. */
+	unsigned user_bits = head_parameter(lengths[0], samples, BITS_MAX);
+	heads->user_bits = user_bits > 0 ? user_bits : 1;
+	heads->parameters[1] = head_parameter(lengths[1], samples, PARAMETER_MAX);
+}
+
+static void heads_encode(struct encoder *encoder, const struct store_point *points, uint32_t count)
+{
+	struct heads *heads = &encoder->heads;
+	struct bits_out *out = &encoder->out;
+	*heads = (struct heads){ .user = points[0].user.value, .ts_ms = points[0].ts_ms };
+	heads_fit(heads, points, count);
+	bits_put_number(out, heads->user);
+	bits_put_number(out, fold(heads->ts_ms));
+	bits_put(out, heads->user_bits, USER_BITS_BITS);
+	bits_put(out, heads->parameters[1], PARAMETER_BITS);
+	encoder->room -= (uint32_t)bits_written(out, encoder->start + HEAD_BYTES);
 }
 
 uint32_t block_encode(const struct store_point *points, size_t count,
@@ -338,8 +464,12 @@ uint32_t block_encode(const struct store_point *points, size_t count,
 				   .columns = { .values = values } };
 	if (count > BLOCK_POINTS_MAX)
 		count = BLOCK_POINTS_MAX;
+	heads_encode(&encoder, points, (uint32_t)count);
 	uint32_t done = 0;
 	while (done < count) {
+		done += singles_encode(&encoder, points + done, (uint32_t)count - done);
+		if (done == count)
+			break;
 		uint32_t wanted = run_length(points + done, count - done);
 		uint32_t taken = run_encode(&encoder, points + done, wanted);
 		done += taken;
@@ -349,18 +479,13 @@ uint32_t block_encode(const struct store_point *points, size_t count,
 	check(done > 0);
 	bits_put(&encoder.out, 0, 7); /* fills up the last byte */
 	*length = (size_t)(encoder.out.at - bytes);
-	bytes[SUM_BYTES] = BLOCK_FORM;
+	bytes[FORM_AT] = FORM;
 	memcpy(bytes + COUNT_AT, &(uint16_t){ (uint16_t)done }, sizeof(uint16_t));
 	block_seal(bytes, *length);
 	return done;
 }
 
 /* ---- decoding ------------------------------------------------------------------------------- */
-
-static int32_t take_place(struct bits_in *in)
-{
-	return (int32_t)(uint32_t)bits_take(in, 32);
-}
 
 /* Adds a step; false when it leaves the range of a place, as no encoder does. */
 static bool place_step(int32_t *at, int64_t units, int64_t unit)
@@ -385,72 +510,168 @@ static void take_columns(struct bits_in *in, struct columns *columns)
 		columns->parameters[column] = (unsigned)bits_take(in, PARAMETER_BITS);
 }
 
-/* Reads the points after points[0]. */
-static bool take_further(struct bits_in *in, struct store_point *points, uint64_t further)
+static inline __attribute__((always_inline)) bool
+take_steps(struct bits_in *bits, const struct columns *columns, uint8_t form,
+	   struct store_point *points, uint64_t further)
 {
-	struct columns columns;
-	take_columns(in, &columns);
-	int64_t place_unit = place_units[columns.place_unit],
-		time_unit = time_units[columns.time_unit];
+	struct bits_in in = *bits;
+	int64_t place_unit = place_units[columns->place_unit],
+		time_unit = time_units[columns->time_unit];
 	for (uint64_t i = 0; i < further; i++) {
 		struct store_point point = points[i];
 		uint64_t values[3];
-		bits_take_rice_3(in, columns.parameters, values);
-		int64_t step = sum(unfold(values[0]), columns.usual_step);
+		if (form == FORM)
+			bits_take_rices(&in, columns->parameters, values, 3);
+		else
+			for (unsigned column = 0; column < 3; column++)
+				values[column] = bits_take_rice(&in, columns->parameters[column]);
+		int64_t step = sum(unfold(values[0]), columns->usual_step);
 		int64_t north = unfold(values[1]), east = unfold(values[2]);
 		point.ts_ms = sum(point.ts_ms, (int64_t)((uint64_t)step * (uint64_t)time_unit));
 		if (!place_step(&point.place.lat_e7, north, place_unit) ||
-		    !place_step(&point.place.lon_e7, east, place_unit) || bits_in_is_over(in) ||
+		    !place_step(&point.place.lon_e7, east, place_unit) || bits_in_is_over(&in) ||
 		    point.ts_ms < points[i].ts_ms)
 			return false;
 		points[i + 1] = point;
 	}
+	*bits = in;
 	return true;
 }
 
-/* Reads a run with room for `room` points, after a run that began with `before`. */
-static uint32_t run_decode(struct bits_in *in, const struct store_point *before,
+/* Reads the second of two points. */
+static bool take_second(struct bits_in *in, struct store_point *points)
+{
+	points[1] = points[0];
+	points[1].ts_ms = sum(points[0].ts_ms, unfold(bits_take_number(in)));
+	int64_t north = unfold(bits_take_number(in)), east = unfold(bits_take_number(in));
+	return place_step(&points[1].place.lat_e7, north, 1) &&
+	       place_step(&points[1].place.lon_e7, east, 1) && !bits_in_is_over(in) &&
+	       points[1].ts_ms >= points[0].ts_ms;
+}
+
+/* Reads the points after points[0]. */
+static bool take_further(struct bits_in *in, uint8_t form, struct store_point *points,
+			 uint64_t further)
+{
+	struct columns columns;
+	if (form == FORM && further == 1)
+		return take_second(in, points);
+	take_columns(in, &columns);
+	return form == FORM ? take_steps(in, &columns, FORM, points, further)
+			    : take_steps(in, &columns, FORM_OLD, points, further);
+}
+
+/* Reads the first point of a run, and in *has_further whether it has more. False: none of a user. */
+static inline __attribute__((always_inline)) bool
+take_first(struct bits_in *in, const struct heads *heads, uint8_t form, struct store_point *first,
+	   bool *has_further)
+{
+	uint64_t values[2], user;
+	if (form == FORM_OLD) {
+		user = bits_take_number(in);
+		*has_further = bits_take(in, 1);
+		values[1] = bits_take_number(in);
+	} else {
+		bits_take_rices(in, heads->parameters, values, 2);
+		user = values[0] << heads->user_bits | bits_take(in, heads->user_bits);
+		*has_further = user & 1;
+		user >>= 1;
+	}
+	uint64_t place = bits_take_64(in);
+	first->user.value = heads->user + user;
+	first->ts_ms = sum(heads->ts_ms, unfold(values[1]));
+	first->place.lat_e7 = (int32_t)(uint32_t)place;
+	first->place.lon_e7 = (int32_t)(uint32_t)(place >> 32);
+	return !bits_in_is_over(in) && user <= USER_ID_MAX && first->user.value <= USER_ID_MAX;
+}
+
+/* Reads the next points while each is its user's only one, and returns how many. By copies, which stay in
+ * registers; what is wrong is left to be found again. */
+static uint32_t singles_decode(struct bits_in *bits, struct heads *of, struct store_point *points,
+			       uint32_t room)
+{
+	struct bits_in in = *bits, next = in;
+	struct heads heads = *of;
+	uint32_t done = 0;
+	for (; done < room; done++) {
+		bool has_further;
+		if (!take_first(&next, &heads, FORM, &points[done], &has_further) || has_further ||
+		    points[done].user.value == heads.user)
+			break;
+		heads.user = points[done].user.value;
+		heads.ts_ms = points[done].ts_ms;
+		in = next;
+	}
+	*bits = in;
+	*of = heads;
+	return done;
+}
+
+/* Reads a run with room for `room` points; returns how many it has, 0 when it is none. */
+static uint32_t run_decode(struct bits_in *in, struct heads *heads, uint8_t form,
 			   struct store_point *points, uint32_t room)
 {
-	uint64_t user_step = bits_take_number(in);
-	bool has_further = bits_take(in, 1);
-	points[0].user.value = before->user.value + user_step;
-	points[0].ts_ms = sum(before->ts_ms, unfold(bits_take_number(in)));
-	points[0].place.lat_e7 = take_place(in);
-	points[0].place.lon_e7 = take_place(in);
-	if (bits_in_is_over(in) || user_step > USER_ID_MAX || points[0].user.value > USER_ID_MAX)
+	bool has_further;
+	if (!take_first(in, heads, form, points, &has_further))
 		return 0;
+	heads->user = points[0].user.value;
+	heads->ts_ms = points[0].ts_ms;
 	if (!has_further)
 		return 1;
 	uint64_t further = bits_take_number(in);
-	if (further >= room || !take_further(in, points, further))
+	if (further >= room || !take_further(in, form, points, further))
 		return 0;
 	return (uint32_t)further + 1;
+}
+
+/* False: no parameters. */
+static bool take_heads(struct bits_in *in, uint8_t form, struct heads *heads)
+{
+	*heads = (struct heads){ .user = 0 };
+	if (form == FORM_OLD)
+		return true;
+	heads->user = bits_take_number(in);
+	heads->ts_ms = unfold(bits_take_number(in));
+	heads->user_bits = (unsigned)bits_take(in, USER_BITS_BITS);
+	heads->parameters[1] = (unsigned)bits_take(in, PARAMETER_BITS);
+	return heads->user <= USER_ID_MAX && heads->user_bits <= BITS_MAX;
+}
+
+static bool head_is_right(const uint8_t *block, size_t length, uint16_t *count)
+{
+	uint32_t hash;
+	if (length < HEAD_BYTES || length > BLOCK_BYTES_MAX ||
+	    (block[FORM_AT] != FORM && block[FORM_AT] != FORM_OLD))
+		return false;
+	memcpy(&hash, block, sizeof(hash));
+	memcpy(count, block + COUNT_AT, sizeof(*count));
+	return hash == checksum_of(block, length) && *count > 0 && *count <= BLOCK_POINTS_MAX;
 }
 
 int block_decode(const void *bytes, size_t length, struct store_point points[BLOCK_POINTS_MAX],
 		 uint32_t *count)
 {
-	const uint8_t *head = bytes;
-	uint32_t hash;
+	const uint8_t *block = bytes;
 	uint16_t wanted;
-	if (length < HEAD_BYTES || length > BLOCK_BYTES_MAX || head[SUM_BYTES] != BLOCK_FORM)
+	if (!head_is_right(block, length, &wanted))
 		return -EBADMSG;
-	memcpy(&hash, head, sizeof(hash));
-	memcpy(&wanted, head + COUNT_AT, sizeof(wanted));
-	if (hash != checksum(head + SUM_BYTES, length - SUM_BYTES) || wanted == 0 ||
-	    wanted > BLOCK_POINTS_MAX)
+	struct bits_in in = { .bytes = block + HEAD_BYTES, .length = length - HEAD_BYTES };
+	uint8_t form = block[FORM_AT];
+	struct heads heads;
+	if (!take_heads(&in, form, &heads))
 		return -EBADMSG;
-	struct bits_in in = { .bytes = head + HEAD_BYTES, .length = length - HEAD_BYTES };
-	struct store_point before = { .ts_ms = 0 };
-	uint32_t done = 0;
-	while (done < wanted) {
-		uint32_t taken = run_decode(&in, &before, points + done, wanted - done);
-		if (taken == 0 || (done > 0 && user_id_equal(points[done].user, before.user)))
+	uint32_t done = run_decode(&in, &heads, form, points, wanted), taken = done;
+	while (taken > 0 && done < wanted) {
+		if (form == FORM)
+			done += singles_decode(&in, &heads, points + done, wanted - done);
+		if (done == wanted)
+			break;
+		uint64_t user = heads.user;
+		taken = run_decode(&in, &heads, form, points + done, wanted - done);
+		if (points[done].user.value == user)
 			return -EBADMSG;
-		before = points[done];
 		done += taken;
 	}
 	*count = done;
-	return 0;
+	return taken > 0 ? 0 : -EBADMSG;
 }

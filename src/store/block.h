@@ -7,20 +7,32 @@
  * A block is small on purpose: two fit a page of LMDB, so that no block needs a row of free pages
  * and reading one user costs one page. Its bytes:
  *
- *   u32 checksum of the rest, u8 form (1), u16 number of points, then a stream of bits, the lowest of
- *   each byte first, of one run for each user:
- *     number: user - user of the run before; 1 bit: whether there are further points, and if so the
- *     number of them; signed number: time of the first point - that of the run before; 32 bits
- *     latitude, 32 bits longitude;
- *     with further points: 3 bits u, 1 bit v, signed number: usual step of time in units of it, and
- *     3 x 5 bits, the Rice parameters of time, latitude and longitude;
- *     for each further point the Rice codes of: step of time - usual step, in units of 1000^v ms;
- *     step of latitude and step of longitude, in units of 10^u of 1e-7 degrees; all signed.
+ *   u32 checksum of the rest, u8 form (2), u16 number of points, then a stream of bits, the lowest of
+ *   each byte first:
+ *     number: first user; signed number: time of the first point; 6 bits w, 5 bits t;
+ *   and one run for each user:
+ *     Rice codes of (h >> w, parameter 0) and (signed: time of the first point - that of the run before,
+ *     parameter t), where h is 2 x (user - user of the run before) + 1 if there are further points, and
+ *     the steps are 0 where there is no run before; w bits: the rest of h; 32 bits latitude, 32 bits
+ *     longitude;
+ *     with further points, number: how many;
+ *     if it is one, signed numbers: its steps of time, latitude and longitude;
+ *     if there are more: 3 bits u, 1 bit v, signed number: usual step of time in units of it, and 3 x 5
+ *     bits, the Rice parameters of time, latitude and longitude; and for each the Rice codes of: step of
+ *     time - usual step, in units of 1000^v ms; step of latitude and step of longitude, in units of 10^u
+ *     of 1e-7 degrees; all signed.
  *
  * Units exist as phones round: to seconds, to 1e-5 degrees. A number is 7 bits of length and that
- * many bits, less the highest, which is 1. Signed values are folded (0, -1, 1, -2 to 0, 1, 2, 3). A
- * Rice code with parameter k is the value / 2^k in ones, a zero and k bits; when that would be
- * RICE_ESCAPE ones or more, it is RICE_ESCAPE ones and the value as a number.
+ * many bits, less the highest, which is 1. Signed values are folded (0, -1, 1, -2 to 0, 1, 2, 3). Rice
+ * codes of values with parameters k stand together: first, for each, value / 2^k zeros and a one, then,
+ * for each, the k lowest bits of the value. Where there would be RICE_SHORT zeros or more in a row, or
+ * more than BITS_MAX bits in all, there are RICE_ESCAPE zeros instead, and each value as a number.
+ *
+ * Blocks of form 1, which are only read, have another checksum and nothing before the runs, the first of
+ * which is told from user 0 and time 0. A run of theirs begins with number: step of user; 1 bit: whether
+ * there are further points; signed number: step of time; 32 bits latitude, 32 bits longitude; one further
+ * point is told as more are. A Rice code of theirs stands alone: value / 2^k ones, a zero and k bits;
+ * where that would be RICE_ESCAPE ones or more, RICE_ESCAPE ones and the value as a number.
  */
 #ifndef NEARBY_STORE_BLOCK_H
 #define NEARBY_STORE_BLOCK_H

@@ -71,31 +71,47 @@ static bool block_find(struct lmdb_txn *txn, const struct run *run, struct user_
 	return has;
 }
 
-/* Writes the block anew without them, in its place among the others: with the number it had. */
+/*
+ * Writes one block of whole users, as many as fit, with the number that the block had. Nearly always all
+ * fit where more did; but heads may be told by other parameters than before, which can cost some more.
+ */
+static uint32_t part_write(struct lmdb_txn *txn, struct run *run, struct bytes old_key,
+			   const struct store_point *points, uint32_t count)
+{
+	uint8_t block[BLOCK_BUFFER_BYTES];
+	struct bytes value = { .at = block };
+	uint32_t taken = block_encode(points, count, block, &value.length);
+	while (taken < count) {
+		count = taken;
+		while (count > 0 && user_id_equal(points[count - 1].user, points[taken].user))
+			count--;
+		if (count == 0) {
+			lmdb_fail(txn, -EIO);
+			return 0;
+		}
+		taken = block_encode(points, count, block, &value.length);
+	}
+	struct run_block_key key = run_block_key_with_user(old_key, points[0].user.value);
+	lmdb_put(txn, RUN_TABLE_TIER0 + run->tier, (struct bytes){ key.bytes, sizeof(key.bytes) }, value,
+		 LMDB_REPLACE);
+	run->record.blocks++;
+	run->record.bytes += value.length;
+	return count;
+}
+
+/* Writes the block anew without them, in its place among the others. */
 static void block_rewrite(struct lmdb_txn *txn, struct run *run, struct found *found)
 {
-	uint32_t table = RUN_TABLE_TIER0 + run->tier, removed = found->end - found->from;
-	uint32_t kept = found->count - removed;
-	uint8_t block[BLOCK_BUFFER_BYTES];
-	struct bytes key = { found->key, sizeof(found->key) }, value = { .at = block };
-	lmdb_remove(txn, table, key, NULL);
+	uint32_t removed = found->end - found->from, kept = found->count - removed;
+	struct bytes key = { found->key, sizeof(found->key) };
+	lmdb_remove(txn, RUN_TABLE_TIER0 + run->tier, key, NULL);
 	run->record.blocks--;
 	run->record.bytes -= found->bytes;
 	run->record.points -= removed;
-	if (kept == 0)
-		return;
 	memmove(found->points + found->from, found->points + found->end,
 		(found->count - found->end) * sizeof(*found->points));
-	/* Fewer points of the same users fit where more did: what one user's leave out is more bits than a
-	 * greater step to the next user and time takes. */
-	if (block_encode(found->points, kept, block, &value.length) != kept) {
-		lmdb_fail(txn, -EIO);
-		return;
-	}
-	struct run_block_key renamed = run_block_key_with_user(key, found->points[0].user.value);
-	lmdb_put(txn, table, (struct bytes){ renamed.bytes, sizeof(renamed.bytes) }, value, LMDB_REPLACE);
-	run->record.blocks++;
-	run->record.bytes += value.length;
+	for (uint32_t at = 0; at < kept && txn->error == 0;)
+		at += part_write(txn, run, key, found->points + at, kept - at);
 }
 
 /* Takes a user's points out of at most `blocks_max` blocks; returns of how many. */

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HISTORY_MAGIC = 0x68697374, HISTORY_FORMAT = 1 };
+enum { HISTORY_MAGIC = 0x68697374, HISTORY_FORMAT = 2, HISTORY_FORMAT_FROM = 1 };
 
 static const struct lmdb_table tables[RUN_TABLE_COUNT] = {
 	[RUN_TABLE_META] = { .name = "meta" },	     [RUN_TABLE_RUNS] = { .name = "runs" },
@@ -42,6 +42,7 @@ int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map
 	struct lmdb_config config = {
 		.path = path,
 		.format = HISTORY_FORMAT,
+		.format_from = HISTORY_FORMAT_FROM,
 		.tables = tables,
 		.table_count = RUN_TABLE_COUNT,
 		.map_bytes = map_bytes,

@@ -33,16 +33,24 @@ static int compare_any(const void *a, const void *b)
 	return point_compare(a, b);
 }
 
+/* Whether they are in order; soon known of nearly all. */
+static inline bool in_order(const struct store_point *a, const struct store_point *b)
+{
+	if (a->user.value != b->user.value)
+		return a->user.value < b->user.value;
+	return a->ts_ms < b->ts_ms || point_compare(a, b) <= 0;
+}
+
 /* By insertion. False: it took too long, and they are in some order. */
 static bool insert_all(struct store_point *points, size_t count)
 {
 	size_t moves_left = MOVES_A_POINT_MAX * count;
 	for (size_t i = 1; i < count; i++) {
-		if (point_compare(&points[i - 1], &points[i]) <= 0)
+		if (in_order(&points[i - 1], &points[i]))
 			continue;
 		struct store_point point = points[i];
 		size_t hole = i;
-		while (hole > 0 && moves_left > 0 && point_compare(&points[hole - 1], &point) > 0) {
+		while (hole > 0 && moves_left > 0 && !in_order(&points[hole - 1], &point)) {
 			points[hole] = points[hole - 1];
 			hole--;
 			moves_left--;

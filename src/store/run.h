@@ -5,7 +5,7 @@
  * Thread: that of the transaction.
  * Does not know: when runs are merged or dropped.
  *
- * history.mdb, format 1, an LMDB file with these tables; numbers are big-endian in keys and in the
+ * history.mdb, format 2, an LMDB file with these tables; numbers are big-endian in keys and in the
  * byte order of the host (as LMDB's own) in values:
  *   "meta"    "next_window" -> u64: the number of the next commit window. It orders history, so that
  *             a wall clock that steps back does not.
@@ -17,6 +17,8 @@
  *   "tier0" to "tier3"  u64 first window of the run, u64 first user in the block, u32 number of the
  *             block in its run -> block (block.h). A user's points in a run are one look-up: the
  *             last block that begins at or before the user, and those after it that begin with them.
+ * Format 1 had blocks of form 1 only: its file becomes one of format 2 when it is opened to write, and
+ * its blocks are read until they are merged or dropped.
  *
  * A commit window makes one run of tier 0. RUN_FAN_IN runs of a tier are merged into one of the next,
  * in bounded steps by users. While that goes on the new run is RUN_BUILDING: it answers for users

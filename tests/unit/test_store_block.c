@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/id.h"
+#include "store/bits.h"
 #include "store/block.h"
 #include "store/point.h"
 
@@ -36,6 +37,11 @@ static void assert_points_equal(const struct store_point *a, const struct store_
 {
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(point_compare(&a[i], &b[i]), 0);
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	return point_compare(a, b);
 }
 
 /* Encodes all in as many blocks as it takes and expects them back. Returns the bytes. */
@@ -184,7 +190,7 @@ static void hostile_bytes_with_a_right_checksum_do_no_harm(void **state)
 		uint8_t *block = malloc(length);
 		for (size_t i = 0; i < length; i++)
 			block[i] = (uint8_t)random_u64();
-		block[4] = 1;
+		block[4] = (uint8_t)(1 + round % 2);
 		block[6] &= 3;
 		decode_sealed(block, length);
 		free(block);
@@ -203,6 +209,105 @@ static void hostile_bytes_with_a_right_checksum_do_no_harm(void **state)
 				(uint8_t)(1u << random_between(0, 7));
 		decode_sealed(block, cut);
 		free(block);
+	}
+}
+
+/* A block of form 1: a user with one point, and one with three, a minute and 5e-6 degrees apart. */
+static size_t old_block(uint8_t *block)
+{
+	struct bits_out out = { .at = block + 7 };
+	memcpy(block + 4, "\001\004\000", 3);
+	bits_put_number(&out, 1000); /* user */
+	bits_put(&out, 0, 1);
+	bits_put_number(&out, 2 * 1700000000000u); /* time */
+	bits_put(&out, 375000000, 32);
+	bits_put(&out, 1270000000, 32);
+	bits_put_number(&out, 11); /* user */
+	bits_put(&out, 1, 1);
+	bits_put_number(&out, 2 * 500 - 1); /* 500 ms before the user before */
+	bits_put(&out, (uint32_t)-5, 32);
+	bits_put(&out, 7, 32);
+	bits_put_number(&out, 2); /* further points */
+	bits_put(&out, 1, 3);	  /* tens of 1e-7 degrees */
+	bits_put(&out, 1, 1);	  /* seconds */
+	bits_put_number(&out, 2 * 60);
+	bits_put(&out, 0 | 3 << 5 | 3 << 10, 15);
+	for (unsigned i = 0; i < 2; i++) {
+		bits_put(&out, 0, 1);		 /* the usual step */
+		bits_put(&out, 1 | 2 << 2, 5);	 /* 5 units north, folded 10: one 8, and 2 */
+		bits_put(&out, 1 | 1 << 2, 5);	 /* 5 south, folded 9 */
+	}
+	bits_put(&out, 0, 7);
+	block_seal(block, (size_t)(out.at - block));
+	return (size_t)(out.at - block);
+}
+
+static void blocks_of_form_1_are_read(void **state)
+{
+	(void)state;
+	static const struct store_point expected[] = {
+		{ { 1000 }, 1700000000000, { 375000000, 1270000000 } },
+		{ { 1011 }, 1699999999500, { -5, 7 } },
+		{ { 1011 }, 1700000059500, { 45, -43 } },
+		{ { 1011 }, 1700000119500, { 95, -93 } },
+	};
+	static struct store_point back[BLOCK_POINTS_MAX];
+	uint8_t block[200];
+	uint32_t count;
+	size_t length = old_block(block);
+	assert_int_equal(block_decode(block, length, back, &count), 0);
+	assert_int_equal(count, ARRAY_COUNT(expected));
+	assert_points_equal(back, expected, count);
+	for (size_t cut = 0; cut < length; cut++)
+		assert_int_equal(block_decode(block, cut, back, &count), -EBADMSG);
+	block[4] = 3;
+	block_seal(block, length);
+	assert_int_equal(block_decode(block, length, back, &count), -EBADMSG);
+}
+
+/* Users one behind the other, and users by hash: what tells them apart takes what it must. */
+static void users_with_a_point_each_take_little_beside_their_places(void **state)
+{
+	(void)state;
+	for (unsigned bits = 23; bits <= 63; bits += 10) {
+		for (size_t i = 0; i < COUNT; i++)
+			points[i] = (struct store_point){ { random_u64() >> (64 - bits) },
+							  1700000000000 + random_between(0, 1023),
+							  random_place() };
+		points_sort(points, scratch, COUNT);
+		/* 64 bits of place, 12 of time, and as many as the mean step between users and two more. */
+		size_t step_bits = bits - 12;
+		assert_in_range(round_trip(points, COUNT), COUNT * 72 / 8,
+				COUNT * (64 + 12 + step_bits + 3) / 8);
+	}
+}
+
+static void rows_are_gathered_in_order_wherever_users_lie(void **state)
+{
+	(void)state;
+	static const unsigned shifts[] = { 0, 20, 55 };
+	for (unsigned round = 0; round < 60; round++) {
+		struct points_row rows[5];
+		size_t count = 0;
+		for (unsigned row = 0; row < 5; row++) {
+			rows[row].points = scratch + count;
+			rows[row].count = random_u64() % (round % 3 == 0 ? 4 : COUNT / 5);
+			for (size_t i = 0; i < rows[row].count; i++)
+				scratch[count + i] = (struct store_point){
+					/* Some users are far from all others, as those are who lie dense. */
+					{ random_u64() % 50 << shifts[random_u64() % (1 + round % 3)] },
+					random_between(0, 9), random_place()
+				};
+			count += rows[row].count;
+		}
+		struct store_point *other = malloc((count + 1) * sizeof(*other));
+		struct store_point *expected = malloc((count + 1) * sizeof(*expected));
+		points_gather(points, other, rows, 5, count);
+		memcpy(expected, scratch, count * sizeof(*expected));
+		qsort(expected, count, sizeof(*expected), compare_points);
+		assert_points_equal(points, expected, count);
+		free(expected);
+		free(other);
 	}
 }
 
@@ -242,6 +347,9 @@ int main(void)
 		cmocka_unit_test(a_gap_of_days_and_a_flight_cost_only_themselves),
 		cmocka_unit_test(cut_or_changed_bytes_are_an_error),
 		cmocka_unit_test(hostile_bytes_with_a_right_checksum_do_no_harm),
+		cmocka_unit_test(blocks_of_form_1_are_read),
+		cmocka_unit_test(users_with_a_point_each_take_little_beside_their_places),
+		cmocka_unit_test(rows_are_gathered_in_order_wherever_users_lie),
 		cmocka_unit_test(sorting_is_by_user_then_time_whatever_the_order_was),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

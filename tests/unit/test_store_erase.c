@@ -534,6 +534,53 @@ static void who_is_erased_again_during_a_pass_is_erased_by_the_next(void **state
 	world_close();
 }
 
+/*
+ * A block by whose first users, the erased one among them, great steps between users are told with few
+ * bits; by those that are left they take more, and no longer fit.
+ */
+static void a_block_that_grows_when_a_user_is_erased_becomes_two(void **state)
+{
+	(void)state;
+	enum { ERASED_AT = 6, SMALL_STEPS = 3, SAMPLES = 9, MANY = 400 };
+	struct store_point points[MANY], back[BLOCK_POINTS_MAX];
+	struct history_pass pass;
+	uint8_t block[BLOCK_BUFFER_BYTES];
+	size_t length;
+	uint32_t found;
+	uint64_t user = 0;
+	for (uint32_t i = 0; i < MANY; i++) {
+		bool is_small = i <= SMALL_STEPS || i == SAMPLES;
+		user += is_small ? 1 : ((uint64_t)1 << 40) + i;
+		points[i] = (struct store_point){ { user }, 1700000000000, { 1, (int32_t)i } };
+	}
+	uint32_t count = block_encode(points, MANY, block, &length);
+	struct store_point erased = points[ERASED_AT];
+	world_open();
+	assert_int_equal(history_commit(world.history, points, count, 0, 0), 0);
+	memmove(points + ERASED_AT, points + ERASED_AT + 1, (count - ERASED_AT - 1) * sizeof(*points));
+	assert_true(block_encode(points, count - 1, block, &length) < count - 1);
+	assert_int_equal(history_hide(world.history, &erased.user, 1), 0);
+	assert_int_equal(history_pass_begin(world.history, &pass), 0);
+	while (!pass.is_through)
+		assert_int_equal(history_pass_step(world.history, &pass), 0);
+	history_pass_end(&pass);
+	struct lmdb_txn txn;
+	struct lmdb_cursor cursor;
+	uint32_t blocks = 0, at = 0;
+	lmdb_begin_read(history_lmdb(world.history), &txn);
+	lmdb_cursor_open(&cursor, &txn, RUN_TABLE_TIER0);
+	for (bool more = lmdb_first(&cursor); more; more = lmdb_next(&cursor), blocks++) {
+		assert_int_equal(block_decode(cursor.value.at, cursor.value.length, back, &found), 0);
+		for (uint32_t i = 0; i < found; i++)
+			assert_int_equal(point_compare(&back[i], &points[at++]), 0);
+	}
+	lmdb_cursor_close(&cursor);
+	lmdb_abort(&txn);
+	assert_int_equal(blocks, 2);
+	assert_int_equal(at, count - 1);
+	world_close();
+}
+
 /* ---- the store ------------------------------------------------------------------------------ */
 
 enum { ERASED = 7, OTHER = 8, TRACK_WINDOWS = 80, TRACK_POINTS = 40 };
@@ -764,6 +811,7 @@ int main(void)
 		STORY(a_scrub_waits_for_readers_and_changes_nothing_that_they_read),
 		STORY(a_reader_of_another_process_holds_a_scrub_up_until_it_ends),
 		STORY(a_pass_takes_out_what_was_hidden_when_it_began_and_nothing_else),
+		STORY(a_block_that_grows_when_a_user_is_erased_becomes_two),
 		STORY(who_is_erased_again_during_a_pass_is_erased_by_the_next),
 		STORY(erased_history_is_hidden_at_once_and_then_gone_from_the_file),
 		STORY(what_waits_for_a_commit_is_erased_too),

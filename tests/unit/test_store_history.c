@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "store/bits.h"
 #include "store/history.h"
 #include "store/lmdb.h"
 #include "store/point.h"
@@ -528,6 +529,75 @@ static void a_city_of_walkers_with_noise_takes_at_most_8_bytes_a_location(void *
 	reopen();
 }
 
+/* One window of format 1: a block of form 1 with a point of each of two users. */
+static void old_file_make(void)
+{
+	static const struct lmdb_table tables[RUN_TABLE_COUNT] = { { .name = "meta" },	{ .name = "runs" },
+								   { .name = "hidden" }, { .name = "tier0" },
+								   { .name = "tier1" },	{ .name = "tier2" },
+								   { .name = "tier3" } };
+	char path[128];
+	const char *reason = "";
+	uint8_t block[100];
+	struct bits_out out = { .at = block + 7 };
+	struct lmdb *lmdb;
+	struct lmdb_txn txn;
+	snprintf(path, sizeof(path), "%s/history.mdb", world.dir);
+	struct lmdb_config config = { .path = path, .format = 1, .tables = tables,
+				      .table_count = RUN_TABLE_COUNT, .map_bytes = MAP_BYTES };
+	assert_int_equal(lmdb_open(&lmdb, &config, &reason), 0);
+	memcpy(block + 4, "\001\002\000", 3);
+	for (unsigned i = 0; i < 2; i++) {
+		bits_put_number(&out, 5);
+		bits_put(&out, 0, 1);
+		bits_put_number(&out, 2 * 100);
+		bits_put(&out, i, 32);
+		bits_put(&out, 70 + i, 32);
+	}
+	bits_put(&out, 0, 7);
+	struct bytes value = { block, (size_t)(out.at - block) };
+	block_seal(block, value.length);
+	struct run run = run_empty(0, 1, 1);
+	run.record.ts_min_ms = 100;
+	run.record.ts_max_ms = 200;
+	run.record.blocks = 1;
+	run.record.bytes = value.length;
+	run.record.points = 2;
+	struct run_block_key key = run_block_key(1, 5, 0);
+	lmdb_begin_write(lmdb, &txn);
+	run_put(&txn, &run);
+	run_set_next_window(&txn, 2);
+	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key.bytes, sizeof(key.bytes) }, value, LMDB_APPEND);
+	assert_int_equal(lmdb_commit(&txn), 0);
+	lmdb_close(&lmdb);
+}
+
+static void a_file_of_format_1_is_taken_over_and_merged_with_what_comes(void **state)
+{
+	(void)state;
+	static const struct store_point old[] = { { { 5 }, 100, { 0, 70 } }, { { 10 }, 200, { 1, 71 } } };
+	char path[128];
+	const char *reason = "";
+	history_close(&world.history);
+	snprintf(path, sizeof(path), "%s/history.mdb", world.dir);
+	assert_int_equal(unlink(path), 0);
+	old_file_make();
+	/* Who only looks at it is told what to do. */
+	assert_int_equal(history_check(world.dir, &reason), -EPROTO);
+	assert_non_null(strstr(reason, "has format 1, which becomes 2 when nearbyd starts"));
+	assert_int_equal(history_open(&world.history, world.dir, MAP_BYTES, &reason), 0);
+	world.points = malloc(sizeof(old));
+	world.count = world.capacity = 2;
+	memcpy(world.points, old, sizeof(old));
+	assert_everything(20);
+	reopen();
+	commit_windows(RUN_FAN_IN, 100, 20);
+	assert_everything(20);
+	upkeep_to_the_end();
+	assert_everything(20);
+	reopen();
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -545,6 +615,7 @@ int main(void)
 		STORY(what_is_older_than_the_retention_goes_whole_runs_at_a_time),
 		STORY(a_deleted_users_points_are_gone_at_once_and_later_ones_are_not),
 		STORY(deleted_points_leave_the_file_when_they_are_merged),
+		STORY(a_file_of_format_1_is_taken_over_and_merged_with_what_comes),
 		STORY(reading_a_damaged_block_is_an_error_and_not_a_crash),
 		STORY(a_day_of_real_taxis_takes_at_most_8_bytes_a_location),
 		STORY(years_of_real_check_ins_come_back_as_they_were),
