@@ -104,6 +104,16 @@ void lmdb_look_close(struct lmdb_look *look);
 /* The states of pages from `first` on, as enum lmdb_page. 0, or negative errno. */
 int lmdb_look_states(const struct lmdb_look *look, uint64_t first, uint64_t count, uint8_t *states);
 
+/* Where the pages of a table begin in a snapshot. For warm.c. */
+struct lmdb_tree {
+	int fd;
+	uint64_t page_bytes;
+	uint64_t root;
+	uint32_t depth; /* levels of pages, that of the leaves included; 0: the table is empty */
+};
+/* In a transaction that reads. False: not known, or the transaction has failed. */
+bool lmdb_tree(struct lmdb_txn *txn, uint32_t table, struct lmdb_tree *tree);
+
 /* Commits a transaction that changes nothing, and says its number. 0, or negative errno. */
 int lmdb_touch(struct lmdb *lmdb, uint64_t *txn_id);
 /* Opens the file anew, so that no memory of pages that were written is left in LMDB, and does the same.
@@ -119,14 +129,11 @@ struct lmdb_txn {
 	int error; /* 0, or negative errno: the first thing that failed */
 	bool must_grow;
 	bool must_reopen;
-	bool is_beside; /* another holds the gate for it */
 };
 
 /* Each begin is followed by one commit or abort, also when it failed. */
 void lmdb_begin_read(struct lmdb *lmdb, struct lmdb_txn *txn);
 void lmdb_begin_write(struct lmdb *lmdb, struct lmdb_txn *txn);
-/* To read on another thread while `holder`, whose thread waits for it, stays open. */
-void lmdb_begin_beside(const struct lmdb_txn *holder, struct lmdb_txn *txn);
 /*
  * 0: it is on disk. -EAGAIN: the map was full and has been doubled, nothing was changed, do all of
  * it again. -ENOSPC: no room on disk. Else the transaction's error; nothing was changed.

@@ -151,3 +151,36 @@ int lmdb_look_states(const struct lmdb_look *look, uint64_t first, uint64_t coun
 	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : lmdb_errno(rc);
 }
+
+/* ---- trees ---------------------------------------------------------------------------------- */
+
+/* LMDB's number of the table of tables, which may be read as any; and what its cursors can stand in. */
+enum { TABLE_OF_TABLES = 1, DEPTH_MAX = 32 };
+
+/* A table's record there (mdb.c, MDB_db). */
+struct record {
+	uint32_t pad;
+	uint16_t flags;
+	uint16_t depth;
+	uint64_t branch_pages, leaf_pages, overflow_pages;
+	uint64_t entries;
+	uint64_t root;
+};
+
+bool lmdb_tree(struct lmdb_txn *txn, uint32_t table, struct lmdb_tree *tree)
+{
+	MDB_stat stat;
+	struct record record;
+	check(table < txn->lmdb->config.table_count);
+	const char *name = txn->lmdb->config.tables[table].name;
+	MDB_val key = { strlen(name), (void *)name }, value;
+	if (txn->error != 0 || mdb_get(txn->handle, TABLE_OF_TABLES, &key, &value) != 0 ||
+	    value.mv_size != sizeof(record) || mdb_env_stat(txn->lmdb->env, &stat) != 0 ||
+	    mdb_env_get_fd(txn->lmdb->env, &tree->fd) != 0)
+		return false;
+	memcpy(&record, value.mv_data, sizeof(record));
+	tree->page_bytes = stat.ms_psize;
+	tree->root = record.root;
+	tree->depth = record.depth;
+	return record.depth <= DEPTH_MAX;
+}

@@ -83,13 +83,6 @@ static void txn_begin(struct lmdb *lmdb, struct lmdb_txn *txn, unsigned flags)
 	txn_open(txn, flags);
 }
 
-void lmdb_begin_beside(const struct lmdb_txn *holder, struct lmdb_txn *txn)
-{
-	/* Not through the gate: who waits to grow would keep it out, and waits for the holder. */
-	*txn = (struct lmdb_txn){ .lmdb = holder->lmdb, .is_beside = true };
-	txn_open(txn, MDB_RDONLY);
-}
-
 void lmdb_begin_read(struct lmdb *lmdb, struct lmdb_txn *txn)
 {
 	txn_begin(lmdb, txn, MDB_RDONLY);
@@ -147,8 +140,6 @@ void lmdb_abort(struct lmdb_txn *txn)
 {
 	if (txn->handle != NULL)
 		mdb_txn_abort(txn->handle);
-	if (txn->is_beside)
-		return;
 	pthread_rwlock_unlock(&txn->lmdb->gate);
 	txn_repair(txn);
 }

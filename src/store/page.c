@@ -56,3 +56,79 @@ struct page_form page_form_of(const void *page, size_t bytes, uint64_t number)
 	form.gap_end = form.gap_from + free_bytes;
 	return form;
 }
+
+/* ---- branches ------------------------------------------------------------------------------- */
+
+struct entry {
+	uint16_t number[3];
+	uint16_t key_bytes;
+};
+
+struct branch {
+	const uint8_t *page;
+	size_t bytes;
+	uint32_t count;
+};
+
+static bool branch_open(struct branch *branch, const void *page, size_t bytes, uint64_t number)
+{
+	struct head head;
+	memcpy(&head, page, sizeof(head));
+	if (head.number != number || head.flags != BRANCH || head.lower < sizeof(head) ||
+	    head.lower > bytes)
+		return false;
+	*branch = (struct branch){ page, bytes,
+				   (uint32_t)(head.lower - sizeof(head)) / (uint32_t)sizeof(uint16_t) };
+	return true;
+}
+
+/* False: what stands there is none. */
+static bool branch_entry(const struct branch *branch, uint32_t i, uint64_t *number, struct bytes *key)
+{
+	uint16_t place;
+	struct entry entry;
+	memcpy(&place, branch->page + sizeof(struct head) + i * sizeof(place), sizeof(place));
+	if (place + sizeof(entry) > branch->bytes)
+		return false;
+	memcpy(&entry, branch->page + place, sizeof(entry));
+	*key = (struct bytes){ branch->page + place + sizeof(entry), entry.key_bytes };
+	*number = entry.number[0] | (uint64_t)entry.number[1] << 16 | (uint64_t)entry.number[2] << 32;
+	return place + sizeof(entry) + entry.key_bytes <= branch->bytes;
+}
+
+static bool is_above(struct bytes a, struct bytes b)
+{
+	size_t common = a.length < b.length ? a.length : b.length;
+	int order = memcmp(a.at, b.at, common);
+	return order > 0 || (order == 0 && a.length > b.length);
+}
+
+/* How many entries have keys up to this one. */
+static uint32_t branch_seek(const struct branch *branch, struct bytes wanted)
+{
+	uint32_t low = 1, high = branch->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		uint64_t number;
+		struct bytes key;
+		if (!branch_entry(branch, middle, &number, &key) || is_above(key, wanted))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+uint32_t page_below(const void *page, size_t bytes, uint64_t number, struct bytes from, struct bytes to,
+		    uint64_t *below, uint32_t most)
+{
+	struct branch branch;
+	struct bytes key;
+	uint32_t count = 0;
+	if (!branch_open(&branch, page, bytes, number))
+		return 0;
+	uint32_t end = branch_seek(&branch, to) + 1;
+	for (uint32_t i = branch_seek(&branch, from) - 1; i < end && i < branch.count && count < most; i++)
+		count += branch_entry(&branch, i, &below[count], &key);
+	return count;
+}

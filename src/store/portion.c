@@ -19,9 +19,6 @@
 /* A scan for an export reads about so far ahead: what it has when a portion is full is for nothing. */
 enum { EXPORT_BATCH_POINTS = STORE_PORTION_MAX / 4 };
 
-/* When so many of so many first runs had to wait for the disk, the rest most likely would, too. */
-enum { WARM_AFTER_RUNS = 2, WARM_AFTER_WAITS = 2 };
-
 /* The points of one user that come first in time, gathered from many runs with bounded memory. */
 struct earliest {
 	struct store_point *points;
@@ -77,11 +74,9 @@ static void span_read_run(const struct span *span, struct lmdb_txn *txn, const s
 	struct store_point points[BLOCK_POINTS_MAX];
 	struct run_reader reader;
 	run_reader_open(&reader, txn, run, span->user.value);
-	bool more = reader.has_block;
-	while (more) {
-		uint32_t count = run_reader_take(&reader, points);
-		more = span_add(span, points, count, earliest) && reader.has_block;
-	}
+	/* Not a block further than the span, as it may lie in a page that is still to come from disk. */
+	while (reader.has_block && span_add(span, points, run_reader_take(&reader, points), earliest))
+		run_reader_pass(&reader);
 	run_reader_close(&reader);
 }
 
@@ -151,14 +146,18 @@ static uint32_t span_runs(const struct span *span, struct lmdb_txn *txn,
 	return count;
 }
 
-/* Reads them in turn. When the first had to come from disk the others are fetched all at once. */
+/* Reads them in turn. When one had to wait for the disk the others most likely would, too: what is left
+ * is fetched all at once. */
 static void span_read_runs(const struct span *span, struct lmdb_txn *txn,
 			   const struct run *const *runs, uint32_t count, struct earliest *earliest)
 {
 	uint64_t waits = warm_waits();
+	bool is_fetched = false;
 	for (uint32_t i = 0; i < count; i++) {
-		if (i == WARM_AFTER_RUNS && warm_waits() - waits >= WARM_AFTER_WAITS)
+		if (!is_fetched && warm_waits() != waits) {
 			warm_user(txn, runs + i, count - i, span->user);
+			is_fetched = true;
+		}
 		if (runs[i]->record.ts_min_ms <= earliest->end_ms)
 			span_read_run(span, txn, runs[i], earliest);
 	}

@@ -363,6 +363,5 @@ uint32_t run_reader_take(struct run_reader *reader, struct store_point points[BL
 	int error = block_decode(cursor->value.at, cursor->value.length, points, &count);
 	if (error != 0)
 		lmdb_fail(cursor->txn, error);
-	run_reader_pass(reader);
 	return error == 0 ? count : 0;
 }

@@ -139,8 +139,8 @@ struct run_reader {
 void run_reader_open(struct run_reader *reader, struct lmdb_txn *txn, const struct run *run,
 		     uint64_t user);
 void run_reader_close(struct run_reader *reader);
-/* Decodes the block and goes on to the next; returns how many points, 0 when the transaction has
- * failed. There is a block. */
+/* Decodes the block where it stands; returns how many points, 0 when the transaction has failed. There
+ * is a block. */
 uint32_t run_reader_take(struct run_reader *reader, struct store_point points[BLOCK_POINTS_MAX]);
 /* Goes on to the next block without a look at this one. */
 void run_reader_pass(struct run_reader *reader);

@@ -36,6 +36,7 @@ static void input_load(struct scan_input *input)
 {
 	struct run_reader *reader = &input->reader;
 	input->count += run_reader_take(reader, input->points + input->count);
+	run_reader_pass(reader);
 	while (input->count > 0 &&
 	       input->points[input->count - 1].user.value >= reader->run->user_end) {
 		input->count--;

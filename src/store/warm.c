@@ -1,26 +1,20 @@
 /*
- * Owns: the helpers.
- * Invariant: a helper has a snapshot of its own, perhaps a later one: what it touches is a guess.
+ * Owns: the ways through the pages of the file.
+ * Invariant: what cannot be understood or read is left out; a snapshot keeps the pages as they are.
  * Thread: see the header.
  * Does not know: see the header.
  */
 #include "store/warm.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include "store/page.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-/* Pages asked of the disk at once; readers of the environment, of which LMDB allows 126. */
-enum { HELPERS = 16 };
-
-/* What they share; only `next` is written while they run. */
-struct errand {
-	const struct lmdb_txn *txn;
-	const struct run *const *runs;
-	uint32_t count;
-	struct user_id user;
-	_Atomic uint32_t next; /* the run that nobody has taken */
-};
+/* Pages of a level that one errand asks for; whoever fills more is read so far ahead. */
+enum { PAGES_MAX = 1024 };
 
 uint64_t warm_waits(void)
 {
@@ -28,37 +22,94 @@ uint64_t warm_waits(void)
 	return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_majflt : 0;
 }
 
-/* Standing at a block has its page read. */
-static void run_touch(struct lmdb_txn *txn, const struct run *run, struct user_id user)
+/* A page on the way to the user in a run. */
+struct stop {
+	uint64_t page;
+	uint32_t run;
+	uint32_t levels; /* below it */
+};
+
+struct level {
+	uint32_t count;
+	struct stop stops[PAGES_MAX];
+};
+
+struct errand {
+	const struct run *const *runs;
+	struct user_id user;
+	struct lmdb_tree tree; /* any table's: of the file */
+	struct level levels[2];
+	uint64_t page[]; /* the one that is looked at */
+};
+
+static void level_add(struct level *level, struct stop stop)
 {
-	struct run_reader reader;
-	run_reader_open(&reader, txn, run, user.value);
-	while (reader.has_block && run_block_key_user(reader.cursor.key) <= user.value)
-		run_reader_pass(&reader);
-	run_reader_close(&reader);
+	if (level->count < PAGES_MAX)
+		level->stops[level->count++] = stop;
 }
 
-static void *helper(void *argument)
+/* Neighbours often lead to the same page. */
+static void level_ask(const struct errand *errand, const struct level *level)
 {
-	struct errand *errand = argument;
-	struct lmdb_txn txn;
-	uint32_t i;
-	lmdb_begin_beside(errand->txn, &txn);
-	while ((i = atomic_fetch_add(&errand->next, 1)) < errand->count)
-		run_touch(&txn, errand->runs[i], errand->user);
-	lmdb_abort(&txn);
-	return NULL;
+	uint64_t bytes = errand->tree.page_bytes, asked = UINT64_MAX;
+	for (uint32_t i = 0; i < level->count; i++) {
+		if (level->stops[i].page != asked)
+			posix_fadvise(errand->tree.fd, (off_t)(level->stops[i].page * bytes), (off_t)bytes,
+				      POSIX_FADV_WILLNEED);
+		asked = level->stops[i].page;
+	}
 }
 
-void warm_user(const struct lmdb_txn *txn, const struct run *const *runs, uint32_t count,
+/* Adds the pages below a stop. */
+static void stop_pass(struct errand *errand, const struct stop *stop, struct level *next)
+{
+	uint64_t bytes = errand->tree.page_bytes, below[PAGES_MAX];
+	uint64_t window = errand->runs[stop->run]->first_window;
+	struct run_block_key from = run_block_key(window, errand->user.value, 0);
+	struct run_block_key to = run_block_key(window, errand->user.value, UINT32_MAX);
+	if (stop->levels == 0 ||
+	    pread(errand->tree.fd, errand->page, bytes, (off_t)(stop->page * bytes)) != (ssize_t)bytes)
+		return;
+	uint32_t count = page_below(errand->page, bytes, stop->page,
+				    (struct bytes){ from.bytes, sizeof(from.bytes) },
+				    (struct bytes){ to.bytes, sizeof(to.bytes) }, below, PAGES_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		level_add(next, (struct stop){ below[i], stop->run, stop->levels - 1 });
+}
+
+static void errand_run(struct errand *errand)
+{
+	struct level *level = &errand->levels[0], *next = &errand->levels[1];
+	while (level->count > 0) {
+		level_ask(errand, level);
+		next->count = 0;
+		for (uint32_t i = 0; i < level->count; i++)
+			stop_pass(errand, &level->stops[i], next);
+		struct level *done = level;
+		level = next;
+		next = done;
+	}
+}
+
+void warm_user(struct lmdb_txn *txn, const struct run *const *runs, uint32_t count,
 	       struct user_id user)
 {
-	struct errand errand = { .txn = txn, .runs = runs, .count = count, .user = user };
-	pthread_t threads[HELPERS];
-	uint32_t started = 0;
-	while (started < HELPERS && started < count &&
-	       pthread_create(&threads[started], NULL, helper, &errand) == 0)
-		started++;
-	for (uint32_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
+	struct lmdb_tree trees[RUN_TIERS];
+	bool is_known = true;
+	for (uint32_t tier = 0; tier < RUN_TIERS; tier++)
+		is_known &= lmdb_tree(txn, RUN_TABLE_TIER0 + tier, &trees[tier]);
+	struct errand *errand = is_known ? malloc(sizeof(*errand) + trees[0].page_bytes) : NULL;
+	if (errand == NULL)
+		return;
+	errand->runs = runs;
+	errand->user = user;
+	errand->tree = trees[0];
+	errand->levels[0].count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct lmdb_tree *tree = &trees[runs[i]->tier];
+		if (tree->depth > 0)
+			level_add(&errand->levels[0], (struct stop){ tree->root, i, tree->depth - 1 });
+	}
+	errand_run(errand);
+	free(errand);
 }
