@@ -92,22 +92,26 @@ int history_copy(struct history *history, const char *path)
 	return lmdb_copy(history->lmdb, path);
 }
 
-int history_commit(struct history *history, const struct store_point *points, size_t count,
-		   int64_t receipt_min_ms, int64_t receipt_max_ms)
+void history_append(struct lmdb_txn *txn, const struct history_window *window)
 {
-	check(count > 0);
+	check(window->count > 0);
+	uint64_t number = run_next_window(txn);
+	struct run run = run_empty(0, number, number);
+	run.record.receipt_min_ms = window->receipt_min_ms;
+	run.record.receipt_max_ms = window->receipt_max_ms;
+	for (size_t done = 0; done < window->count && txn->error == 0;)
+		done += run_append(txn, &run, window->points + done, window->count - done);
+	run_put(txn, &run);
+	run_set_next_window(txn, number + 1);
+}
+
+int history_commit(struct history *history, const struct history_window *window)
+{
 	int error;
 	do {
 		struct lmdb_txn txn;
 		lmdb_begin_write(history_lmdb(history), &txn);
-		uint64_t window = run_next_window(&txn);
-		struct run run = run_empty(0, window, window);
-		run.record.receipt_min_ms = receipt_min_ms;
-		run.record.receipt_max_ms = receipt_max_ms;
-		for (size_t done = 0; done < count && txn.error == 0;)
-			done += run_append(&txn, &run, points + done, count - done);
-		run_put(&txn, &run);
-		run_set_next_window(&txn, window + 1);
+		history_append(&txn, window);
 		error = lmdb_commit(&txn);
 	} while (error == -EAGAIN);
 	return error;

@@ -19,12 +19,16 @@ void history_close(struct history **history);
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/*
- * Appends one commit window, synced. Points are sorted (point.h), at least one; the times are those of
- * the first and last receipt by the wall clock. 0, or negative errno and nothing was changed.
- */
-int history_commit(struct history *history, const struct store_point *points, size_t count,
-		   int64_t receipt_min_ms, int64_t receipt_max_ms);
+/* Locations that are committed together. */
+struct history_window {
+	const struct store_point *points; /* sorted (point.h), at least one */
+	size_t count;
+	int64_t receipt_min_ms; /* of the first and the last receipt, by the wall clock */
+	int64_t receipt_max_ms;
+};
+
+/* Appends a window, synced. 0, or negative errno and nothing was changed. */
+int history_commit(struct history *history, const struct history_window *window);
 
 /*
  * Hides all points that these users have so far, synced. They stay in the file until a pass has taken
@@ -42,11 +46,13 @@ struct history_upkeep {
 };
 
 /*
- * Merges about `points_max` points of each tier that has enough runs, and drops runs all of whose points
- * were received before `retain_from_ms`; synced. 0, or negative errno and nothing was changed.
+ * Appends a window, unless that is NULL, merges about `points_max` points of each tier that has enough
+ * runs, and drops runs all of whose points were received before `retain_from_ms`: all in one
+ * transaction, synced, as a sync of its own for each would cost more than small windows do. 0, or
+ * negative errno and nothing was changed; then the window may still be committed alone.
  */
-int history_upkeep(struct history *history, uint64_t points_max, int64_t retain_from_ms,
-		   struct history_upkeep *done);
+int history_upkeep(struct history *history, const struct history_window *window, uint64_t points_max,
+		   int64_t retain_from_ms, struct history_upkeep *done);
 
 /* ---- erasing (erase.c) ---------------------------------------------------------------------- */
 
@@ -87,6 +93,7 @@ int history_copy(struct history *history, const char *path);
 int history_check(const char *data_dir, const char **reason);
 
 /* For the files of history only. */
+void history_append(struct lmdb_txn *txn, const struct history_window *window);
 struct lmdb *history_lmdb(struct history *history);
 int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
 			  enum lmdb_access access, const char **reason);

@@ -215,13 +215,15 @@ static void upkeep(struct lmdb_txn *txn, uint64_t points_max, int64_t retain_fro
 	}
 }
 
-int history_upkeep(struct history *history, uint64_t points_max, int64_t retain_from_ms,
-		   struct history_upkeep *done)
+int history_upkeep(struct history *history, const struct history_window *window, uint64_t points_max,
+		   int64_t retain_from_ms, struct history_upkeep *done)
 {
 	int error;
 	do {
 		struct lmdb_txn txn;
 		lmdb_begin_write(history_lmdb(history), &txn);
+		if (window != NULL)
+			history_append(&txn, window);
 		upkeep(&txn, points_max, retain_from_ms, done);
 		error = lmdb_commit(&txn);
 	} while (error == -EAGAIN);

@@ -23,7 +23,7 @@
 enum { LOOKS_A_WINDOW = 8, DRAIN_RECORDS = 256, REQUESTS_MAX = 1024 };
 /* A failing commit is tried again after one window, two, four, up to this. */
 #define BACKOFF_US_MAX ((uint64_t)10 * 1000 * 1000)
-/* Points that a tier merges beside each commit: twice what came in, so that merging keeps ahead,
+/* Points that a tier merges with each commit: twice what came in, so that merging keeps ahead,
  * and this many more, so that it ends also while little comes in. */
 enum { UPKEEP_POINTS = 64 * 1024 };
 
@@ -35,7 +35,7 @@ struct writer_state {
 	uint64_t due_us;     /* when the window is to be committed, while count > 0 */
 	uint64_t backoff_us; /* 0 while commits succeed */
 	uint64_t upkeep_due_us;
-	uint64_t committed; /* points since the last upkeep */
+	uint64_t committed; /* points without an upkeep beside them */
 	bool upkeep_fails;
 	struct eraser eraser;
 };
@@ -89,6 +89,41 @@ static uint64_t pending(const struct writer_state *writer)
 	return count;
 }
 
+/* ---- upkeep --------------------------------------------------------------------------------- */
+
+static int64_t retain_from_ms(const struct store *store)
+{
+	uint64_t retention_ms = store->config.history_retention_ms;
+	return retention_ms == 0 ? INT64_MIN : wall_ms() - (int64_t)retention_ms;
+}
+
+static void upkeep_succeeded(struct writer_state *writer, const struct history_upkeep *done)
+{
+	struct store *store = writer->store;
+	writer->committed = 0;
+	counter_add(store_counter(store, STORE_WORD_HISTORY_MERGES), done->merges);
+	counter_add(store_counter(store, STORE_WORD_HISTORY_RETIRED), done->retired);
+	counter_set(store_counter(store, STORE_WORD_HISTORY_BLOCKS), done->blocks);
+	counter_set(store_counter(store, STORE_WORD_HISTORY_BYTES), done->bytes);
+}
+
+/* Beside the commit of a window, or, with NULL, alone. */
+static int upkeep(struct writer_state *writer, const struct history_window *window)
+{
+	struct store *store = writer->store;
+	struct history_upkeep done;
+	uint64_t points = writer->committed + (window == NULL ? 0 : window->count);
+	int error = history_upkeep(store->history, window, 2 * points + UPKEEP_POINTS,
+				   retain_from_ms(store), &done);
+	writer->upkeep_due_us = boot_us() + window_us(store);
+	if (error != 0 && !writer->upkeep_fails)
+		log_warning("history cannot be merged: %s; it is tried again", strerror(-error));
+	writer->upkeep_fails = error != 0;
+	if (error == 0)
+		upkeep_succeeded(writer, &done);
+	return error;
+}
+
 /* ---- committing ----------------------------------------------------------------------------- */
 
 static void window_clear(struct writer_state *writer)
@@ -117,7 +152,6 @@ static void commit_succeeded(struct writer_state *writer, uint64_t took_us)
 	if (writer->backoff_us != 0)
 		log_notice("history is written again");
 	writer->backoff_us = 0;
-	writer->committed += writer->count;
 	counter_add(store_counter(store, STORE_WORD_HISTORY_LOCATIONS), writer->count);
 	counter_add(store_counter(store, STORE_WORD_HISTORY_COMMITS), 1);
 	histogram_add(store_counter(store, STORE_WORD_HISTORY_COMMIT_SECONDS), took_us);
@@ -134,19 +168,34 @@ static void window_sort(struct writer_state *writer)
 	points_gather(store->window, store->scratch, &row, 1, writer->count);
 }
 
+/* Commits the window, and merges beside it; what keeps that from being done does not keep the window. */
+static int window_write(struct writer_state *writer)
+{
+	struct store *store = writer->store;
+	/* What the wall clock says now about the moments of receipt. */
+	int64_t boot_to_wall_ms = wall_ms() - (int64_t)(boot_us() / 1000);
+	window_sort(writer);
+	struct history_window window = {
+		.points = store->window,
+		.count = writer->count,
+		.receipt_min_ms = (int64_t)(writer->receipt_min_us / 1000) + boot_to_wall_ms,
+		.receipt_max_ms = (int64_t)(writer->receipt_max_us / 1000) + boot_to_wall_ms,
+	};
+	if (upkeep(writer, &window) == 0)
+		return 0;
+	int error = history_commit(store->history, &window);
+	if (error == 0)
+		writer->committed += writer->count;
+	return error;
+}
+
 /* Commits the window when there is something in it. */
 static int window_commit(struct writer_state *writer)
 {
-	struct store *store = writer->store;
 	if (writer->count == 0)
 		return 0;
 	uint64_t start_us = boot_us();
-	/* What the wall clock says now about the moments of receipt. */
-	int64_t boot_to_wall_ms = wall_ms() - (int64_t)(start_us / 1000);
-	window_sort(writer);
-	int error = history_commit(store->history, store->window, writer->count,
-				   (int64_t)(writer->receipt_min_us / 1000) + boot_to_wall_ms,
-				   (int64_t)(writer->receipt_max_us / 1000) + boot_to_wall_ms);
+	int error = window_write(writer);
 	if (error == 0)
 		commit_succeeded(writer, boot_us() - start_us);
 	else
@@ -228,33 +277,6 @@ static uint32_t requests_take(struct store *store, struct store_request **reques
 	return count;
 }
 
-/* ---- upkeep --------------------------------------------------------------------------------- */
-
-static int64_t retain_from_ms(const struct store *store)
-{
-	uint64_t retention_ms = store->config.history_retention_ms;
-	return retention_ms == 0 ? INT64_MIN : wall_ms() - (int64_t)retention_ms;
-}
-
-static void upkeep(struct writer_state *writer)
-{
-	struct store *store = writer->store;
-	struct history_upkeep done;
-	int error = history_upkeep(store->history, 2 * writer->committed + UPKEEP_POINTS,
-				   retain_from_ms(store), &done);
-	writer->upkeep_due_us = boot_us() + window_us(store);
-	if (error != 0 && !writer->upkeep_fails)
-		log_warning("history cannot be merged: %s; it is tried again", strerror(-error));
-	writer->upkeep_fails = error != 0;
-	if (error != 0)
-		return;
-	writer->committed = 0;
-	counter_add(store_counter(store, STORE_WORD_HISTORY_MERGES), done.merges);
-	counter_add(store_counter(store, STORE_WORD_HISTORY_RETIRED), done.retired);
-	counter_set(store_counter(store, STORE_WORD_HISTORY_BLOCKS), done.blocks);
-	counter_set(store_counter(store, STORE_WORD_HISTORY_BYTES), done.bytes);
-}
-
 /* ---- thread --------------------------------------------------------------------------------- */
 
 static bool commit_is_due(const struct writer_state *writer)
@@ -274,9 +296,9 @@ static bool turn(struct writer_state *writer)
 		requests_answer(writer, requests, count);
 	else if (due)
 		window_commit(writer);
-	/* Beside each commit, and when there are none, too. */
-	if (writer->committed > 0 || boot_us() >= writer->upkeep_due_us)
-		upkeep(writer);
+	/* Also when there are no commits. */
+	if (boot_us() >= writer->upkeep_due_us)
+		upkeep(writer, NULL);
 	eraser_turn(&writer->eraser);
 	counter_set(store_counter(writer->store, STORE_WORD_HISTORY_PENDING), pending(writer));
 	return count > 0 || (due && writer->backoff_us == 0);

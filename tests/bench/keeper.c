@@ -116,7 +116,7 @@ uint64_t keeper_merge_all(const char *directory)
 	if (error != 0)
 		give_up(reason, error);
 	while (done.more && error == 0)
-		error = history_upkeep(history, MERGE_POINTS, INT64_MIN, &done);
+		error = history_upkeep(history, NULL, MERGE_POINTS, INT64_MIN, &done);
 	if (error != 0)
 		give_up("a merge", error);
 	uint64_t bytes = history_file_bytes(history);

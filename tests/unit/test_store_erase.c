@@ -393,7 +393,8 @@ static void commit_window(size_t count)
 		world.windows[world.count++] = world.next_window;
 	}
 	points_sort(sorted, sorted + count, count);
-	assert_int_equal(history_commit(world.history, sorted, count, 0, 0), 0);
+	struct history_window window = { sorted, count, 0, 0 };
+	assert_int_equal(history_commit(world.history, &window), 0);
 	world.next_window++;
 	free(sorted);
 }
@@ -407,7 +408,7 @@ static void hide(uint64_t user)
 static void upkeep(uint64_t points_max)
 {
 	struct history_upkeep done;
-	assert_int_equal(history_upkeep(world.history, points_max, INT64_MIN, &done), 0);
+	assert_int_equal(history_upkeep(world.history, NULL, points_max, INT64_MIN, &done), 0);
 }
 
 static int compare_points(const void *a, const void *b)
@@ -556,7 +557,8 @@ static void a_block_that_grows_when_a_user_is_erased_becomes_two(void **state)
 	uint32_t count = block_encode(points, MANY, block, &length);
 	struct store_point erased = points[ERASED_AT];
 	world_open();
-	assert_int_equal(history_commit(world.history, points, count, 0, 0), 0);
+	struct history_window window = { points, count, 0, 0 };
+	assert_int_equal(history_commit(world.history, &window), 0);
 	memmove(points + ERASED_AT, points + ERASED_AT + 1, (count - ERASED_AT - 1) * sizeof(*points));
 	assert_true(block_encode(points, count - 1, block, &length) < count - 1);
 	assert_int_equal(history_hide(world.history, &erased.user, 1), 0);

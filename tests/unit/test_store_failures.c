@@ -17,7 +17,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "store/history.h"
 #include "store/lmdb.h"
+#include "store/run.h"
 
 #include "store_fixture.h"
 
@@ -310,6 +312,60 @@ static void a_disk_that_failed_once_does_not_end_the_store(void **state)
 
 enum { CHECKS = 20 };
 
+/* One byte of the first block there is. */
+static void block_damage(void)
+{
+	struct lmdb *lmdb;
+	struct lmdb_txn txn;
+	struct lmdb_cursor cursor;
+	const char *reason = "";
+	uint8_t block[BLOCK_BYTES_MAX], key[RUN_BLOCK_KEY_BYTES];
+	assert_int_equal(history_database_open(&lmdb, fixture.dir, 1 << 26, LMDB_SERVE, &reason), 0);
+	lmdb_begin_write(lmdb, &txn);
+	lmdb_cursor_open(&cursor, &txn, RUN_TABLE_TIER0);
+	assert_true(lmdb_first(&cursor));
+	struct bytes value = { block, cursor.value.length };
+	memcpy(block, cursor.value.at, value.length);
+	memcpy(key, cursor.key.at, sizeof(key));
+	lmdb_cursor_close(&cursor);
+	block[value.length - 1] ^= 1;
+	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key, sizeof(key) }, value, LMDB_REPLACE);
+	assert_int_equal(lmdb_commit(&txn), 0);
+	lmdb_close(&lmdb);
+}
+
+static void what_cannot_be_merged_keeps_no_location_from_being_kept(void **state)
+{
+	(void)state;
+	fixture_open(&fixture);
+	for (int64_t i = 0; i < RUN_FAN_IN - 1; i++) {
+		assert_true(fixture_append(&fixture, 7, i, 2, 3));
+		assert_int_equal(fixture_flush(&fixture), 0);
+	}
+	store_close(&fixture.store);
+	block_damage();
+	fixture_open(&fixture);
+	for (int64_t i = 0; i < 5; i++) {
+		assert_true(fixture_append(&fixture, 9, i, 2, 3));
+		assert_int_equal(fixture_flush(&fixture), 0);
+	}
+	assert_int_equal(counter_get(&fixture.counters[STORE_WORD_HISTORY_FAILED]), 0);
+	assert_int_equal(counter_get(&fixture.counters[STORE_WORD_HISTORY_MERGES]), 0);
+	assert_int_equal(counter_get(&fixture.counters[STORE_WORD_HISTORY_LOCATIONS]), RUN_FAN_IN - 1 + 5);
+	store_close(&fixture.store);
+	struct lmdb *lmdb;
+	struct lmdb_txn txn;
+	struct run_list list;
+	const char *reason = "";
+	assert_int_equal(history_database_open(&lmdb, fixture.dir, 0, LMDB_LOOK, &reason), 0);
+	lmdb_begin_read(lmdb, &txn);
+	assert_true(run_list_load(&list, &txn));
+	assert_int_equal(list.count, RUN_FAN_IN - 1 + 5);
+	run_list_free(&list);
+	lmdb_abort(&txn);
+	lmdb_close(&lmdb);
+}
+
 static void a_check_in_another_process_works_while_the_store_writes(void **state)
 {
 	(void)state;
@@ -544,6 +600,7 @@ int main(void)
 		FULL_STORY(history_goes_on_by_itself_when_there_is_room_again),
 		FULL_STORY(the_buffer_of_history_has_the_size_it_was_given),
 		STORY(a_disk_that_failed_once_does_not_end_the_store),
+		STORY(what_cannot_be_merged_keeps_no_location_from_being_kept),
 		STORY(a_check_in_another_process_works_while_the_store_writes),
 		STORY(a_tiny_map_grows_while_others_read),
 		STORY(a_backup_made_while_writing_is_a_sound_store),

@@ -18,6 +18,7 @@
 #include "store/bits.h"
 #include "store/history.h"
 #include "store/lmdb.h"
+#include "store/page.h"
 #include "store/point.h"
 #include "store/run.h"
 #include "store/warm.h"
@@ -82,14 +83,15 @@ static void commit_at(const struct store_point *points, size_t count, int64_t re
 	world.count += count;
 	memcpy(sorted, points, count * sizeof(*points));
 	points_sort(sorted, sorted + count, count);
-	assert_int_equal(history_commit(world.history, sorted, count, receipt_ms, receipt_ms), 0);
+	struct history_window window = { sorted, count, receipt_ms, receipt_ms };
+	assert_int_equal(history_commit(world.history, &window), 0);
 	free(sorted);
 }
 
 static struct history_upkeep upkeep(uint64_t points_max)
 {
 	struct history_upkeep done;
-	assert_int_equal(history_upkeep(world.history, points_max, INT64_MIN, &done), 0);
+	assert_int_equal(history_upkeep(world.history, NULL, points_max, INT64_MIN, &done), 0);
 	return done;
 }
 
@@ -267,6 +269,59 @@ static void fetching_ahead_changes_nothing(void **state)
 	assert_everything(40);
 }
 
+/* Whether the ways from the root to a user's blocks lead to this page. */
+static bool leads_to(const struct lmdb_tree *tree, uint64_t page, uint32_t levels, const struct run *run,
+		     uint64_t user, uint64_t wanted)
+{
+	uint64_t below[16];
+	uint8_t *bytes = malloc(tree->page_bytes);
+	struct run_block_key from = run_block_key(run->first_window, user, 0);
+	struct run_block_key to = run_block_key(run->first_window, user, UINT32_MAX);
+	off_t at = (off_t)(page * tree->page_bytes);
+	assert_int_equal(pread(tree->fd, bytes, tree->page_bytes, at), tree->page_bytes);
+	uint32_t count = page_below(bytes, tree->page_bytes, page, (struct bytes){ from.bytes, sizeof(from.bytes) },
+				    (struct bytes){ to.bytes, sizeof(to.bytes) }, below, 16);
+	/* Of a branch all is read, and of a leaf nothing. */
+	assert_int_equal(count > 0, levels > 0);
+	bool leads = levels == 0 && page == wanted;
+	for (uint32_t i = 0; i < count; i++)
+		leads |= leads_to(tree, below[i], levels - 1, run, user, wanted);
+	free(bytes);
+	return leads;
+}
+
+static void pages_lead_to_where_a_cursor_finds_a_user(void **state)
+{
+	(void)state;
+	struct run_list list;
+	struct lmdb_txn txn;
+	struct lmdb_tree tree;
+	uint64_t seen = 0;
+	commit_windows(3, 50000, 100000);
+	lmdb_begin_read(history_lmdb(world.history), &txn);
+	assert_true(run_list_load(&list, &txn));
+	assert_true(lmdb_tree(&txn, RUN_TABLE_TIER0 + 1, &tree));
+	assert_int_equal(tree.depth, 0);
+	assert_true(lmdb_tree(&txn, RUN_TABLE_TIER0, &tree));
+	assert_in_range(tree.depth, 2, 4);
+	for (uint32_t i = 0; i < list.count; i++)
+		for (uint64_t user = 0; user < 100000; user += 77) {
+			struct run_reader reader;
+			uint64_t page;
+			run_reader_open(&reader, &txn, &list.runs[i], user);
+			if (reader.has_block) {
+				uintptr_t at = (uintptr_t)reader.cursor.value.at & ~(tree.page_bytes - 1);
+				memcpy(&page, (const void *)at, sizeof(page));
+				seen += leads_to(&tree, tree.root, tree.depth - 1, &list.runs[i], user, page);
+			}
+			run_reader_close(&reader);
+		}
+	/* All but users with whom a page begins, whose block may be the last of the page before. */
+	assert_in_range(seen, list.count * (100000 / 77) - 3, list.count * (100000 / 77 + 1));
+	run_list_free(&list);
+	lmdb_abort(&txn);
+}
+
 static void an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once(void **state)
 {
 	(void)state;
@@ -324,7 +379,7 @@ static void what_is_older_than_the_retention_goes_whole_runs_at_a_time(void **st
 	struct history_upkeep done;
 	/* The middle of the third run: two are past it whole. */
 	int64_t retain_from_ms = (int64_t)(2.5 * RUN_FAN_IN * 1000);
-	assert_int_equal(history_upkeep(world.history, 1000, retain_from_ms, &done), 0);
+	assert_int_equal(history_upkeep(world.history, NULL, 1000, retain_from_ms, &done), 0);
 	assert_true(done.retired > 0);
 	assert_int_equal(done.blocks, before - done.retired);
 	struct points points = read_all((struct store_request){
@@ -336,7 +391,7 @@ static void what_is_older_than_the_retention_goes_whole_runs_at_a_time(void **st
 	assert_in_range(first_ms, 2 * RUN_FAN_IN * 1000, 2 * RUN_FAN_IN * 1000 + 5000);
 	free(points.list);
 	reopen();
-	assert_int_equal(history_upkeep(world.history, 1000, INT64_MAX, &done), 0);
+	assert_int_equal(history_upkeep(world.history, NULL, 1000, INT64_MAX, &done), 0);
 	assert_int_equal(done.blocks, 0);
 	world.count = 0;
 	assert_everything(20);
@@ -609,6 +664,7 @@ int main(void)
 		STORY(so_it_does_when_a_user_fills_many_blocks),
 		STORY(merging_keeps_the_number_of_runs_small),
 		STORY(fetching_ahead_changes_nothing),
+		STORY(pages_lead_to_where_a_cursor_finds_a_user),
 		STORY(an_export_that_pauses_while_runs_are_merged_still_gives_each_point_once),
 		STORY(a_user_with_more_than_a_portion_is_exported_whole_among_others),
 		STORY(a_clock_that_steps_back_changes_no_order_and_loses_nothing),
