@@ -209,7 +209,7 @@ static void gather_at_once(struct scan *scan, uint64_t end)
 	}
 	if (!reserve(scan, count))
 		return;
-	points_gather(scan->points, scan->scratch, scan->rows, scan->input_count, count);
+	points_merge(scan->points, scan->scratch, scan->rows, scan->input_count, count);
 	scan->count = count;
 }
 

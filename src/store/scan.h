@@ -6,8 +6,8 @@
  * Does not know: what the points are read for.
  *
  * Blocks are decoded some way ahead in each run. What lies before the place that all runs have
- * reached is one batch: spread over parts by user, which costs a point less than choosing the least of
- * many runs.
+ * reached is one batch: spread by user from where it lies, which costs a point less than choosing the
+ * least of many runs.
  */
 #ifndef NEARBY_STORE_SCAN_H
 #define NEARBY_STORE_SCAN_H

@@ -76,10 +76,11 @@ static int pending_open(struct store *store, const struct store_config *config)
 	store->window_max = (uint32_t)window;
 	store->append_capacity = (uint32_t)capacity;
 	store->window = malloc(window * sizeof(*store->window));
+	store->sorted = malloc(window * sizeof(*store->sorted));
 	store->scratch = malloc(window * sizeof(*store->scratch));
 	store->appends = calloc(config->clients, sizeof(struct ring *));
 	store->clients = aligned_alloc(64, config->clients * sizeof(*store->clients));
-	if (store->window == NULL || store->scratch == NULL || store->appends == NULL ||
+	if (store->window == NULL || store->sorted == NULL || store->scratch == NULL || store->appends == NULL ||
 	    store->clients == NULL)
 		return -ENOMEM;
 	memset(store->clients, 0, config->clients * sizeof(*store->clients));
@@ -196,6 +197,7 @@ void store_close(struct store **store)
 	free(old->appends);
 	free(old->clients);
 	free(old->window);
+	free(old->sorted);
 	free(old->scratch);
 	old->magic = 0;
 	free(old);

@@ -158,25 +158,15 @@ static void commit_succeeded(struct writer_state *writer, uint64_t took_us)
 	window_clear(writer);
 }
 
-static void window_sort(struct writer_state *writer)
-{
-	struct store *store = writer->store;
-	struct store_point *unsorted = store->window;
-	struct points_row row = { unsorted, writer->count };
-	store->window = store->scratch;
-	store->scratch = unsorted;
-	points_gather(store->window, store->scratch, &row, 1, writer->count);
-}
-
 /* Commits the window, and merges beside it; what keeps that from being done does not keep the window. */
 static int window_write(struct writer_state *writer)
 {
 	struct store *store = writer->store;
 	/* What the wall clock says now about the moments of receipt. */
 	int64_t boot_to_wall_ms = wall_ms() - (int64_t)(boot_us() / 1000);
-	window_sort(writer);
+	points_sort_to(store->sorted, store->scratch, store->window, writer->count);
 	struct history_window window = {
-		.points = store->window,
+		.points = store->sorted,
 		.count = writer->count,
 		.receipt_min_ms = (int64_t)(writer->receipt_min_us / 1000) + boot_to_wall_ms,
 		.receipt_max_ms = (int64_t)(writer->receipt_max_us / 1000) + boot_to_wall_ms,

@@ -282,10 +282,16 @@ static void users_with_a_point_each_take_little_beside_their_places(void **state
 	}
 }
 
-static void rows_are_gathered_in_order_wherever_users_lie(void **state)
+/* Users that are some close together and some far from all others, or in order. */
+static uint64_t clustered_user(unsigned round)
+{
+	static const unsigned shifts[] = { 0, 20, 55 };
+	return random_u64() % 50 << shifts[random_u64() % (1 + round % 3)];
+}
+
+static void rows_are_merged_wherever_users_lie(void **state)
 {
 	(void)state;
-	static const unsigned shifts[] = { 0, 20, 55 };
 	for (unsigned round = 0; round < 60; round++) {
 		struct points_row rows[5];
 		size_t count = 0;
@@ -293,16 +299,15 @@ static void rows_are_gathered_in_order_wherever_users_lie(void **state)
 			rows[row].points = scratch + count;
 			rows[row].count = random_u64() % (round % 3 == 0 ? 4 : COUNT / 5);
 			for (size_t i = 0; i < rows[row].count; i++)
-				scratch[count + i] = (struct store_point){
-					/* Some users are far from all others, as those are who lie dense. */
-					{ random_u64() % 50 << shifts[random_u64() % (1 + round % 3)] },
-					random_between(0, 9), random_place()
-				};
+				scratch[count + i] = (struct store_point){ { clustered_user(round) },
+									   random_between(0, 9),
+									   random_place() };
+			qsort(scratch + count, rows[row].count, sizeof(*scratch), compare_points);
 			count += rows[row].count;
 		}
 		struct store_point *other = malloc((count + 1) * sizeof(*other));
 		struct store_point *expected = malloc((count + 1) * sizeof(*expected));
-		points_gather(points, other, rows, 5, count);
+		points_merge(points, other, rows, 5, count);
 		memcpy(expected, scratch, count * sizeof(*expected));
 		qsort(expected, count, sizeof(*expected), compare_points);
 		assert_points_equal(points, expected, count);
@@ -315,6 +320,7 @@ static void sorting_is_by_user_then_time_whatever_the_order_was(void **state)
 {
 	(void)state;
 	static const size_t counts[] = { 0, 1, 2, 32, 33, 64, 100, 513, COUNT };
+	static struct store_point unsorted[COUNT], sorted[COUNT];
 	static const uint64_t users[] = { 1, 3, 1000, (uint64_t)1 << 33, USER_ID_MAX };
 	for (size_t c = 0; c < ARRAY_COUNT(counts); c++) {
 		for (size_t u = 0; u < ARRAY_COUNT(users); u++) {
@@ -326,7 +332,10 @@ static void sorting_is_by_user_then_time_whatever_the_order_was(void **state)
 				sum += hash_u64(points[i].user.value ^ (uint64_t)points[i].ts_ms
 									       << 40);
 			}
+			memcpy(unsorted, points, sizeof(unsorted));
 			points_sort(points, scratch, counts[c]);
+			points_sort_to(sorted, scratch, unsorted, counts[c]);
+			assert_points_equal(points, sorted, counts[c]);
 			for (size_t i = 0; i < counts[c]; i++) {
 				assert_true(i == 0 ||
 					    point_compare(&points[i - 1], &points[i]) <= 0);
@@ -349,7 +358,7 @@ int main(void)
 		cmocka_unit_test(hostile_bytes_with_a_right_checksum_do_no_harm),
 		cmocka_unit_test(blocks_of_form_1_are_read),
 		cmocka_unit_test(users_with_a_point_each_take_little_beside_their_places),
-		cmocka_unit_test(rows_are_gathered_in_order_wherever_users_lie),
+		cmocka_unit_test(rows_are_merged_wherever_users_lie),
 		cmocka_unit_test(sorting_is_by_user_then_time_whatever_the_order_was),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
