@@ -11,6 +11,8 @@
 #define SMOOTH_US 500000u
 /* Less would merge nothing. */
 #define LEAST_US 1000u
+/* The part of the longest interval that merges enough as long as there is CPU time left. */
+#define ENOUGH 0.118
 /* A turn of more CPU time than this is a flood's. */
 #define FLOOD_TURN_US 2000u
 #define GATHER_US_MAX 5000u
@@ -29,8 +31,10 @@ static void measure_load(struct interval *interval, uint64_t now_us)
 
 static uint64_t wanted_us(const struct interval *interval, uint64_t most_us)
 {
-	double cube = interval->load * interval->load * interval->load;
-	uint64_t by_load_us = (uint64_t)((double)most_us * cube * cube);
+	double square = interval->load * interval->load, sixth = square * square * square;
+	double sixteenth = sixth * sixth * square * square;
+	double part = sixth < ENOUGH ? sixth : sixteenth > ENOUGH ? sixteenth : ENOUGH;
+	uint64_t by_load_us = (uint64_t)((double)most_us * part);
 	uint64_t by_flood_us = interval->turn_us > FLOOD_TURN_US ? 8 * interval->turn_us : 0;
 	uint64_t us = by_load_us > by_flood_us ? by_load_us : by_flood_us;
 	return us < LEAST_US ? 0 : us;
