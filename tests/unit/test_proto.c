@@ -801,6 +801,44 @@ static void what_is_written_reads_back(void **state)
 	assert_int_equal(equal, 128 * 128 + (0x800 - 0x80));
 }
 
+/* In the room that it takes, and in one byte less. */
+static void takes_its_room(const struct entry *entry, const char *wanted, size_t length)
+{
+	char tight[1024];
+	for (size_t room = length - 1; room <= length; room++) {
+		struct writer writer = writer_init(tight, room);
+		json_encode_entry(&writer, entry);
+		assert_int_equal(writer.overflow, room < length);
+		assert_int_equal(writer_length(&writer), room < length ? 0 : length);
+	}
+	assert_memory_equal(tight, wanted, length);
+}
+
+/* An entry goes past the writer when there is room, and copies names in words. */
+static void an_entry_is_the_same_in_ample_and_in_tight_room(void **state)
+{
+	(void)state;
+	static const char special[] = { '"',	'\\',	'\n',	'\x1f', ' ',
+					'\x7f', '\x80', '\xc3', '\0',	'a' };
+	char name[21], text[256];
+	struct entry entry = ann();
+	entry.name = name;
+	for (uint32_t at = 0; at < sizeof(name); at++)
+		for (size_t i = 0; i < sizeof(special); i++) {
+			memset(name, 'n', sizeof(name));
+			name[at] = special[i];
+			entry.name_length = (uint32_t)sizeof(name) - at % 3;
+			struct writer writer = writer_init(text, sizeof(text) - 1);
+			json_encode_string(&writer, name, entry.name_length);
+			text[writer_length(&writer)] = '\0';
+			writer = writer_init(encoded_text, ENCODED_BYTES_MAX);
+			json_encode_entry(&writer, &entry);
+			encoded_text[writer_length(&writer)] = '\0';
+			assert_non_null(strstr(encoded_text, text));
+			takes_its_room(&entry, encoded_text, writer_length(&writer));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -832,6 +870,7 @@ int main(void)
 		cmocka_unit_test(the_longest_messages_fit_what_is_promised),
 		cmocka_unit_test(a_name_of_any_bytes_becomes_valid_text),
 		cmocka_unit_test(what_is_written_reads_back),
+		cmocka_unit_test(an_entry_is_the_same_in_ample_and_in_tight_room),
 	};
 	return cmocka_run_group_tests(tests, open_all, close_all);
 }
