@@ -27,14 +27,15 @@ SKIPPED = 77
 
 
 def compiled_with():
-    """The compiler and its flags, as counts depend on them."""
+    """The compiler and its flags, as counts depend on them; not on ccache before it."""
     with open(f"{BUILD}/Makefile", encoding="utf-8") as file:
         made = dict(re.findall(r"^(CC|CFLAGS|NEARBY_CFLAGS) = (.*)$", file.read(), re.MULTILINE))
     words = f"{made['CFLAGS']} {made['NEARBY_CFLAGS']}".split()
     flags = [word for word in words if not word.startswith(("-W", "-D", "-std"))]
     version = subprocess.run([*made["CC"].split(), "-dumpfullversion", "-dumpversion"], check=True,
                              capture_output=True, text=True).stdout.strip()
-    return " ".join([made["CC"].split()[0], version, *flags])
+    compiler = [word for word in made["CC"].split() if word != "ccache"]
+    return " ".join([compiler[0], version, *flags])
 
 
 def run(placement, function, folder):

@@ -229,6 +229,31 @@ static void a_user_of_5000_friends_pages_through_them_all(void **state)
 	world_close(world);
 }
 
+/* What is to be judged is kept by groups, whose size changes while the list grows. */
+static void every_place_of_a_long_list_is_heard_of(void **state)
+{
+	(void)state;
+	enum { FRIENDS = 1100 };
+	static struct device devices[FRIENDS];
+	struct world *world = world_open(
+		(struct world_config){ .users_max = FRIENDS + 1, .sessions_max = FRIENDS + 1 });
+	struct device star = join(world, FRIENDS);
+	stand(world, star, 0);
+	for (uint64_t friend = 0; friend < FRIENDS; friend ++) {
+		befriend(world, FRIENDS, friend);
+		devices[friend] = join(world, friend);
+		stand(world, devices[friend], 10);
+	}
+	settle(world);
+	for (uint64_t friend = 0; friend < FRIENDS; friend ++) {
+		uint64_t before = world_counter(world, ENGINE_COUNTER_ENTRIES_SENT);
+		stand(world, devices[friend], 20);
+		settle(world);
+		assert_int_equal(world_counter(world, ENGINE_COUNTER_ENTRIES_SENT), before + 1);
+	}
+	world_close(world);
+}
+
 static void a_config_that_makes_no_sense_is_refused(void **state)
 {
 	(void)state;
@@ -274,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_friendship_is_new_for_all_devices_or_for_none),
 		cmocka_unit_test(a_full_table_refuses_a_location_and_keeps_the_others),
 		cmocka_unit_test(a_user_of_5000_friends_pages_through_them_all),
+		cmocka_unit_test(every_place_of_a_long_list_is_heard_of),
 		cmocka_unit_test(a_config_that_makes_no_sense_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
