@@ -20,8 +20,9 @@ One CPU for the server with all its processes, another for the load, both ends o
 of what a server then spends is the kernel's work on a loopback connection, the same for all. nearbyd
 keeps a history and verifies tokens, which the others do not; under load it lets moves merge, which
 is where most of the difference comes from. A million sessions fit into 16 GB with both ends, but two
-CPUs do not keep up with all of them moving. Repeat it on yours with `make bench`; all figures, what
-bounds them and what was missed: [tests/bench/results](tests/bench/results/report.md).
+CPUs do not keep up with all of them moving: pushes come seconds late, and some sessions are lost. Repeat
+it on yours with `make bench`; all figures, what bounds them and what was missed:
+[tests/bench/results](tests/bench/results/report.md).
 
 {begin}
 {end}
