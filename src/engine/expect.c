@@ -17,8 +17,7 @@
 _Static_assert(4 * PACE == ENGINE_EXPECT_AHEAD, "three steps are done when the event comes");
 _Static_assert(3 * PACE < EXPECTED && (EXPECTED & (EXPECTED - 1)) == 0, "the ring holds them");
 
-/* Lines of a list of followers, and followers, that are asked for; the rest follows in order. */
-#define LIST_LINES 3
+/* Followers that are asked for; the rest follows in order. */
 #define FOLLOWERS 12
 
 static void expect_session(const struct engine *engine, uint32_t slot)
@@ -36,9 +35,7 @@ static void expect_lists(const struct engine *engine, uint32_t channel)
 {
 	const struct channel *user = &engine->channels[channel];
 	nearby_table_prefetch(engine->config.segment, user->user, user->hint);
-	const uint8_t *entries = roll_entries(&engine->rolls, &user->followers);
-	for (uint32_t line = 0; line < LIST_LINES; line++)
-		__builtin_prefetch(entries + line * 64);
+	roll_expect(&engine->rolls, &user->followers);
 }
 
 static void expect_followers(const struct engine *engine, uint32_t channel)

@@ -62,6 +62,18 @@ static inline uint32_t roll_get(const struct rolls *rolls, const struct roll *ro
 	return roll_read(rolls, roll_entries(rolls, roll) + (size_t)idx * rolls->entry_bytes);
 }
 
+/* Lines of a roll that are asked for; the rest follows in order. */
+#define ROLL_LINES 3
+
+/* Asks for the memory of a roll that will be walked or changed soon. */
+static inline void roll_expect(const struct rolls *rolls, const struct roll *roll)
+{
+	const uint8_t *at = roll_entries(rolls, roll);
+	const uint8_t *end = at + (size_t)roll->count * rolls->entry_bytes;
+	for (uint32_t line = 0; line < ROLL_LINES && at <= end; line++, at += 64)
+		__builtin_prefetch(at, 1);
+}
+
 /* Where a slot is, or ROLL_NOWHERE. */
 uint32_t roll_find(const struct rolls *rolls, const struct roll *roll, uint32_t slot);
 /* The entry at idx has these tags from now on. */

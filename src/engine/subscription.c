@@ -103,17 +103,6 @@ static void unfollow(struct engine *engine, uint32_t slot, uint32_t channel)
 /* Friends ahead of the one in hand of whom the place in the map, the channel, and its followers are
  * asked for: each is known when the one before is there, and none is in a cache. */
 enum { MAP_AHEAD = 24, CHANNEL_AHEAD = 16, FOLLOWERS_AHEAD = 8 };
-/* Lines of a roll that are asked for. */
-#define ROLL_LINES 3
-
-static void expect_followers(const struct engine *engine, uint32_t channel)
-{
-	const struct roll *followers = &engine->channels[channel].followers;
-	const uint8_t *at = roll_entries(&engine->rolls, followers);
-	const uint8_t *end = at + (size_t)followers->count * engine->rolls.entry_bytes;
-	for (uint32_t line = 0; line < ROLL_LINES && at <= end; line++, at += 64)
-		__builtin_prefetch(at, 1);
-}
 
 static void expect_friend(const struct engine *engine, const struct friend_info *friends,
 			  uint32_t idx, uint32_t count)
@@ -129,7 +118,7 @@ static void expect_friend(const struct engine *engine, const struct friend_info 
 			  ? channel_guess(engine, friends[idx + FOLLOWERS_AHEAD].user.value)
 			  : NONE;
 	if (channel != NONE)
-		expect_followers(engine, channel);
+		roll_expect(&engine->rolls, &engine->channels[channel].followers);
 }
 
 int subscription_add_all(struct engine *engine, uint32_t slot, const struct friend_info *friends,
@@ -197,7 +186,8 @@ void subscription_drop_all(struct engine *engine, uint32_t slot)
 		if (i + CHANNEL_AHEAD < count)
 			__builtin_prefetch(&engine->channels[tag_key(items[i + CHANNEL_AHEAD])], 1);
 		if (i + FOLLOWERS_AHEAD < count)
-			expect_followers(engine, tag_key(items[i + FOLLOWERS_AHEAD]));
+			roll_expect(&engine->rolls,
+				    &engine->channels[tag_key(items[i + FOLLOWERS_AHEAD])].followers);
 		unfollow(engine, slot, tag_key(items[i]));
 	}
 	taglist_clear(&engine->arena, &session->friends);
