@@ -67,19 +67,18 @@ static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uin
 static uint32_t next_dirty(const struct session *session, const uint32_t *items, uint32_t at,
 			   uint32_t to)
 {
+	uint32_t bits = subscription_group_bits(session);
 	while (at < to) {
-		uint32_t group = subscription_group(at);
+		uint32_t group = at >> bits;
 		uint64_t groups = session->dirty_groups >> group;
 		if (groups == 0)
 			return to;
 		uint32_t clean = (uint32_t)__builtin_ctzll(groups);
 		if (clean > 0) {
-			at = (group + clean) * GROUP_FRIENDS;
+			at = (group + clean) << bits;
 			continue;
 		}
-		uint32_t end = group + 1 < GROUPS && (group + 1) * GROUP_FRIENDS < to
-				       ? (group + 1) * GROUP_FRIENDS
-				       : to;
+		uint32_t end = (group + 1) << bits < to ? (group + 1) << bits : to;
 		for (; at < end; at++)
 			if (items[at] & TAG_DIRTY)
 				return at;

@@ -142,7 +142,7 @@ int subscription_add_all(struct engine *engine, uint32_t slot, const struct frie
 	return 0;
 }
 
-/* Friends have moved within the list. */
+/* Friends have moved within the list, or groups have another size. */
 static void note_shift(struct session *session)
 {
 	if (session->dirty_count > 0)
@@ -186,8 +186,9 @@ void subscription_drop_all(struct engine *engine, uint32_t slot)
 		if (i + CHANNEL_AHEAD < count)
 			__builtin_prefetch(&engine->channels[tag_key(items[i + CHANNEL_AHEAD])], 1);
 		if (i + FOLLOWERS_AHEAD < count)
-			roll_expect(&engine->rolls,
-				    &engine->channels[tag_key(items[i + FOLLOWERS_AHEAD])].followers);
+			roll_expect(
+				&engine->rolls,
+				&engine->channels[tag_key(items[i + FOLLOWERS_AHEAD])].followers);
 		unfollow(engine, slot, tag_key(items[i]));
 	}
 	taglist_clear(&engine->arena, &session->friends);
@@ -241,7 +242,7 @@ void subscription_mark(struct engine *engine, uint32_t slot, uint32_t *item)
 	*item |= TAG_DIRTY;
 	session->dirty_count++;
 	uint32_t idx = (uint32_t)(item - taglist_items(&engine->arena, &session->friends));
-	session->dirty_groups |= UINT64_C(1) << subscription_group(idx);
+	session->dirty_groups |= UINT64_C(1) << (idx >> subscription_group_bits(session));
 	if (!session->is_paused && session->pace_idx == NONE)
 		pace_put(engine, slot);
 }
@@ -317,14 +318,13 @@ static void check_item(const struct engine *engine, uint32_t slot, uint32_t item
 static void check_session(const struct engine *engine, uint32_t slot)
 {
 	const struct session *session = &engine->sessions[slot];
-	uint32_t dirty = 0, removed = 0, edges = 0;
+	uint32_t dirty = 0, removed = 0, edges = 0, bits = subscription_group_bits(session);
 	taglist_check(&engine->arena, &session->friends);
 	const uint32_t *items = taglist_items(&engine->arena, &session->friends);
 	for (uint32_t i = 0; i < session->friends.count; i++) {
 		check_item(engine, slot, items[i]);
 		dirty += (items[i] & TAG_DIRTY) != 0;
-		check(!(items[i] & TAG_DIRTY) ||
-		      (session->dirty_groups >> subscription_group(i) & 1));
+		check(!(items[i] & TAG_DIRTY) || (session->dirty_groups >> (i >> bits) & 1));
 		removed += (items[i] & TAG_REMOVED) != 0;
 		edges += (items[i] & TAG_EDGE) != 0;
 	}

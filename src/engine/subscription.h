@@ -27,15 +27,14 @@ void subscription_set_known(struct engine *engine, uint32_t slot, uint32_t *item
 /* ... and where TAG_EDGE does. */
 void subscription_set_edge(struct engine *engine, uint32_t slot, uint32_t *item, bool is_edge);
 /*
- * Where a session's list may have dirty friends: a bit for each group of so many, the last for all
- * that follow. So a flush goes to the few that there are, and does not walk the list.
+ * Where a session's list may have dirty friends: a bit for each group of 2^bits of them. So a flush
+ * goes to the few that there are, and does not walk the list. There are at most 64 groups, so those
+ * of a longer list are larger; when its length changes, any of them may have dirty friends.
  */
-#define GROUP_FRIENDS 16u
 #define GROUPS 64u
-static inline uint32_t subscription_group(uint32_t idx)
+static inline uint32_t subscription_group_bits(const struct session *session)
 {
-	uint32_t group = idx / GROUP_FRIENDS;
-	return group < GROUPS ? group : GROUPS - 1;
+	return 32 - (uint32_t)__builtin_clz(session->friends.count / GROUPS | 1);
 }
 
 /* To be judged at the next flush; muted ones stay as they are. */

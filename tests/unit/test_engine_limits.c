@@ -229,7 +229,7 @@ static void a_user_of_5000_friends_pages_through_them_all(void **state)
 	world_close(world);
 }
 
-/* What is to be judged is kept by groups, whose size changes while the list grows. */
+/* What is to be judged is kept by groups of a list, whose size goes by its length. */
 static void every_place_of_a_long_list_is_heard_of(void **state)
 {
 	(void)state;
@@ -252,6 +252,58 @@ static void every_place_of_a_long_list_is_heard_of(void **state)
 		assert_int_equal(world_counter(world, ENGINE_COUNTER_ENTRIES_SENT), before + 1);
 	}
 	world_close(world);
+}
+
+/* A star with so many friends, of whom one is here and has moved, which the star was not told yet. */
+static struct world *a_star_waits(uint32_t friends, uint32_t mover, struct device *star)
+{
+	struct world *world =
+		world_open((struct world_config){ .users_max = friends + 2, .sessions_max = 2 });
+	for (uint64_t friend = 0; friend < friends; friend ++)
+		befriend(world, friends, friend);
+	*star = join(world, friends);
+	struct device other = join(world, mover);
+	stand(world, *star, 0);
+	stand(world, other, 10);
+	settle(world);
+	hears(world, *star, "nearby of 0; update %u", mover);
+	pause_device(world, *star);
+	stand(world, other, 20);
+	settle(world);
+	return world;
+}
+
+/* Lengths from which on groups are larger. */
+static const uint32_t group_steps[] = { 128, 256, 512, 1024, 2048 };
+
+static void who_moved_is_heard_of_when_the_list_has_grown_since(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(group_steps); i++) {
+		uint32_t friends = group_steps[i] - 1, mover = friends / 4 * 3;
+		struct device star;
+		struct world *world = a_star_waits(friends, mover, &star);
+		befriend(world, friends, friends + 1);
+		settle(world);
+		resume_device(world, star);
+		then_hears(world, star, "update %u", mover);
+		world_close(world);
+	}
+}
+
+static void who_moved_is_heard_of_when_the_list_has_shrunk_since(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(group_steps); i++) {
+		uint32_t friends = group_steps[i], mover = friends / 4 * 3;
+		struct device star;
+		struct world *world = a_star_waits(friends, mover, &star);
+		unfriend(world, friends, friends - 1);
+		settle(world);
+		resume_device(world, star);
+		then_hears(world, star, "update %u", mover);
+		world_close(world);
+	}
 }
 
 static void a_config_that_makes_no_sense_is_refused(void **state)
@@ -300,6 +352,8 @@ int main(void)
 		cmocka_unit_test(a_full_table_refuses_a_location_and_keeps_the_others),
 		cmocka_unit_test(a_user_of_5000_friends_pages_through_them_all),
 		cmocka_unit_test(every_place_of_a_long_list_is_heard_of),
+		cmocka_unit_test(who_moved_is_heard_of_when_the_list_has_grown_since),
+		cmocka_unit_test(who_moved_is_heard_of_when_the_list_has_shrunk_since),
 		cmocka_unit_test(a_config_that_makes_no_sense_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
