@@ -107,7 +107,7 @@ static void record_give(struct engine *engine, uint32_t channel)
 static void name_clear(struct engine *engine, struct channel *record)
 {
 	if (record->name != 0)
-		arena_give(&engine->arena, record->name);
+		arena_give(&engine->names, record->name);
 	record->name = 0;
 	record->name_length = 0;
 }
@@ -143,11 +143,11 @@ int channel_rename(struct engine *engine, uint32_t channel, const char *name, ui
 		return 0;
 	}
 	uint32_t words = (length + 3) / 4;
-	uint32_t span = record->name == 0 ? arena_take(&engine->arena, words)
-					  : arena_resize(&engine->arena, record->name, words);
+	uint32_t span = record->name == 0 ? arena_take(&engine->names, words)
+					  : arena_resize(&engine->names, record->name, words);
 	if (span == 0)
 		return -ENOSPC;
-	memcpy(arena_words(&engine->arena, span), name, length);
+	memcpy(arena_words(&engine->names, span), name, length);
 	record->name = span;
 	record->name_length = (uint8_t)length;
 	return 0;

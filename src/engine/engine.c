@@ -59,9 +59,9 @@ static uint32_t looks_capacity(const struct engine_config *config)
 /*
  * Words of the arena when everything is as large as it can be. A list of friends has n + n/8 + 8 words
  * (room to grow, header, rounding), a roll of followers the same in entries of 3 or 4 bytes with a 32nd
- * for growth; each subscription stands in both, and is alone in the roll at worst. A name has 16 words
- * and a header. A fifth of all is for what gets lost between spans: 6 % of a large arena, 13 % of a
- * small one, when friend lists come and go at the brim.
+ * for growth; each subscription stands in both, and is alone in the roll at worst. A fifth of all is for
+ * what gets lost between spans: 6 % of a large arena, 13 % of a small one, when friend lists come and go
+ * at the brim.
  */
 static uint64_t arena_capacity_words(const struct engine_config *config)
 {
@@ -70,9 +70,14 @@ static uint64_t arena_capacity_words(const struct engine_config *config)
 			     rolls_init(NULL, config->sessions_max - 1).entry_bytes / 4;
 	uint64_t lists = friends + followers +
 			 ((uint64_t)config->sessions_max + config->channels_max) * 8;
-	uint64_t names = (uint64_t)config->channels_max * 20;
 	uint64_t barred = (uint64_t)config->sessions_max * BARRED_WORDS;
-	return ((lists + names + barred) * 5 / 4 + 64) & ~UINT64_C(3);
+	return ((lists + barred) * 5 / 4 + 64) & ~UINT64_C(3);
+}
+
+/* The same for names, of 16 words and a header each. */
+static uint64_t names_capacity_words(const struct engine_config *config)
+{
+	return ((uint64_t)config->channels_max * 20 * 5 / 4 + 64) & ~UINT64_C(3);
 }
 
 /* Whoever is seen has a session somewhere; and while other cores are slow to hear that somebody is
@@ -134,6 +139,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 	parts.personas = carve(carver, config->sessions_max, sizeof(*parts.personas));
 	parts.views = carve(carver, config->sessions_max, sizeof(*parts.views));
 	uint32_t *words = carve(carver, arena_capacity_words(config), sizeof(uint32_t));
+	uint32_t *names = carve(carver, names_capacity_words(config), sizeof(uint32_t));
 	if (engine == NULL)
 		return NULL;
 	*engine = parts;
@@ -145,6 +151,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 		engine->peers[core].heralds = heralds + (size_t)core * engine->heralds_max;
 	}
 	arena_init(&engine->arena, words, arena_capacity_words(config));
+	arena_init(&engine->names, names, names_capacity_words(config));
 	engine->rolls = rolls_init(&engine->arena, config->sessions_max - 1);
 	return engine;
 }
@@ -152,7 +159,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 /*
  * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 24 of its
  * reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
- * arena, see arena_capacity_words: about 10 bytes a subscription and 140 a channel. For strangers
+ * arenas, see arena_capacity_words: about 10 bytes a subscription and 140 a channel. For strangers
  * each session a persona of 24 bytes and a view of 2,464, each session of any core a record of 56
  * and a branch of 24, and for each other core 8 bytes a session of messages that may wait. That is
  * address space: a page that no session, channel, list or view ever needed is never touched.
@@ -400,6 +407,7 @@ void engine_check(const struct engine *engine)
 {
 	check_object(engine, ENGINE_MAGIC);
 	arena_check(&engine->arena);
+	arena_check(&engine->names);
 	channel_check_all(engine);
 	session_check_all(engine);
 	subscription_check_all(engine);

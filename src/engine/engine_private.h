@@ -264,8 +264,11 @@ struct engine {
 	uint64_t subscription_count;
 	uint32_t hidden_count; /* sessions that are hidden */
 
-	struct arena arena; /* lists and names */
-	struct rolls rolls; /* lists of followers in it */
+	struct arena arena; /* lists */
+	struct rolls rolls; /* those of followers in it */
+	/* Names stay where they are while lists outgrow their places, which would be holes for good
+	 * among them. */
+	struct arena names;
 
 	struct pace *pace;
 	uint32_t pace_count;

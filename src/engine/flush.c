@@ -42,7 +42,7 @@ static void note_gone(struct engine *engine, struct pass *pass, uint32_t slot, u
 /* The name stands apart from all that is read to judge the friend, and is wanted right after. */
 static void expect_name(const struct engine *engine, uint32_t item)
 {
-	__builtin_prefetch(arena_words(&engine->arena, engine->channels[tag_key(item)].name));
+	__builtin_prefetch(arena_words(&engine->names, engine->channels[tag_key(item)].name));
 }
 
 static void judge(struct engine *engine, uint64_t now_us, struct pass *pass, uint32_t slot,

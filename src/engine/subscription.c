@@ -298,7 +298,7 @@ bool subscription_see(struct engine *engine, uint64_t now_us, uint32_t slot,
 	if (!is_seen)
 		return false;
 	if (friend->name != 0)
-		entry->name = (const char *)arena_words(&engine->arena, friend->name);
+		entry->name = (const char *)arena_words(&engine->names, friend->name);
 	entry->name_length = friend->name_length;
 	return true;
 }
