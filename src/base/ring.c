@@ -87,21 +87,54 @@ void ring_close(struct ring **ring)
 	*ring = NULL;
 }
 
-/* ck copies a record of any size by memcpy; the buffer type is only a name for it. */
-RING_UNCHECKED static bool post_unchecked(struct ring *ring, const void *record)
+/*
+ * ck copies a record of any size by memcpy; the buffer type is only a name for it. Where the compiler knows the
+ * size that is a few moves and no call, so the sizes that records have are told apart.
+ */
+#define RING_ALWAYS_INLINE static inline __attribute__((always_inline))
+
+RING_UNCHECKED RING_ALWAYS_INLINE bool post_sized(struct ring *ring, const void *record, uint32_t bytes)
 {
-	ring_look_away();
-	bool posted = _ck_ring_enqueue_sp(&ring->ck, ring->records, record, ring->record_bytes, NULL);
-	ring_look_back();
-	return posted;
+	return _ck_ring_enqueue_sp(&ring->ck, ring->records, record, bytes, NULL);
 }
 
-RING_UNCHECKED static bool drain_unchecked(struct ring *ring, void *record)
+RING_UNCHECKED RING_ALWAYS_INLINE uint32_t drain_sized(struct ring *ring, uint8_t *records, uint32_t max,
+						       uint32_t bytes)
 {
-	ring_look_away();
-	bool drained = _ck_ring_dequeue_sc(&ring->ck, ring->records, record, ring->record_bytes);
-	ring_look_back();
-	return drained;
+	uint32_t count = 0;
+	while (count < max && _ck_ring_dequeue_sc(&ring->ck, ring->records, records, bytes)) {
+		records += bytes;
+		count++;
+	}
+	return count;
+}
+
+RING_UNCHECKED static bool post_unchecked(struct ring *ring, const void *record)
+{
+	switch (ring->record_bytes) {
+	case 8:
+		return post_sized(ring, record, 8);
+	case 16:
+		return post_sized(ring, record, 16);
+	case 32:
+		return post_sized(ring, record, 32);
+	default:
+		return post_sized(ring, record, ring->record_bytes);
+	}
+}
+
+RING_UNCHECKED static uint32_t drain_unchecked(struct ring *ring, uint8_t *records, uint32_t max)
+{
+	switch (ring->record_bytes) {
+	case 8:
+		return drain_sized(ring, records, max, 8);
+	case 16:
+		return drain_sized(ring, records, max, 16);
+	case 32:
+		return drain_sized(ring, records, max, 32);
+	default:
+		return drain_sized(ring, records, max, ring->record_bytes);
+	}
 }
 
 RING_UNCHECKED static uint32_t size_unchecked(const struct ring *ring)
@@ -114,18 +147,18 @@ bool ring_post(struct ring *ring, const void *record)
 	check_object(ring, RING_MAGIC);
 	ring_acquired(&ring->freed);
 	ring_released(&ring->posted);
-	return post_unchecked(ring, record);
+	ring_look_away();
+	bool posted = post_unchecked(ring, record);
+	ring_look_back();
+	return posted;
 }
 
 uint32_t ring_drain(struct ring *ring, void *records, uint32_t max)
 {
 	check_object(ring, RING_MAGIC);
-	uint32_t count = 0;
-	uint8_t *at = records;
-	while (count < max && drain_unchecked(ring, at)) {
-		at += ring->record_bytes;
-		count++;
-	}
+	ring_look_away();
+	uint32_t count = drain_unchecked(ring, records, max);
+	ring_look_back();
 	ring_acquired(&ring->posted);
 	ring_released(&ring->freed);
 	return count;
