@@ -78,6 +78,25 @@ static inline __attribute__((always_inline)) void bits_put_number(struct bits_ou
 	bits_put(out, value >> 32, low - 32);
 }
 
+/* A number below 2^BITS_SMALL_MAX as it stands in a stream; two of them are put or taken at once. */
+#define BITS_SMALL_MAX 22
+
+static inline uint64_t bits_small(uint64_t value, unsigned *length)
+{
+	unsigned bits = bits_length(value), low = bits > 1 ? bits - 1 : 0;
+	*length = BITS_LENGTH_BITS + low;
+	return bits | (value & ~((uint64_t)1 << low)) << BITS_LENGTH_BITS;
+}
+
+static inline __attribute__((always_inline)) void bits_put_two_small(struct bits_out *out, uint64_t first,
+								     uint64_t second)
+{
+	unsigned first_length, second_length;
+	uint64_t codes = bits_small(first, &first_length);
+	codes |= bits_small(second, &second_length) << first_length;
+	bits_put(out, codes, first_length + second_length);
+}
+
 /*
  * Rice codes of two or three values, to be put at once: first all rows, each of zeros with a one behind
  * it, so that their ends are found by three steps, then the low parts. Not where a row is RICE_SHORT or
@@ -219,6 +238,28 @@ static inline uint64_t bits_take_number(struct bits_in *in)
 	uint64_t value = bits_take(in, 32);
 	value |= bits_take(in, low - 32) << 32;
 	return value | UINT64_C(1) << low;
+}
+
+/* False, and nothing is taken: they are not both small. */
+static inline __attribute__((always_inline)) bool bits_take_two_small(struct bits_in *in, uint64_t *first,
+								      uint64_t *second)
+{
+	const unsigned length_mask = (1u << BITS_LENGTH_BITS) - 1;
+	uint64_t window = bits_peek(in);
+	unsigned bits = (unsigned)window & length_mask, low = bits > 1 ? bits - 1 : 0;
+	if (bits > BITS_SMALL_MAX)
+		return false;
+	window >>= BITS_LENGTH_BITS;
+	*first = (uint64_t)(bits > 0) << low | (window & (((uint64_t)1 << low) - 1));
+	window >>= low;
+	unsigned taken = 2 * BITS_LENGTH_BITS + low;
+	bits = (unsigned)window & length_mask;
+	low = bits > 1 ? bits - 1 : 0;
+	if (bits > BITS_SMALL_MAX)
+		return false;
+	*second = (uint64_t)(bits > 0) << low | (window >> BITS_LENGTH_BITS & (((uint64_t)1 << low) - 1));
+	in->bit += taken + low;
+	return true;
 }
 
 /* A code alone, of a row of ones with a zero behind it and the low part: form 1 of blocks (block.h). */

@@ -282,15 +282,35 @@ static inline void put_head(struct bits_out *out, const struct heads *heads, con
 	bits_put_64(out, (uint32_t)place->lat_e7 | (uint64_t)(uint32_t)place->lon_e7 << 32);
 }
 
+/* Out of line, as it is rare. */
+static __attribute__((noinline)) struct bits_out put_escaped_second(struct bits_out out,
+								    const uint64_t values[3])
+{
+	bits_put_number(&out, 1);
+	for (unsigned i = 0; i < 3; i++)
+		bits_put_number(&out, values[i]);
+	return out;
+}
+
+/* That there is one further point, and its steps. */
+static inline __attribute__((always_inline)) void put_second(struct bits_out *out, const uint64_t values[3])
+{
+	if (((values[0] | values[1] | values[2]) >> BITS_SMALL_MAX) == 0) {
+		bits_put_two_small(out, 1, values[0]);
+		bits_put_two_small(out, values[1], values[2]);
+	} else {
+		*out = put_escaped_second(*out, values);
+	}
+}
+
 static struct bits_out put_further(struct bits_out out, const struct columns *columns,
 				   uint32_t further)
 {
-	bits_put_number(&out, further);
 	if (further == 1) {
-		for (unsigned i = 0; i < 3; i++)
-			bits_put_number(&out, columns->values[0][i]);
+		put_second(&out, columns->values[0]);
 		return out;
 	}
+	bits_put_number(&out, further);
 	bits_put(&out, columns->place_unit, UNIT_BITS);
 	bits_put(&out, columns->time_unit, 1);
 	bits_put_number(&out, fold(columns->usual_step));
@@ -379,24 +399,35 @@ static uint32_t run_encode(struct encoder *encoder, const struct store_point *po
 	return 1 + further;
 }
 
-/* Writes the next points while each is its user's only one and fits, and returns how many. By copies, which
+/* Writes the next points while their users have one or two and these fit, and returns how many. By copies, which
  * stay in registers. */
-static uint32_t singles_encode(struct encoder *encoder, const struct store_point *points,
-			       uint32_t count)
+static uint32_t few_encode(struct encoder *encoder, const struct store_point *points, uint32_t count)
 {
 	struct heads heads = encoder->heads;
 	struct bits_out out = encoder->out;
 	uint32_t room = encoder->room, done = 0;
-	for (; done < count; done++) {
+	while (done < count) {
 		const struct store_point *point = &points[done];
-		struct head head = head_of(&heads, point, false);
+		uint32_t left = count - done;
+		bool is_pair = left > 1 && user_id_equal(point[1].user, point->user);
+		if (is_pair && left > 2 && user_id_equal(point[2].user, point->user))
+			break;
+		uint64_t values[3];
+		struct head head = head_of(&heads, point, is_pair);
 		uint32_t cost = head_cost(&heads, &head);
-		if (cost > room || (done + 1 < count && user_id_equal(point[1].user, point->user)))
+		if (is_pair) {
+			pair_of(point, values);
+			cost += pair_cost(values);
+		}
+		if (cost > room)
 			break;
 		put_head(&out, &heads, &head, &point->place);
+		if (is_pair)
+			put_second(&out, values);
 		room -= cost;
 		heads.user = point->user.value;
 		heads.ts_ms = point->ts_ms;
+		done += 1 + is_pair;
 	}
 	encoder->heads = heads;
 	encoder->out = out;
@@ -467,7 +498,7 @@ uint32_t block_encode(const struct store_point *points, size_t count,
 	heads_encode(&encoder, points, (uint32_t)count);
 	uint32_t done = 0;
 	while (done < count) {
-		done += singles_encode(&encoder, points + done, (uint32_t)count - done);
+		done += few_encode(&encoder, points + done, (uint32_t)count - done);
 		if (done == count)
 			break;
 		uint32_t wanted = run_length(points + done, count - done);
@@ -585,21 +616,39 @@ take_first(struct bits_in *in, const struct heads *heads, uint8_t form, struct s
 	return !bits_in_is_over(in) && user <= USER_ID_MAX && first->user.value <= USER_ID_MAX;
 }
 
-/* Reads the next points while each is its user's only one, and returns how many. By copies, which stay in
- * registers; what is wrong is left to be found again. */
-static uint32_t singles_decode(struct bits_in *bits, struct heads *of, struct store_point *points,
-			       uint32_t room)
+/* Reads, where there is one further point, that there is, and it; else it takes nothing that counts. */
+static inline __attribute__((always_inline)) bool take_only_second(struct bits_in *in,
+								   struct store_point *points)
+{
+	uint64_t further, step;
+	if (!bits_take_two_small(in, &further, &step) || further != 1)
+		return false;
+	points[1] = points[0];
+	points[1].ts_ms = sum(points[0].ts_ms, unfold(step));
+	uint64_t north, east;
+	return bits_take_two_small(in, &north, &east) &&
+	       place_step(&points[1].place.lat_e7, unfold(north), 1) &&
+	       place_step(&points[1].place.lon_e7, unfold(east), 1) && !bits_in_is_over(in) &&
+	       points[1].ts_ms >= points[0].ts_ms;
+}
+
+/* Reads the next points while their users have one or two, and returns how many. By copies, which stay in
+ * registers; what is wrong, or told at length, is left to be found again. */
+static uint32_t few_decode(struct bits_in *bits, struct heads *of, struct store_point *points, uint32_t room)
 {
 	struct bits_in in = *bits, next = in;
 	struct heads heads = *of;
 	uint32_t done = 0;
-	for (; done < room; done++) {
+	while (done < room) {
+		struct store_point *point = &points[done];
 		bool has_further;
-		if (!take_first(&next, &heads, FORM, &points[done], &has_further) || has_further ||
-		    points[done].user.value == heads.user)
+		if (!take_first(&next, &heads, FORM, point, &has_further) ||
+		    point->user.value == heads.user ||
+		    (has_further && (done + 1 == room || !take_only_second(&next, point))))
 			break;
-		heads.user = points[done].user.value;
-		heads.ts_ms = points[done].ts_ms;
+		heads.user = point->user.value;
+		heads.ts_ms = point->ts_ms;
+		done += 1 + has_further;
 		in = next;
 	}
 	*bits = in;
@@ -663,7 +712,7 @@ int block_decode(const void *bytes, size_t length, struct store_point points[BLO
 	uint32_t done = run_decode(&in, &heads, form, points, wanted), taken = done;
 	while (taken > 0 && done < wanted) {
 		if (form == FORM)
-			done += singles_decode(&in, &heads, points + done, wanted - done);
+			done += few_decode(&in, &heads, points + done, wanted - done);
 		if (done == wanted)
 			break;
 		uint64_t user = heads.user;
