@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "store/history.h"
+#include "store/recent.h"
 #include "store/run.h"
 
 #include <errno.h>
@@ -196,6 +197,8 @@ int history_pass_begin(struct history *history, struct history_pass *pass)
 	lmdb_abort(&txn);
 	if (error != 0)
 		history_pass_end(pass);
+	/* What the pass takes out of the file is in no merge's memory either. */
+	recent_forget(history_recent(history), UINT64_MAX);
 	return error;
 }
 

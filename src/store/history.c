@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "store/reason.h"
+#include "store/recent.h"
 #include "store/run.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ static const struct lmdb_table tables[RUN_TABLE_COUNT] = {
 struct history {
 	uint32_t magic;
 	struct lmdb *lmdb;
+	struct recent recent;
 };
 
 int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
@@ -59,7 +61,9 @@ int history_open(struct history **history, const char *data_dir, uint64_t map_by
 		return -ENOMEM;
 	fresh->magic = HISTORY_MAGIC;
 	*history = fresh;
-	int error = history_database_open(&fresh->lmdb, data_dir, map_bytes, LMDB_SERVE, reason);
+	int error = recent_open(&fresh->recent);
+	if (error == 0)
+		error = history_database_open(&fresh->lmdb, data_dir, map_bytes, LMDB_SERVE, reason);
 	if (error != 0)
 		history_close(history);
 	return error;
@@ -71,6 +75,7 @@ void history_close(struct history **history)
 		return;
 	check_object(*history, HISTORY_MAGIC);
 	lmdb_close(&(*history)->lmdb);
+	recent_close(&(*history)->recent);
 	(*history)->magic = 0;
 	free(*history);
 	*history = NULL;
@@ -80,6 +85,11 @@ struct lmdb *history_lmdb(struct history *history)
 {
 	check_object(history, HISTORY_MAGIC);
 	return history->lmdb;
+}
+
+struct recent *history_recent(struct history *history)
+{
+	return &history->recent;
 }
 
 uint64_t history_file_bytes(struct history *history)
@@ -92,7 +102,12 @@ int history_copy(struct history *history, const char *path)
 	return lmdb_copy(history->lmdb, path);
 }
 
-void history_append(struct lmdb_txn *txn, const struct history_window *window)
+struct store_point *history_room(struct history *history, size_t count)
+{
+	return recent_room(&history->recent, count);
+}
+
+uint64_t history_append(struct lmdb_txn *txn, const struct history_window *window)
 {
 	check(window->count > 0);
 	uint64_t number = run_next_window(txn);
@@ -103,17 +118,21 @@ void history_append(struct lmdb_txn *txn, const struct history_window *window)
 		done += run_append(txn, &run, window->points + done, window->count - done);
 	run_put(txn, &run);
 	run_set_next_window(txn, number + 1);
+	return number;
 }
 
 int history_commit(struct history *history, const struct history_window *window)
 {
+	uint64_t number;
 	int error;
 	do {
 		struct lmdb_txn txn;
 		lmdb_begin_write(history_lmdb(history), &txn);
-		history_append(&txn, window);
+		number = history_append(&txn, window);
 		error = lmdb_commit(&txn);
 	} while (error == -EAGAIN);
+	if (error == 0)
+		recent_keep(&history->recent, window->points, window->count, number);
 	return error;
 }
 

@@ -21,11 +21,18 @@ void history_close(struct history **history);
 
 /* Locations that are committed together. */
 struct history_window {
-	const struct store_point *points; /* sorted (point.h), at least one */
+	const struct store_point *points; /* sorted (point.h), at least one; best where history_room said */
 	size_t count;
 	int64_t receipt_min_ms; /* of the first and the last receipt, by the wall clock */
 	int64_t receipt_max_ms;
 };
+
+/*
+ * Memory for the points of the next window, so many: the caller's until the window is appended, or this is
+ * called again. Windows whose points lie there are merged from memory for the first time. At most
+ * RECENT_POINTS_MAX (recent.h).
+ */
+struct store_point *history_room(struct history *history, size_t count);
 
 /* Appends a window, synced. 0, or negative errno and nothing was changed. */
 int history_commit(struct history *history, const struct history_window *window);
@@ -42,6 +49,7 @@ struct history_upkeep {
 	uint64_t retired; /* blocks */
 	uint64_t blocks;  /* there are now, all tiers */
 	uint64_t bytes;
+	uint64_t past_window; /* no run of tier 0 that goes up to it is whole any more; 0: none ended */
 	bool more; /* there is more to do at once */
 };
 
@@ -93,7 +101,10 @@ int history_copy(struct history *history, const char *path);
 int history_check(const char *data_dir, const char **reason);
 
 /* For the files of history only. */
-void history_append(struct lmdb_txn *txn, const struct history_window *window);
+struct recent;
+/* Returns the window's number. */
+uint64_t history_append(struct lmdb_txn *txn, const struct history_window *window);
+struct recent *history_recent(struct history *history);
 struct lmdb *history_lmdb(struct history *history);
 int history_database_open(struct lmdb **lmdb, const char *data_dir, uint64_t map_bytes,
 			  enum lmdb_access access, const char **reason);

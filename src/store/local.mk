@@ -22,6 +22,7 @@ libstore_la_SOURCES = \
 	src/store/profile_row.c src/store/profile_row.h \
 	src/store/reader_thread.c \
 	src/store/reason.c src/store/reason.h \
+	src/store/recent.c src/store/recent.h \
 	src/store/relation.c src/store/relation.h \
 	src/store/run.c src/store/run.h \
 	src/store/scan.c src/store/scan.h \

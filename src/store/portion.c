@@ -287,7 +287,7 @@ static int export_read(struct lmdb_txn *txn, const struct run_list *list,
 			if (run_overlaps(&list->runs[i], request->from_ms, request->to_ms))
 				runs[count++] = &list->runs[i];
 		struct scan scan;
-		scan_open(&scan, txn, runs, count, request->resume.user, EXPORT_BATCH_POINTS);
+		scan_open(&scan, txn, runs, NULL, count, request->resume.user, EXPORT_BATCH_POINTS);
 		export_users(&scan, request, &portion);
 		scan_close(&scan);
 		error = points_answer(request, portion.points, portion.count);

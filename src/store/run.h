@@ -20,7 +20,7 @@
  * Format 1 had blocks of form 1 only: its file becomes one of format 2 when it is opened to write, and
  * its blocks are read until they are merged or dropped.
  *
- * A commit window makes one run of tier 0. RUN_FAN_IN runs of a tier are merged into one of the next,
+ * A commit window makes one run of tier 0. A number of runs of a tier are merged into one of the next,
  * in bounded steps by users. While that goes on the new run is RUN_BUILDING: it answers for users
  * below `next_user`, and its inputs (the runs of the tier before it with windows in its range) for the
  * others; so each step is whole, and after a crash the merge goes on where it was.
@@ -33,10 +33,13 @@
 #include "store/store.h"
 
 /*
- * 32 windows of a second make half a minute, 32 of those 17 minutes, 32 of those 9 hours: each point
- * is merged three times, a past day is three or four look-ups and the running one 93 more at most.
+ * How many runs of a tier become one of the next. 64 windows of a second make a minute, in which users have
+ * two points each, so that a place is told by the one before it; 16 of those 17 minutes, 32 of those 9 hours:
+ * each point is merged three times, a past day is three or four look-ups and the running one 109 more at most.
+ * A merge that an earlier program began has 32 inputs.
  */
-enum { RUN_TIERS = 4, RUN_FAN_IN = 32 };
+enum { RUN_TIERS = 4, RUN_FAN_IN_MAX = 64 };
+enum { RUN_FAN_IN = 64, RUN_FAN_IN_OF_1 = 16, RUN_FAN_IN_OF_2 = 32 };
 
 enum {
 	RUN_TABLE_META,

@@ -17,65 +17,102 @@
 enum { AHEAD_MAX = 1024, INPUT_POINTS = AHEAD_MAX + BLOCK_POINTS_MAX };
 
 struct scan_input {
-	struct run_reader reader;
-	uint32_t ahead; /* points to be decoded before a batch is made */
-	uint32_t at;	/* the next point */
-	uint32_t count;
-	struct store_point points[INPUT_POINTS];
+	const struct run *run;
+	struct points_row row;	  /* all its points, when they are in memory */
+	struct run_reader reader; /* when they are not */
+	bool has_more;		  /* than what is at hand */
+	uint32_t ahead;		  /* points to be at hand before a batch is made */
+	const struct store_point *points;
+	size_t at; /* the next point */
+	size_t count;
+	struct store_point decoded[INPUT_POINTS];
 };
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
-static uint32_t input_left(const struct scan_input *input)
+static size_t input_left(const struct scan_input *input)
 {
 	return input->count - input->at;
 }
 
+/* Has so many more at hand, of those in memory. */
+static void row_load(struct scan_input *input, size_t wanted)
+{
+	size_t left = input->row.count - input->count;
+	input->count += wanted < left ? wanted : left;
+	input->has_more = input->count < input->row.count;
+}
+
 /* Decodes the next block. What others answer for is not read. */
-static void input_load(struct scan_input *input)
+static void block_load(struct scan_input *input)
 {
 	struct run_reader *reader = &input->reader;
-	input->count += run_reader_take(reader, input->points + input->count);
+	input->count += run_reader_take(reader, input->decoded + input->count);
 	run_reader_pass(reader);
 	while (input->count > 0 &&
-	       input->points[input->count - 1].user.value >= reader->run->user_end) {
+	       input->decoded[input->count - 1].user.value >= input->run->user_end) {
 		input->count--;
 		reader->has_block = false;
 	}
+	input->has_more = reader->has_block;
 }
 
-/* Decodes blocks until enough points are ahead, or there are no more. */
+/* Has more points at hand, until there are enough or no more. */
 static void input_fill(struct scan_input *input)
 {
-	uint32_t left = input_left(input);
-	if (!input->reader.has_block || left >= input->ahead)
+	size_t left = input_left(input);
+	if (!input->has_more || left >= input->ahead)
 		return;
-	memmove(input->points, input->points + input->at, left * sizeof(*input->points));
+	if (input->row.count > 0) {
+		row_load(input, input->ahead - left);
+		return;
+	}
+	memmove(input->decoded, input->decoded + input->at, left * sizeof(*input->decoded));
 	input->at = 0;
 	input->count = left;
-	while (input->reader.has_block && input->count < input->ahead)
-		input_load(input);
+	while (input->has_more && input->count < input->ahead)
+		block_load(input);
 }
 
-static void input_open(struct scan_input *input, struct lmdb_txn *txn, const struct run *run,
-		       uint64_t user_from)
+/* The place of the first point of a user >= `user` among those at hand. */
+static size_t input_seek(const struct scan_input *input, uint64_t user)
 {
-	uint64_t from = run->user_from > user_from ? run->user_from : user_from;
-	input->at = input->count = 0;
-	run_reader_open(&input->reader, txn, run, from);
-	while (input_left(input) == 0 && input->reader.has_block) {
-		input->at = input->count = 0;
-		input_load(input);
-		while (input->at < input->count && input->points[input->at].user.value < from)
-			input->at++;
+	size_t low = input->at, high = input->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (input->points[middle].user.value < user)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	input->at = input->at < input->count ? input->at : input->count;
+	return low;
+}
+
+static void input_open(struct scan_input *input, struct lmdb_txn *txn, uint64_t user_from)
+{
+	uint64_t from = input->run->user_from > user_from ? input->run->user_from : user_from;
+	input->at = input->count = 0;
+	if (input->row.count > 0) {
+		input->points = input->row.points;
+		input->count = input->row.count;
+		input->at = input->count = input_seek(input, from);
+		input->has_more = input->at < input->row.count;
+		return;
+	}
+	input->points = input->decoded;
+	run_reader_open(&input->reader, txn, input->run, from);
+	input->has_more = input->reader.has_block;
+	while (input_left(input) == 0 && input->has_more) {
+		input->at = input->count = 0;
+		block_load(input);
+		input->at = input_seek(input, from);
+	}
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
 void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
-	       uint32_t count, uint64_t user_from, size_t batch_points)
+	       const struct points_row *rows, uint32_t count, uint64_t user_from, size_t batch_points)
 {
 	*scan = (struct scan){ .txn = txn, .next_user = user_from };
 	if (count == 0 || txn->error != 0)
@@ -94,14 +131,17 @@ void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const 
 		/* Dense runs reach as far ahead among the users as sparse ones. */
 		uint64_t ahead = batch_points * runs[i]->record.points / points;
 		input->ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead < 1 ? 1 : (uint32_t)ahead;
-		input_open(input, txn, runs[i], user_from);
+		input->run = runs[i];
+		input->row = rows != NULL ? rows[i] : (struct points_row){ NULL, 0 };
+		input_open(input, txn, user_from);
 	}
 }
 
 void scan_close(struct scan *scan)
 {
 	for (uint32_t i = 0; i < scan->input_count; i++)
-		run_reader_close(&scan->inputs[i].reader);
+		if (scan->inputs[i].row.count == 0)
+			run_reader_close(&scan->inputs[i].reader);
 	free(scan->inputs);
 	free(scan->rows);
 	free(scan->memory);
@@ -133,20 +173,6 @@ static bool reserve(struct scan *scan, size_t count)
 	return true;
 }
 
-/* The place of the first point of a user >= `end` among those at hand. */
-static uint32_t input_seek(const struct scan_input *input, uint64_t end)
-{
-	uint32_t low = input->at, high = input->count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (input->points[middle].user.value < end)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* Drops, of the points from `from` on, those that are deleted: they came from one run. */
 static void drop_hidden(struct scan *scan, size_t from, const struct run *run)
 {
@@ -164,23 +190,22 @@ static void drop_hidden(struct scan *scan, size_t from, const struct run *run)
 /* Takes the points of users below `end` that the input has at hand, but for those that are deleted. */
 static void take_below(struct scan *scan, struct scan_input *input, uint64_t end)
 {
-	uint32_t to = input_seek(input, end), count = to - input->at;
+	size_t to = input_seek(input, end), count = to - input->at;
 	if (count == 0 || !reserve(scan, scan->count + count))
 		return;
 	size_t from = scan->count;
 	memcpy(scan->points + from, input->points + input->at, count * sizeof(*scan->points));
 	scan->count += count;
 	input->at = to;
-	drop_hidden(scan, from, input->reader.run);
+	drop_hidden(scan, from, input->run);
 }
 
 /* Takes all points of the one user before `end`, whose points may fill many blocks. */
 static void take_user(struct scan *scan, struct scan_input *input, uint64_t end)
 {
 	take_below(scan, input, end);
-	while (input_left(input) == 0 && input->reader.has_block && scan->txn->error == 0) {
-		input->at = input->count = 0;
-		input_load(input);
+	while (input_left(input) == 0 && input->has_more && scan->txn->error == 0) {
+		input_fill(input);
 		take_below(scan, input, end);
 	}
 }
@@ -202,7 +227,7 @@ static void gather_at_once(struct scan *scan, uint64_t end)
 	size_t count = 0;
 	for (uint32_t i = 0; i < scan->input_count; i++) {
 		struct scan_input *input = &scan->inputs[i];
-		uint32_t to = input_seek(input, end);
+		size_t to = input_seek(input, end);
 		scan->rows[i] = (struct points_row){ input->points + input->at, to - input->at };
 		count += scan->rows[i].count;
 		input->at = to;
@@ -220,7 +245,7 @@ static uint64_t batch_end(struct scan *scan)
 	for (uint32_t i = 0; i < scan->input_count; i++) {
 		struct scan_input *input = &scan->inputs[i];
 		input_fill(input);
-		if (!input->reader.has_block)
+		if (!input->has_more)
 			continue;
 		uint64_t last = input->points[input->count - 1].user.value;
 		end = last < end ? last : end;

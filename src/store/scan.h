@@ -37,11 +37,12 @@ struct scan {
 
 /*
  * Reads these runs, each for the users it answers for, from `user_from` on, in batches of about
- * `batch_points`. The runs stay the caller's and unchanged until the scan is closed. Errors are the
- * transaction's.
+ * `batch_points`. Of those that have points in `rows` (as many rows as runs, or NULL) it takes these, and
+ * does not look at the file. The runs, and the points of rows, stay the caller's and unchanged until the scan
+ * is closed. Errors are the transaction's.
  */
 void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
-	       uint32_t count, uint64_t user_from, size_t batch_points);
+	       const struct points_row *rows, uint32_t count, uint64_t user_from, size_t batch_points);
 void scan_close(struct scan *scan);
 /* The next batch, of at least one point. False at the end or on failure. */
 bool scan_next(struct scan *scan);

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "store/reason.h"
+#include "store/recent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ enum { STORE_MAGIC = 0x73746f72 };
 #define NAMES_DEFAULT ((uint64_t)1 << 20)
 /* At most so many points go into one commit. */
 #define WINDOW_POINTS_MAX ((uint64_t)1 << 20)
+_Static_assert(WINDOW_POINTS_MAX <= RECENT_POINTS_MAX, "a window is kept whole");
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
@@ -76,12 +78,10 @@ static int pending_open(struct store *store, const struct store_config *config)
 	store->window_max = (uint32_t)window;
 	store->append_capacity = (uint32_t)capacity;
 	store->window = malloc(window * sizeof(*store->window));
-	store->sorted = malloc(window * sizeof(*store->sorted));
 	store->scratch = malloc(window * sizeof(*store->scratch));
 	store->appends = calloc(config->clients, sizeof(struct ring *));
 	store->clients = aligned_alloc(64, config->clients * sizeof(*store->clients));
-	if (store->window == NULL || store->sorted == NULL || store->scratch == NULL || store->appends == NULL ||
-	    store->clients == NULL)
+	if (store->window == NULL || store->scratch == NULL || store->appends == NULL || store->clients == NULL)
 		return -ENOMEM;
 	memset(store->clients, 0, config->clients * sizeof(*store->clients));
 	int error = 0;
@@ -197,7 +197,6 @@ void store_close(struct store **store)
 	free(old->appends);
 	free(old->clients);
 	free(old->window);
-	free(old->sorted);
 	free(old->scratch);
 	old->magic = 0;
 	free(old);

@@ -51,7 +51,6 @@ struct store {
 	_Atomic uint64_t users_scrub_done;
 	/* The writer's. */
 	struct store_point *window; /* what goes into the next commit; room for window_max */
-	struct store_point *sorted; /* the same while it is committed */
 	struct store_point *scratch;
 };
 

@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "store/history.h"
+#include "store/recent.h"
 #include "store/run.h"
 #include "store/scan.h"
 
@@ -51,10 +52,20 @@ static void writer_end(struct run_writer *writer)
 
 /* ---- merging -------------------------------------------------------------------------------- */
 
+/* Those of the inputs whose points are still in memory; of others no points. */
+static void rows_find(const struct recent *recent, const struct run *const *inputs, uint32_t count,
+		      struct points_row rows[RUN_FAN_IN_MAX])
+{
+	for (uint32_t i = 0; i < count; i++)
+		rows[i] = inputs[i]->tier == 0 ? recent_find(recent, inputs[i]->first_window)
+					       : (struct points_row){ NULL, 0 };
+}
+
 /* Merges whole users until about `points_max` points are moved. Returns the first user not merged. */
-static uint64_t merge_users(struct lmdb_txn *txn, struct run *building,
+static uint64_t merge_users(struct lmdb_txn *txn, const struct recent *recent, struct run *building,
 			    const struct run *const *inputs, uint32_t count, uint64_t points_max)
 {
+	struct points_row rows[RUN_FAN_IN_MAX];
 	struct run_writer *writer = malloc(sizeof(*writer));
 	if (writer == NULL) {
 		lmdb_fail(txn, -ENOMEM);
@@ -65,7 +76,8 @@ static uint64_t merge_users(struct lmdb_txn *txn, struct run *building,
 	writer->count = 0;
 	struct scan scan;
 	uint64_t moved = 0, next_user = RUN_USER_END;
-	scan_open(&scan, txn, inputs, count, building->record.next_user, BATCH_POINTS);
+	rows_find(recent, inputs, count, rows);
+	scan_open(&scan, txn, inputs, rows, count, building->record.next_user, BATCH_POINTS);
 	while (next_user == RUN_USER_END && scan_next(&scan)) {
 		size_t taken = scan_whole_users(scan.points, scan.count, points_max - moved);
 		writer_add(writer, scan.points, taken);
@@ -93,11 +105,11 @@ static void merge_end(struct lmdb_txn *txn, struct run *building, struct run **i
 		run_put(txn, building);
 }
 
-static bool merge_step(struct lmdb_txn *txn, struct run *building, struct run **inputs,
-		       uint32_t count, uint64_t points_max)
+static bool merge_step(struct lmdb_txn *txn, const struct recent *recent, struct run *building,
+		       struct run **inputs, uint32_t count, uint64_t points_max)
 {
 	uint64_t next_user =
-		merge_users(txn, building, (const struct run *const *)inputs, count, points_max);
+		merge_users(txn, recent, building, (const struct run *const *)inputs, count, points_max);
 	for (uint32_t i = 0; i < count && txn->error == 0; i++)
 		run_consume(txn, inputs[i], next_user, UINT32_MAX);
 	if (next_user == RUN_USER_END) {
@@ -119,12 +131,14 @@ static struct run *building_find(const struct run_list *list, uint32_t tier)
 	return NULL;
 }
 
+static const uint32_t fan_ins[RUN_TIERS - 1] = { RUN_FAN_IN, RUN_FAN_IN_OF_1, RUN_FAN_IN_OF_2 };
+
 /* The runs that the next merge of a tier takes; with one under way, those it has taken. */
 static uint32_t inputs_find(const struct run_list *list, uint32_t tier, bool under_way,
-			    struct run *inputs[RUN_FAN_IN])
+			    struct run *inputs[RUN_FAN_IN_MAX])
 {
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < list->count && count < RUN_FAN_IN; i++) {
+	uint32_t count = 0, most = under_way ? RUN_FAN_IN_MAX : fan_ins[tier];
+	for (uint32_t i = 0; i < list->count && count < most; i++) {
 		struct run *run = &list->runs[i];
 		if (run->tier == tier && run->record.state == RUN_WHOLE &&
 		    run->is_input == under_way)
@@ -149,19 +163,22 @@ static struct run building_begin(struct run *const *inputs, uint32_t count)
 }
 
 /* Goes on with the merge of a tier, or begins one when there are enough runs. Whether it did. */
-static bool tier_merge(struct lmdb_txn *txn, uint32_t tier, uint64_t points_max,
-		       struct history_upkeep *done)
+static bool tier_merge(struct lmdb_txn *txn, const struct recent *recent, uint32_t tier,
+		       uint64_t points_max, struct history_upkeep *done)
 {
 	struct run_list list;
-	struct run *inputs[RUN_FAN_IN];
+	struct run *inputs[RUN_FAN_IN_MAX];
 	if (!run_list_load(&list, txn))
 		return false;
 	struct run *found = building_find(&list, tier + 1);
 	uint32_t count = inputs_find(&list, tier, found != NULL, inputs);
-	bool merges = found != NULL || count == RUN_FAN_IN;
+	bool merges = found != NULL || count == fan_ins[tier];
 	if (merges) {
 		struct run building = found != NULL ? *found : building_begin(inputs, count);
-		done->merges += merge_step(txn, &building, inputs, count, points_max);
+		bool has_ended = merge_step(txn, recent, &building, inputs, count, points_max);
+		done->merges += has_ended;
+		if (has_ended && tier == 0)
+			done->past_window = building.record.last_window;
 	}
 	run_list_free(&list);
 	return merges;
@@ -182,6 +199,8 @@ static bool runs_retire(struct lmdb_txn *txn, const struct run_list *list, int64
 		uint32_t dropped = run_consume(txn, run, RUN_USER_END, room);
 		room -= dropped;
 		done->retired += dropped;
+		if (run->tier == 0 && run->record.last_window > done->past_window)
+			done->past_window = run->record.last_window;
 		if (run->record.blocks == 0)
 			run_remove(txn, run);
 		else
@@ -198,13 +217,13 @@ static void sums_take(const struct run_list *list, struct history_upkeep *done)
 	}
 }
 
-static void upkeep(struct lmdb_txn *txn, uint64_t points_max, int64_t retain_from_ms,
-		   struct history_upkeep *done)
+static void upkeep(struct lmdb_txn *txn, const struct recent *recent, uint64_t points_max,
+		   int64_t retain_from_ms, struct history_upkeep *done)
 {
 	struct run_list list;
 	*done = (struct history_upkeep){ .merges = 0 };
 	for (uint32_t tier = 0; tier + 1 < RUN_TIERS; tier++)
-		done->more |= tier_merge(txn, tier, points_max, done);
+		done->more |= tier_merge(txn, recent, tier, points_max, done);
 	if (run_list_load(&list, txn)) {
 		done->more |= runs_retire(txn, &list, retain_from_ms, done);
 		run_list_free(&list);
@@ -218,14 +237,20 @@ static void upkeep(struct lmdb_txn *txn, uint64_t points_max, int64_t retain_fro
 int history_upkeep(struct history *history, const struct history_window *window, uint64_t points_max,
 		   int64_t retain_from_ms, struct history_upkeep *done)
 {
+	struct recent *recent = history_recent(history);
+	uint64_t number = 0;
 	int error;
 	do {
 		struct lmdb_txn txn;
 		lmdb_begin_write(history_lmdb(history), &txn);
 		if (window != NULL)
-			history_append(&txn, window);
-		upkeep(&txn, points_max, retain_from_ms, done);
+			number = history_append(&txn, window);
+		upkeep(&txn, recent, points_max, retain_from_ms, done);
 		error = lmdb_commit(&txn);
 	} while (error == -EAGAIN);
+	if (error == 0 && window != NULL)
+		recent_keep(recent, window->points, window->count, number);
+	if (error == 0)
+		recent_forget(recent, done->past_window);
 	return error;
 }

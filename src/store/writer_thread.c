@@ -164,9 +164,10 @@ static int window_write(struct writer_state *writer)
 	struct store *store = writer->store;
 	/* What the wall clock says now about the moments of receipt. */
 	int64_t boot_to_wall_ms = wall_ms() - (int64_t)(boot_us() / 1000);
-	points_sort_to(store->sorted, store->scratch, store->window, writer->count);
+	struct store_point *sorted = history_room(store->history, writer->count);
+	points_sort_to(sorted, store->scratch, store->window, writer->count);
 	struct history_window window = {
-		.points = store->sorted,
+		.points = sorted,
 		.count = writer->count,
 		.receipt_min_ms = (int64_t)(writer->receipt_min_us / 1000) + boot_to_wall_ms,
 		.receipt_max_ms = (int64_t)(writer->receipt_max_us / 1000) + boot_to_wall_ms,

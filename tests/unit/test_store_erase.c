@@ -377,7 +377,9 @@ static void world_close(void)
 
 static void commit_window(size_t count)
 {
-	struct store_point *sorted = malloc(2 * count * sizeof(*sorted));
+	struct store_point *scratch = malloc(count * sizeof(*scratch));
+	/* Merges find the points in memory, too, and must not take from there what is erased in the file. */
+	struct store_point *sorted = history_room(world.history, count);
 	if (world.count + count > world.capacity) {
 		world.capacity = 2 * (world.count + count);
 		world.points = realloc(world.points, world.capacity * sizeof(*world.points));
@@ -392,11 +394,11 @@ static void commit_window(size_t count)
 		world.points[world.count] = sorted[i];
 		world.windows[world.count++] = world.next_window;
 	}
-	points_sort(sorted, sorted + count, count);
+	points_sort(sorted, scratch, count);
 	struct history_window window = { sorted, count, 0, 0 };
 	assert_int_equal(history_commit(world.history, &window), 0);
 	world.next_window++;
-	free(sorted);
+	free(scratch);
 }
 
 static void hide(uint64_t user)

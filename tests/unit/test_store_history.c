@@ -20,6 +20,7 @@
 #include "store/lmdb.h"
 #include "store/page.h"
 #include "store/point.h"
+#include "store/recent.h"
 #include "store/run.h"
 #include "store/warm.h"
 
@@ -71,10 +72,13 @@ static void reopen(void)
 	assert_int_equal(history_open(&world.history, world.dir, MAP_BYTES, &reason), 0);
 }
 
-/* Commits these points as one window, received at a time. */
+/* Commits these points as one window, received at a time: most from where merges then find them in memory, and
+ * some from elsewhere, so that merges take both. */
 static void commit_at(const struct store_point *points, size_t count, int64_t receipt_ms)
 {
-	struct store_point *sorted = malloc(2 * count * sizeof(*sorted));
+	bool is_kept = hash_u64(world.count) % 4 != 0;
+	struct store_point *memory = malloc(2 * count * sizeof(*memory));
+	struct store_point *sorted = is_kept ? history_room(world.history, count) : memory + count;
 	if (world.count + count > world.capacity) {
 		world.capacity = (world.count + count) * 2;
 		world.points = realloc(world.points, world.capacity * sizeof(*points));
@@ -82,10 +86,10 @@ static void commit_at(const struct store_point *points, size_t count, int64_t re
 	memcpy(world.points + world.count, points, count * sizeof(*points));
 	world.count += count;
 	memcpy(sorted, points, count * sizeof(*points));
-	points_sort(sorted, sorted + count, count);
+	points_sort(sorted, memory, count);
 	struct history_window window = { sorted, count, receipt_ms, receipt_ms };
 	assert_int_equal(history_commit(world.history, &window), 0);
-	free(sorted);
+	free(memory);
 }
 
 static struct history_upkeep upkeep(uint64_t points_max)
@@ -225,18 +229,59 @@ static void so_it_does_when_a_user_fills_many_blocks(void **state)
 	assert_int_equal(merge_watched(1, 6), 7);
 }
 
+/* Keeps a window of so many points, which are not looked at. */
+static void keep(struct recent *recent, uint64_t number, size_t count)
+{
+	recent_keep(recent, recent_room(recent, count), count, number);
+}
+
+static void windows_in_memory_are_the_latest_for_which_there_is_room(void **state)
+{
+	(void)state;
+	enum { THIRD = RECENT_POINTS_MAX / 3 };
+	struct recent recent;
+	assert_int_equal(recent_open(&recent), 0);
+	keep(&recent, 1, THIRD);
+	keep(&recent, 2, THIRD);
+	keep(&recent, 4, THIRD);
+	assert_ptr_equal(recent_find(&recent, 1).points, recent.points);
+	assert_int_equal(recent_find(&recent, 2).count, THIRD);
+	assert_null(recent_find(&recent, 3).points);
+	/* Round to the start, in the place of the oldest. */
+	keep(&recent, 5, THIRD);
+	assert_null(recent_find(&recent, 1).points);
+	assert_ptr_equal(recent_find(&recent, 5).points, recent.points);
+	/* What fits behind it has to give way to nothing. */
+	recent_forget(&recent, 2);
+	assert_null(recent_find(&recent, 2).points);
+	keep(&recent, 6, THIRD);
+	assert_int_equal(recent_find(&recent, 4).count, THIRD);
+	/* Not from where room was made: it stays in the file alone. */
+	recent_keep(&recent, recent_room(&recent, 1) + 1, 1, 7);
+	assert_null(recent_find(&recent, 7).points);
+	/* All of it. */
+	keep(&recent, 8, RECENT_POINTS_MAX);
+	assert_null(recent_find(&recent, 6).points);
+	assert_int_equal(recent_find(&recent, 8).count, RECENT_POINTS_MAX);
+	for (uint64_t number = 9; number < 9 + 2 * RECENT_WINDOWS_MAX; number++)
+		keep(&recent, number, 1);
+	assert_null(recent_find(&recent, 8).points);
+	assert_int_equal(recent_find(&recent, 8 + 2 * RECENT_WINDOWS_MAX).count, 1);
+	recent_close(&recent);
+}
+
 static void merging_keeps_the_number_of_runs_small(void **state)
 {
 	(void)state;
 	uint64_t merges = 0;
-	for (unsigned window = 0; window < 2 * RUN_FAN_IN * RUN_FAN_IN; window++) {
+	for (unsigned window = 0; window < 2 * RUN_FAN_IN * RUN_FAN_IN_OF_1; window++) {
 		struct store_point point = { { window % 7 }, window, { 1, 1 } };
 		commit_at(&point, 1, window);
 		merges += upkeep(1000).merges;
 	}
 	for (struct history_upkeep done = { .more = true }; done.more; merges += done.merges)
 		done = upkeep(1000);
-	assert_int_equal(merges, 2 * RUN_FAN_IN + 2);
+	assert_int_equal(merges, 2 * RUN_FAN_IN_OF_1 + 2);
 	/* All in two runs of a block each. */
 	assert_int_equal(upkeep(1000).blocks, 2);
 	assert_everything(7);
@@ -662,6 +707,7 @@ int main(void)
 		STORY(ranges_equal_a_filter_before_and_after_merging),
 		STORY(every_step_of_a_merge_leaves_each_point_once),
 		STORY(so_it_does_when_a_user_fills_many_blocks),
+		STORY(windows_in_memory_are_the_latest_for_which_there_is_room),
 		STORY(merging_keeps_the_number_of_runs_small),
 		STORY(fetching_ahead_changes_nothing),
 		STORY(pages_lead_to_where_a_cursor_finds_a_user),
