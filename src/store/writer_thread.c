@@ -23,9 +23,10 @@
 enum { LOOKS_A_WINDOW = 8, DRAIN_RECORDS = 256, REQUESTS_MAX = 1024 };
 /* A failing commit is tried again after one window, two, four, up to this. */
 #define BACKOFF_US_MAX ((uint64_t)10 * 1000 * 1000)
-/* Points that a tier merges with each commit: twice what came in, so that merging keeps ahead,
- * and this many more, so that it ends also while little comes in. */
-enum { UPKEEP_POINTS = 64 * 1024 };
+/* Points that a tier merges with each commit: twice what came in, so that merging keeps ahead, and this many
+ * more, so that it ends also while little comes in, and in few steps: pages that are freed by one step lie
+ * together, and so can be written at once when they are used again. A step of these takes some 25 ms. */
+enum { UPKEEP_POINTS = 1024 * 1024 };
 
 struct writer_state {
 	struct store *store;
