@@ -157,7 +157,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 }
 
 /*
- * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 24 of its
+ * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 16 of its
  * reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
  * arenas, see arena_capacity_words: about 10 bytes a subscription and 140 a channel. For strangers
  * each session a persona of 24 bytes and a view of 2,464, each session of any core a record of 56

@@ -95,11 +95,18 @@ static inline bool channel_is_hidden(const struct channel *channel)
 	return channel->mode == SHARING_OFF && !channel->is_shown;
 }
 
-/* The rest of a channel, for machines of several cores; else it is never touched. */
+/* The rest of a channel, for machines of several cores; else it is never touched. Zero when the
+ * channel is neither wanted nor untold. */
 struct reach {
-	uint64_t interest;	 /* at the home core: other cores that follow, a bit each */
-	uint64_t looks;		 /* other cores for which a look waits, a bit each */
-	uint32_t next, previous; /* in the peer's list of untold interest */
+	union {
+		struct { /* at the home core */
+			uint64_t interest; /* other cores that follow, a bit each */
+			uint64_t looks;	   /* other cores for which a look waits, a bit each */
+		};
+		struct { /* elsewhere */
+			uint32_t next, previous; /* in the peer's list of untold interest */
+		};
+	};
 };
 
 /*

@@ -37,7 +37,7 @@ static void untold_append(struct engine *engine, struct peer *peer, uint32_t cha
 
 static void untold_unlink(struct engine *engine, struct peer *peer, uint32_t channel)
 {
-	const struct reach *reach = &engine->reaches[channel];
+	struct reach *reach = &engine->reaches[channel];
 	if (reach->next != NONE)
 		engine->reaches[reach->next].previous = reach->previous;
 	else
@@ -46,6 +46,7 @@ static void untold_unlink(struct engine *engine, struct peer *peer, uint32_t cha
 		engine->reaches[reach->previous].next = reach->next;
 	else
 		peer->untold_first = reach->next;
+	*reach = (struct reach){ 0 };
 	engine->channels[channel].is_untold = false;
 }
 
@@ -218,6 +219,7 @@ static void receive_interest(struct engine *engine, uint32_t from, uint64_t user
 
 static void receive_disinterest(struct engine *engine, uint32_t from, uint64_t user)
 {
+	check(nearby_home_core(user, engine->config.cores) == engine->config.core);
 	uint32_t channel = channel_find(engine, user);
 	if (channel == NONE)
 		return;
@@ -345,12 +347,14 @@ void peer_check_all(const struct engine *engine)
 		if (!record->is_live)
 			continue;
 		untold += record->is_untold;
+		if (channel_home(engine, record) != engine->config.core) {
+			check(record->is_untold ==
+			      ((record->followers.count > 0) != record->is_told));
+			continue;
+		}
 		const struct reach *reach = &engine->reaches[channel];
 		check(record->is_wanted == ((reach->interest | reach->looks) != 0));
 		looks += (uint64_t)__builtin_popcountll(reach->looks);
-		if (channel_home(engine, record) != engine->config.core)
-			check(record->is_untold ==
-			      ((record->followers.count > 0) != record->is_told));
 	}
 	herald_check_all(engine);
 	check(untold == listed);
