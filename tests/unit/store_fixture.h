@@ -8,6 +8,8 @@
 #define NEARBY_TESTS_STORE_FIXTURE_H
 
 #include "base/check.h"
+#include "store/lmdb.h"
+#include "store/run.h"
 #include "store/store.h"
 
 #include <ftw.h>
@@ -217,6 +219,24 @@ static inline struct points fixture_user_history(struct fixture *fixture, uint64
 								.user = { user },
 								.from_ms = from_ms,
 								.to_ms = to_ms });
+}
+
+/* A bit flips in the oldest block that was not merged yet: it cannot be decoded any more. */
+static inline void block_damage(struct lmdb *history)
+{
+	struct lmdb_txn txn;
+	struct lmdb_cursor cursor;
+	uint8_t block[BLOCK_BYTES_MAX], key[RUN_BLOCK_KEY_BYTES];
+	lmdb_begin_write(history, &txn);
+	lmdb_cursor_open(&cursor, &txn, RUN_TABLE_TIER0);
+	assert_true(lmdb_first(&cursor));
+	struct bytes value = { block, cursor.value.length };
+	memcpy(block, cursor.value.at, value.length);
+	memcpy(key, cursor.key.at, sizeof(key));
+	lmdb_cursor_close(&cursor);
+	block[value.length / 2] ^= 1;
+	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key, sizeof(key) }, value, LMDB_REPLACE);
+	assert_int_equal(lmdb_commit(&txn), 0);
 }
 
 static inline struct points fixture_export(struct fixture *fixture, int64_t from_ms, int64_t to_ms)

@@ -312,25 +312,13 @@ static void a_disk_that_failed_once_does_not_end_the_store(void **state)
 
 enum { CHECKS = 20 };
 
-/* One byte of the first block there is. */
-static void block_damage(void)
+/* ... while no store has the file. */
+static void closed_block_damage(void)
 {
 	struct lmdb *lmdb;
-	struct lmdb_txn txn;
-	struct lmdb_cursor cursor;
 	const char *reason = "";
-	uint8_t block[BLOCK_BYTES_MAX], key[RUN_BLOCK_KEY_BYTES];
 	assert_int_equal(history_database_open(&lmdb, fixture.dir, 1 << 26, LMDB_SERVE, &reason), 0);
-	lmdb_begin_write(lmdb, &txn);
-	lmdb_cursor_open(&cursor, &txn, RUN_TABLE_TIER0);
-	assert_true(lmdb_first(&cursor));
-	struct bytes value = { block, cursor.value.length };
-	memcpy(block, cursor.value.at, value.length);
-	memcpy(key, cursor.key.at, sizeof(key));
-	lmdb_cursor_close(&cursor);
-	block[value.length - 1] ^= 1;
-	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key, sizeof(key) }, value, LMDB_REPLACE);
-	assert_int_equal(lmdb_commit(&txn), 0);
+	block_damage(lmdb);
 	lmdb_close(&lmdb);
 }
 
@@ -343,7 +331,7 @@ static void what_cannot_be_merged_keeps_no_location_from_being_kept(void **state
 		assert_int_equal(fixture_flush(&fixture), 0);
 	}
 	store_close(&fixture.store);
-	block_damage();
+	closed_block_damage();
 	fixture_open(&fixture);
 	for (int64_t i = 0; i < 5; i++) {
 		assert_true(fixture_append(&fixture, 9, i, 2, 3));

@@ -490,19 +490,7 @@ static void reading_a_damaged_block_is_an_error_and_not_a_crash(void **state)
 {
 	(void)state;
 	commit_windows(1, 400, 10);
-	struct lmdb_txn txn;
-	struct lmdb_cursor cursor;
-	uint8_t block[BLOCK_BYTES_MAX], key[RUN_BLOCK_KEY_BYTES];
-	lmdb_begin_write(history_lmdb(world.history), &txn);
-	lmdb_cursor_open(&cursor, &txn, RUN_TABLE_TIER0);
-	assert_true(lmdb_first(&cursor));
-	struct bytes value = { block, cursor.value.length };
-	memcpy(block, cursor.value.at, value.length);
-	memcpy(key, cursor.key.at, sizeof(key));
-	lmdb_cursor_close(&cursor);
-	block[value.length / 2] ^= 1;
-	lmdb_put(&txn, RUN_TABLE_TIER0, (struct bytes){ key, sizeof(key) }, value, LMDB_REPLACE);
-	assert_int_equal(lmdb_commit(&txn), 0);
+	block_damage(history_lmdb(world.history));
 
 	struct store_request request = { .op = STORE_EXPORT,
 					 .from_ms = INT64_MIN,
