@@ -72,6 +72,7 @@ struct connection {
 	bool is_tls : 1;
 	bool awaits_proxy : 1; /* a PROXY header comes before all else */
 	bool is_pinged : 1; /* WebSocket: an answer to our ping is awaited */
+	bool is_silent : 1; /* and has not come in time, unless it waits for us to read it */
 
 	uint8_t listener; /* the number that net_listen was given */
 	/* Low bits of net.now_ms, see connection_ms. */

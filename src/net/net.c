@@ -320,18 +320,29 @@ static bool fill_batch(struct net *net, uint32_t ring, struct batch *batch)
 	return taken < room;
 }
 
-/* Its events into the batch, which is handled whenever it is full. */
+/* Its events into the batch, which is handled whenever it is full. Where there may be more, nobody will
+ * tell of it again: the ring stays signalled. */
 static void take_ring(struct net *net, uint32_t ring, struct batch *batch, uint64_t until_us)
 {
-	net->rings[ring].is_signalled = false;
-	while (!fill_batch(net, ring, batch)) {
+	uint32_t before = batch->count, taken = 0;
+	bool has_more;
+	while ((has_more = !fill_batch(net, ring, batch))) {
+		taken += batch->count - before;
 		handle_batch(net, batch);
-		if (boot_us() < until_us)
-			continue;
-		/* There may be more, of which nobody will tell again. */
-		net->rings[ring].is_signalled = true;
-		return;
+		before = 0;
+		if (boot_us() >= until_us)
+			break;
 	}
+	taken += batch->count - before;
+	net->rings[ring].is_signalled = has_more || taken >= URING_EVENTS_AT_ONCE;
+}
+
+/* Signals of the others come by ring 0. */
+static void note_read(struct net *net)
+{
+	for (uint32_t i = 0; i < net->ring_count && !net->rings[0].is_signalled; i++)
+		if (!net->rings[i].is_signalled)
+			net->rings[i].read_ms = net->submitted_ms;
 }
 
 /* The first, then the others in turn; those that time does not suffice for come first in the next. */
@@ -395,7 +406,7 @@ static void fire_timers(struct net *net)
 							  offsetof(struct connection, timer)));
 }
 
-static uint64_t wait_us(const struct net *net, uint64_t until_us)
+static uint64_t wait_us(const struct net *net, uint64_t now_us, uint64_t until_us)
 {
 	uint64_t next_ms = timer_wheel_next_ms(&net->wheel);
 	if (net->accepts_wait && net->accepts_retry_ms < next_ms)
@@ -405,7 +416,6 @@ static uint64_t wait_us(const struct net *net, uint64_t until_us)
 	for (uint32_t i = 0; i < net->ring_count; i++)
 		if (net->rings[i].is_signalled)
 			return 0;
-	uint64_t now_us = boot_us();
 	if (net->ready != 0 || until_us <= now_us)
 		return 0;
 	return until_us - now_us;
@@ -428,7 +438,9 @@ static int submit_and_wait(struct net *net, uint64_t until_us)
 		error = uring_submit(net->rings[i].uring);
 	if (error != 0)
 		return error;
-	uint64_t longest_us = wait_us(net, until_us);
+	uint64_t now_us = boot_us();
+	net->submitted_ms = now_us / 1000;
+	uint64_t longest_us = wait_us(net, now_us, until_us);
 	bool gathers = net->had_events && net->gather_us > 0;
 	if (gathers && longest_us > net->gather_us)
 		longest_us = net->gather_us;
@@ -461,6 +473,7 @@ int net_turn(struct net *net, uint64_t until_us)
 	net->now_ms = boot_us() / 1000;
 	net->had_events = false;
 	error = handle_rings(net);
+	note_read(net);
 	fire_timers(net);
 	proceed_ready(net);
 	rearm_accepts(net);

@@ -69,7 +69,8 @@ struct net_ring {
 	uint32_t files_used; /* with those that accepts may bring */
 	int eventfd;	     /* -1 for ring 0 */
 	uint64_t eventfd_count;
-	bool is_signalled;
+	bool is_signalled; /* has, or may have, events that were not taken */
+	uint64_t read_ms;  /* all that had come by then was handled */
 };
 
 struct net_accept {
@@ -98,6 +99,7 @@ struct net {
 	uint32_t magic;
 	struct net_config config;
 	uint64_t now_ms; /* as of this turn */
+	uint64_t submitted_ms; /* before this turn took what came */
 	uint32_t gather_us;
 	bool had_events; /* in the turn before */
 

@@ -72,6 +72,9 @@ int uring_descriptor(const struct uring *uring);
 int uring_turn(struct uring *uring, uint32_t count, uint64_t wait_us);
 /* Submits what was filled in, if anything. As uring_turn. */
 int uring_submit(struct uring *uring);
+/* What the kernel makes events of in one call, where no more are waited for: IO_LOCAL_TW_DEFAULT_MAX of Linux
+ * 6.13 and later. When so many came, there may be more. */
+#define URING_EVENTS_AT_ONCE 20
 /* Submits, and lets finished work become events; never waits. As uring_turn. */
 int uring_flush(struct uring *uring);
 /* Moves up to `max` events out. */

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Between two looks at whether a core has read what came before a pong was overdue. */
+#define READ_LOOK_MS 500
+
 /* ---- the upgrade ---------------------------------------------------------------------------- */
 
 static size_t upgrade_answer(struct connection *c, const char *subprotocol, char *answer,
@@ -142,8 +145,9 @@ static uint64_t message_due_ms(const struct net *net, const struct connection *c
 
 uint64_t websocket_session_due_ms(const struct net *net, const struct connection *c)
 {
-	uint64_t due_ms = c->is_pinged ? connection_ms(net, c->since_ms) + net->config.pong_timeout_ms
-				       : connection_ms(net, c->heard_ms) + net->config.ping_interval_ms;
+	uint64_t due_ms = c->is_silent	 ? connection_ms(net, c->since_ms) + READ_LOOK_MS
+			  : c->is_pinged ? connection_ms(net, c->since_ms) + net->config.pong_timeout_ms
+					 : connection_ms(net, c->heard_ms) + net->config.ping_interval_ms;
 	uint64_t message_ms = message_due_ms(net, c);
 	return message_ms < due_ms ? message_ms : due_ms;
 }
@@ -158,14 +162,29 @@ static void send_ping(struct net *net, struct connection *c)
 		connection_abort(net, c, CLOSE_INTERNAL);
 }
 
+/* An answer that came in time may wait for a core that is behind, or that did not run for a while. So all
+ * that came until the time was over is read first. */
+static void await_read(struct net *net, struct connection *c)
+{
+	c->is_silent = true;
+	c->since_ms = (uint32_t)net->now_ms;
+}
+
+static bool is_read(const struct net *net, const struct connection *c)
+{
+	return net->rings[c->ring].read_ms >= connection_ms(net, c->since_ms);
+}
+
 void websocket_session_overdue(struct net *net, struct connection *c)
 {
 	if (message_due_ms(net, c) <= net->now_ms)
 		end_with_1008(net, c, "a message took too long to end", CLOSE_MESSAGE_TIMEOUT);
-	else if (c->is_pinged)
+	else if (!c->is_pinged)
+		send_ping(net, c);
+	else if (c->is_silent && is_read(net, c))
 		connection_abort(net, c, CLOSE_PONG_TIMEOUT);
 	else
-		send_ping(net, c);
+		await_read(net, c);
 }
 
 void websocket_session_received(struct net *net, struct connection *c, const void *bytes,
@@ -173,7 +192,7 @@ void websocket_session_received(struct net *net, struct connection *c, const voi
 {
 	static const struct websocket_sink sink = { .message = on_message, .answer = on_answer };
 	struct receiving receiving = { .net = net, .c = c };
-	c->is_pinged = false;
+	c->is_pinged = c->is_silent = false;
 	bool was_within = c->websocket.lease != NULL;
 	struct websocket_end end =
 		websocket_feed(&net->websockets, &c->websocket, bytes, length, &sink, &receiving);

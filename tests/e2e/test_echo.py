@@ -176,6 +176,27 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
             counters = server.wait_for(closed_pong_timeout=1)
             self.assertEqual(counters["pings_total"], 4)
 
+    def test_answers_that_came_while_the_server_did_not_run_are_heard(self):
+        timeouts = {"ping_interval_ms": 500, "pong_timeout_ms": 4000}
+        with Server(**timeouts) as server, Server(**timeouts) as clock, contextlib.ExitStack() as stack:
+            # More than the kernel shows at once.
+            peers = [stack.enter_context(Peer(server.port)) for _ in range(60)]
+            for peer in peers:
+                peer.upgrade()
+            for peer in peers:
+                self.assertEqual(peer.take_frame(), (PING, b""))
+            server.process.send_signal(signal.SIGSTOP)
+            for peer in peers:
+                peer.send(frame(PONG, b""))
+            # Until another server has sent a ping and waited for its answer as long as this one would have.
+            with Peer(clock.port) as mute:
+                mute.upgrade()
+                self.assertEqual(mute.take_frame(), (PING, b""))
+                self.assertEqual(mute.rest(), b"")
+            server.process.send_signal(signal.SIGCONT)
+            for peer in peers:
+                self.assertEqual(peer.take_frame(), (PING, b""))
+
     def test_a_message_that_does_not_end_is_not_waited_for(self):
         with Server(message_timeout_ms=500) as server, Peer(server.port) as peer:
             peer.upgrade().send(frame(TEXT, b"a", fin=0))
