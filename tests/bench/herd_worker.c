@@ -23,11 +23,11 @@
 
 enum {
 	TOKEN_VALID_S = 86400,
-	/* Two rounds of sources: ports of a dropped connection rest for a minute. */
-	SOURCES_OF_ROUND = HERD_WORKERS_MAX * FLEET_CLIENTS_PER_SOURCE,
 	IDLE_POLL_US = 50000,
-	/* Between two looks at what came, and at who is due. */
-	LOOK_US = 20000,
+	/* Between two looks at what came, and at who is due: at least, and for each worker. All together look a
+	 * thousand times a second at most. */
+	LOOK_US_MIN = 20000,
+	LOOK_US_OF_EACH = 1000,
 	RETRY_MS = 1000,
 	/* Connections opened between two looks at what came. */
 	OPENED_AT_ONCE = 64,
@@ -170,13 +170,20 @@ static const struct fleet_handler HANDLER = {
 	.opened = on_opened, .text = on_text, .pong = on_pong, .ended = on_ended
 };
 
+/* In each second round all have other sources: ports of a dropped connection rest for a minute. */
+static uint32_t first_client(const struct worker *worker)
+{
+	uint32_t all = worker->herd->options.workers * worker->count;
+	uint32_t sources = (all + FLEET_CLIENTS_PER_SOURCE - 1) / FLEET_CLIENTS_PER_SOURCE;
+	return worker->round % 2 * sources * FLEET_CLIENTS_PER_SOURCE + worker->number * worker->count;
+}
+
 static void open_fleet(struct worker *worker)
 {
 	struct fleet_config config = {
 		.target = worker->herd->target,
 		.clients_max = worker->count,
-		.first_client = worker->round % 2 * SOURCES_OF_ROUND +
-				worker->number * FLEET_CLIENTS_PER_SOURCE,
+		.first_client = first_client(worker),
 		.path = "/v1/ws",
 		.subprotocol = "nearby.v1.json",
 		.handler = &HANDLER,
@@ -191,7 +198,7 @@ static void open_fleet(struct worker *worker)
  * Takes all that came, then sleeps, deaf to what comes meanwhile: waking a process of the herd for a
  * frame would cost the server's CPU more than any other part of sending it, and is no work of a server
  * whose clients are elsewhere; and a hundred processes that look each millisecond need a CPU for that
- * alone. What is heard is so up to LOOK_US late, and counted so.
+ * alone. What is heard is so up to a look late, and counted so.
  */
 static void hear_and_sleep(struct worker *worker)
 {
@@ -200,7 +207,8 @@ static void hear_and_sleep(struct worker *worker)
 		heard = fleet_received_bytes(worker->fleet);
 		check(fleet_poll(worker->fleet, 0) == 0);
 	} while (fleet_received_bytes(worker->fleet) != heard);
-	usleep(LOOK_US);
+	uint32_t look_us = LOOK_US_OF_EACH * worker->herd->options.workers;
+	usleep(look_us < LOOK_US_MIN ? LOOK_US_MIN : look_us);
 }
 
 /* ---- joining ---------------------------------------------------------------------------------- */

@@ -48,9 +48,12 @@ JOIN_LIMIT_S = 600
 BOTH_ENDS = ("TCP", "sock_inode_cache", "filp", "lsm_file_cache")
 PEERS_SESSIONS = 15000
 # Clients that are later than this with what they say are too slow to measure by.
-CLIENT_LATE_MS = 100
-# Sessions of one process of the herd at most.
-WORKER_SESSIONS = 10000
+CLIENT_LATE_MS = 150
+# Sessions of one process of the herd at most; each is a descriptor, of which it may have 20,000.
+WORKER_SESSIONS = 16000
+# Longer than all take to join: phones that say where they are every 30 s are never pinged, so those who wait
+# for the others to join are not either.
+PING_INTERVAL_S = 600
 
 
 class Options:
@@ -176,10 +179,11 @@ class Herd:
     """tests/bench/herd; its commands, each answered by what it counted."""
 
     def __init__(self, server, sessions, first_user=1, greets=True):
-        """At least ten workers, so that a part of them can be told something else. They greet: say where
-        they are as soon as they are in, as phones do."""
-        self.each = max(1, min(WORKER_SESSIONS, sessions // 10))
-        self.workers = sessions // self.each
+        """As many workers as share the sessions evenly, ten at least, so that a part of them can be told
+        something else. They greet: say where they are as soon as they are in, as phones do."""
+        fewest = max(10, -(-sessions // WORKER_SESSIONS))
+        self.workers = next(count for count in range(fewest, sessions + 1) if sessions % count == 0)
+        self.each = sessions // self.workers
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tests", "bench", "herd"), f"--server=127.0.0.1:{server.port}",
              f"--token-key={server.key_path}", f"--workers={self.workers}", f"--sessions={self.each}",
@@ -258,7 +262,7 @@ def start(name, crowd):
     if name == "nearbyd":
         # A little more than there are, for each core's share.
         options = {"sessions_max": crowd.sessions + crowd.sessions // 20 + 1000,
-                   "users_max": crowd.users + 1000}
+                   "users_max": crowd.users + 1000, "ping_interval_s": PING_INTERVAL_S}
     return contender.Contender(name, crowd, cpus, **options)
 
 
