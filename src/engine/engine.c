@@ -12,6 +12,7 @@
 #include "engine/evaluate.h"
 #include "engine/friendship.h"
 #include "engine/location.h"
+#include "engine/merge.h"
 #include "engine/nearby.h"
 #include "engine/pace.h"
 #include "engine/peer.h"
@@ -130,6 +131,7 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 	parts.sessions = carve(carver, config->sessions_max, sizeof(*parts.sessions));
 	parts.spots = carve(carver, config->sessions_max, sizeof(*parts.spots));
 	parts.pace = carve(carver, config->sessions_max, sizeof(*parts.pace));
+	parts.untold = carve(carver, config->sessions_max, sizeof(*parts.untold));
 	parts.peers = carve(carver, config->cores, sizeof(*parts.peers));
 	uint32_t *looks =
 		carve(carver, (uint64_t)config->cores * looks_capacity(config), sizeof(uint32_t));
@@ -157,8 +159,8 @@ static struct engine *lay_out(struct carver *carver, const struct engine_config 
 }
 
 /*
- * Each session 128 bytes, its spot 16, its place in the heap 16; each channel 32 bytes, 16 of its
- * reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
+ * Each session 128 bytes, its spot 16, its places in the heap and in the queue of moves 16 each; each channel 32
+ * bytes, 16 of its reach and 6 of the map; for each other core a ring of at most 4,096 looks of 4 bytes; and the
  * arenas, see arena_capacity_words: about 10 bytes a subscription and 140 a channel. For strangers
  * each session a persona of 24 bytes and a view of 2,464, each session of any core a record of 56
  * and a branch of 24, and for each other core 8 bytes a session of messages that may wait. That is
@@ -260,6 +262,7 @@ static void step_tick(struct engine *engine, uint64_t now_us)
 {
 	sweep_step(engine, now_us);
 	evaluate_step(engine, now_us);
+	merge_step(engine, now_us);
 	peer_rescan_step(engine, now_us);
 	strangers_step(engine, now_us);
 }
@@ -287,6 +290,7 @@ static int step_session(struct engine *engine, const struct event *event, struct
 		return -ESTALE;
 	switch (event->type) {
 	case EVENT_LEAVE:
+		merge_end(engine, event->now_us, slot);
 		session_close(engine, slot);
 		break;
 	case EVENT_LOCATION:
@@ -379,6 +383,7 @@ uint64_t engine_next_us(const struct engine *engine, uint64_t interval_us)
 		return 0;
 	uint64_t next_us = earlier(sweep_next_us(engine), evaluate_next_us(engine));
 	next_us = earlier(next_us, strangers_next_us(engine));
+	next_us = earlier(next_us, merge_next_us(engine));
 	if (engine->pace_count > 0)
 		next_us = earlier(next_us, engine->pace[0].last_us + interval_us);
 	return next_us;
@@ -413,6 +418,7 @@ void engine_check(const struct engine *engine)
 	subscription_check_all(engine);
 	pace_check(engine);
 	evaluate_check_all(engine);
+	merge_check(engine);
 	peer_check_all(engine);
 	strangers_check_all(engine);
 }

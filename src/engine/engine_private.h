@@ -7,7 +7,7 @@
  * The parts, each a file: channel (what this core knows of a user), session (a device),
  * subscription (the pair of a session and a friend), privacy (the gate), sharing (what it is
  * asked by), look (what a user's
- * change means for who follows, and a viewer's own for its list), nearby (pages), flush (frames),
+ * change means for who follows, and a viewer's own for its list), merge (moves told together), nearby (pages), flush (frames),
  * pace (whose turn it is), peer (other cores), sweep (the TTL). For strangers: directory (all who are
  * seen by them), presence (who is in it), herald (what other cores hear of that), persona (what a
  * user is towards strangers), view (what a client believes), strangers (when that is found out).
@@ -149,6 +149,8 @@ struct session {
 	bool is_hidden : 1; /* is_located, but the location is not in the table */
 	bool is_source : 1; /* it was this device that sent it */
 	bool has_strangers : 1; /* its view of strangers has something to say, or to find out */
+	bool is_untold : 1; /* its user moved since who follows was told to look, see merge.h */
+	bool is_queued : 1; /* it has a place in engine.untold */
 	/* The rest. */
 	uint64_t last_frame_us;
 	uint64_t evaluate_us;  /* when is_timed: evaluate the list then */
@@ -202,6 +204,12 @@ struct persona {
 /* A session that has something to hear: a node of a heap by last_us. */
 struct pace {
 	uint64_t last_us; /* when its last turn ended */
+	uint32_t slot;
+};
+
+/* A session whose user moved, and when who follows would have been told of it. */
+struct untold {
+	uint64_t since_us;
 	uint32_t slot;
 };
 
@@ -281,6 +289,11 @@ struct engine {
 	uint32_t pace_count;
 
 	uint32_t timer_first, timer_last; /* sessions by evaluate_us, ascending */
+
+	struct untold *untold; /* a ring of sessions_max */
+	uint32_t untold_first, untold_count;
+	uint64_t window_us; /* see merge.h; 0: every move is told at once */
+	uint64_t told_us;   /* the last step */
 
 	struct peer *peers;    /* by core; our own is not used */
 	uint32_t looks_max;    /* capacity of peer.looks */

@@ -6,6 +6,7 @@
  * Does not know: why an entry is dirty.
  */
 #include "engine/channel.h"
+#include "engine/merge.h"
 #include "engine/pace.h"
 #include "engine/session.h"
 #include "engine/sighting.h"
@@ -188,6 +189,7 @@ bool engine_flush(struct engine *engine, uint64_t now_us, uint64_t interval_us,
 {
 	uint64_t before_us = now_us > interval_us ? now_us - interval_us : 0;
 	uint32_t slot;
+	merge_pace(engine, interval_us);
 	sighting_note_all(engine);
 	while ((slot = pace_first(engine, before_us)) != NONE) {
 		if (flush_session(engine, now_us, slot, msg)) {

@@ -17,6 +17,7 @@ libengine_la_SOURCES = \
 	src/engine/herald.c src/engine/herald.h \
 	src/engine/look.c src/engine/look.h \
 	src/engine/mark.h \
+	src/engine/merge.c src/engine/merge.h \
 	src/engine/nearby.c src/engine/nearby.h \
 	src/engine/pace.c src/engine/pace.h \
 	src/engine/peer.c src/engine/peer.h \

@@ -13,6 +13,7 @@
 #include "engine/grid.h"
 #include "engine/look.h"
 #include "engine/mark.h"
+#include "engine/merge.h"
 #include "engine/nearby.h"
 #include "engine/peer.h"
 #include "engine/privacy.h"
@@ -121,9 +122,10 @@ void location_accept(struct engine *engine, const struct event *event, uint32_t 
 	out->record_user.value = user->user;
 	out->record = location;
 	session->last_ts_ms = location.client_ms;
+	uint64_t before_us = session->is_located ? session->receipt_us : 0;
 	move_all(engine, event->now_us, user, slot, &location);
 	if (!is_hidden)
-		look_publish(engine, event->now_us, session->channel);
+		merge_moved(engine, event->now_us, slot, before_us);
 	if (session->is_initialised)
 		return;
 	session_place(engine, slot, &location);

@@ -353,6 +353,109 @@ static void a_paused_device_gets_one_frame_with_the_latest_when_it_goes_on(void 
 	world_close(world);
 }
 
+/* ---- moves that are told together ----------------------------------------------------------- */
+
+#define PAUSE_US (10 * SECOND_US)
+
+static void moves_between_two_frames_are_told_together(void **state)
+{
+	(void)state;
+	struct world *world = two_cores();
+	struct device ann, bob;
+	ann_and_bob_stand(world, 0, 100, &ann, &bob);
+	flush(world, PAUSE_US);
+	uint64_t checks = world_counter(world, ENGINE_COUNTER_CHECKS);
+	for (int i = 1; i <= 20; i++) {
+		jump_us(world, SECOND_US / 2);
+		stand(world, bob, 200 + i);
+		tick(world);
+		exchange(world);
+		if (i < 20)
+			flush(world, PAUSE_US - 1);
+	}
+	/* One a window of half of the pause, and two windows that were cut. */
+	assert_in_range(world_counter(world, ENGINE_COUNTER_CHECKS) - checks, 2, 4);
+	assert_in_range(world_counter(world, ENGINE_COUNTER_MOVES_MERGED), 16, 18);
+	hears(world, ann, "nothing");
+	flush(world, PAUSE_US - 1);
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	uint32_t count;
+	assert_in_range(world_last_entries(world, ann, &count)->distance_mm, 219900, 220100);
+	world_close(world);
+}
+
+/* Bob comes near right after a move of which all were told, while frames are a pause apart. */
+static struct world *bob_comes_near(struct device *ann, struct device *bob)
+{
+	struct world *world = two_cores();
+	ann_and_bob_stand(world, 0, 50000, ann, bob);
+	flush(world, PAUSE_US);
+	jump_us(world, PAUSE_US);
+	stand(world, *bob, 60000);
+	exchange(world);
+	stand(world, *bob, 100);
+	exchange(world);
+	tick(world);
+	flush(world, PAUSE_US);
+	hears(world, *ann, "nothing");
+	return world;
+}
+
+static void who_comes_near_meanwhile_is_seen_half_a_pause_later(void **state)
+{
+	(void)state;
+	struct device ann, bob;
+	struct world *world = bob_comes_near(&ann, &bob);
+	jump_us(world, PAUSE_US / 2 - 1);
+	tick(world);
+	exchange(world);
+	flush(world, PAUSE_US);
+	hears(world, ann, "nothing");
+	jump_us(world, 1);
+	tick(world);
+	exchange(world);
+	flush(world, PAUSE_US);
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	then_hears(world, ann, "nothing");
+	world_close(world);
+}
+
+static void the_last_move_of_who_leaves_is_told_at_once(void **state)
+{
+	(void)state;
+	struct device ann, bob;
+	struct world *world = bob_comes_near(&ann, &bob);
+	leave(world, bob);
+	exchange(world);
+	flush(world, PAUSE_US);
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	/* Nor does who has its place now tell anything of it. */
+	bob = join(world, bob.user);
+	jump_us(world, PAUSE_US / 2);
+	tick(world);
+	exchange(world);
+	flush(world, 0);
+	hears(world, ann, "nothing");
+	world_close(world);
+}
+
+static void nothing_waits_when_there_is_no_pause_any_more(void **state)
+{
+	(void)state;
+	struct device ann, bob;
+	struct world *world = bob_comes_near(&ann, &bob);
+	flush(world, 0);
+	tick(world);
+	exchange(world);
+	flush(world, 0);
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	stand(world, bob, 200);
+	exchange(world);
+	flush(world, 0);
+	hears(world, ann, "update %u", (unsigned)bob.user);
+	world_close(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +476,10 @@ int main(void)
 		cmocka_unit_test(a_device_that_leaves_takes_its_timer_along),
 		cmocka_unit_test(the_pause_between_two_frames_is_kept_and_loses_nothing),
 		cmocka_unit_test(a_paused_device_gets_one_frame_with_the_latest_when_it_goes_on),
+		cmocka_unit_test(moves_between_two_frames_are_told_together),
+		cmocka_unit_test(who_comes_near_meanwhile_is_seen_half_a_pause_later),
+		cmocka_unit_test(the_last_move_of_who_leaves_is_told_at_once),
+		cmocka_unit_test(nothing_waits_when_there_is_no_pause_any_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
