@@ -445,6 +445,15 @@ static void tick(struct app *app)
 	app->next_tick_us = now_us + TICK_US;
 }
 
+/* When the engine has something to do. Frames wait for their interval in any case: those that are due one soon
+ * after the other leave together, as receiving gathers. */
+static uint64_t engine_until_us(const struct app *app, uint64_t now_us, bool is_flushed)
+{
+	uint64_t until_us = engine_next_us(app->engine, app->interval.us);
+	uint64_t gathered_us = now_us + interval_gather_us(&app->interval);
+	return is_flushed && until_us > now_us && until_us < gathered_us ? gathered_us : until_us;
+}
+
 uint64_t app_turn(struct app *app)
 {
 	refresh_live(app);
@@ -454,12 +463,12 @@ uint64_t app_turn(struct app *app)
 	join_admit(app, boot_us());
 	is_behind |= control_turn(app);
 	tick(app);
-	session_flush(app);
+	bool is_flushed = session_flush(app);
 	is_behind |= exchange_moves(app);
 
 	uint64_t now_us = boot_us();
 	adapt_interval(app, now_us);
-	uint64_t until_us = engine_next_us(app->engine, app->interval.us);
+	uint64_t until_us = engine_until_us(app, now_us, is_flushed);
 	if (until_us > app->next_tick_us)
 		until_us = app->next_tick_us;
 	if ((is_behind || app->waiting_count > 0) && until_us > now_us + RETRY_US)

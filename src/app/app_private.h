@@ -277,8 +277,8 @@ void session_shut(struct app *app, struct session *session, unsigned code, const
 		  enum close_reason reason);
 /* A slice of the work that time asks for: expired tokens, drain. */
 void session_tick(struct app *app, uint64_t now_us);
-/* Frames that are due. */
-void session_flush(struct app *app);
+/* Frames that are due. Whether these were all. */
+bool session_flush(struct app *app);
 /* Ends the sessions of a user that are here, and refuses those of it that wait for the store. */
 void session_logout(struct app *app, struct user_id user);
 /* Ends those of its sessions that are here whose tokens were revoked. */

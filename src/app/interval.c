@@ -12,7 +12,7 @@
 /* Less would merge nothing. */
 #define LEAST_US 1000u
 /* The part of the longest interval that merges enough as long as there is CPU time left. */
-#define ENOUGH 0.118
+#define ENOUGH 0.1
 /* A turn of more CPU time than this is a flood's. */
 #define FLOOD_TURN_US 2000u
 #define GATHER_US_MAX 5000u

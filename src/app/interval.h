@@ -6,7 +6,7 @@
  *
  * A frame of several entries costs little more than one of a single entry, so the busier a core is, the
  * longer moves are left to merge: with the sixth power of its load. Of 1,000 ms that is none up to a
- * third of its CPU, 16 ms at half, 118 ms at seven tenths. There it stays, as more would save little:
+ * third of its CPU, 16 ms at half, 100 ms at two thirds. There it stays, as more would save little:
  * what merges then are moves of one friend. Only a core that runs out of time lets friends wait
  * longer, with the sixteenth power: 185 ms at nine tenths, 440 at 95 %, and all at last. A longer
  * interval lowers the load, which settles both; with a lower power a core that has time would make

@@ -180,14 +180,14 @@ static void expect_frames(const struct app *app)
 		__builtin_prefetch(&app->sessions[slots[i]]);
 }
 
-void session_flush(struct app *app)
+bool session_flush(struct app *app)
 {
 	uint64_t now_us = boot_us(), until_us = now_us + flush_us(app);
 	for (uint32_t frames = 0; frames < FLUSH_FRAMES || boot_us() < until_us; frames++) {
 		struct session_id id;
 		struct server_msg msg;
 		if (!engine_flush(app->engine, now_us, app->interval.us, &id, &msg))
-			return;
+			return true;
 		expect_frames(app);
 		struct session *session = &app->sessions[id.slot];
 		check(session->is_open);
@@ -195,6 +195,7 @@ void session_flush(struct app *app)
 		if (session_send(app, session, &msg) && !net_send_room(app->net, session->conn))
 			set_paused(app, session, true);
 	}
+	return false;
 }
 
 /* ---- what clients say ------------------------------------------------------------------------- */

@@ -334,7 +334,7 @@ static void take_ring(struct net *net, uint32_t ring, struct batch *batch, uint6
 			break;
 	}
 	taken += batch->count - before;
-	net->rings[ring].is_signalled = has_more || taken >= URING_EVENTS_AT_ONCE;
+	net->rings[ring].is_signalled = has_more || taken >= (ring == 0 ? net->shown_max : URING_EVENTS_AT_ONCE);
 }
 
 /* Signals of the others come by ring 0. */
@@ -444,6 +444,7 @@ static int submit_and_wait(struct net *net, uint64_t until_us)
 	bool gathers = net->had_events && net->gather_us > 0;
 	if (gathers && longest_us > net->gather_us)
 		longest_us = net->gather_us;
+	net->shown_max = gathers && longest_us > 0 ? NET_GATHER_EVENTS : URING_EVENTS_AT_ONCE;
 	return uring_turn(net->rings[0].uring, gathers ? NET_GATHER_EVENTS : 1, longest_us);
 }
 

@@ -102,6 +102,7 @@ struct net {
 	uint64_t submitted_ms; /* before this turn took what came */
 	uint32_t gather_us;
 	bool had_events; /* in the turn before */
+	uint32_t shown_max; /* events that the kernel shows of ring 0 in this turn at most */
 
 	struct net_ring rings[NET_RINGS_MAX];
 	uint32_t ring_count;
