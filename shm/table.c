@@ -71,8 +71,8 @@ uint64_t nearby_user_hash(uint64_t user)
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* So many users get_many takes from one stage to the next together. Some two dozen lines of memory
- * can be on their way to a core at once. */
-enum { PARTY_MAX = 16 };
+ * can be on their way to a core at once; more are asked for together, so that it never has fewer. */
+enum { PARTY_MAX = 32 };
 
 enum slot_sight { SLOT_EMPTY, SLOT_OTHER, SLOT_WHOLE };
 
