@@ -5,8 +5,9 @@
  * Thread: one.
  * Does not know: the segment beyond nearbyshm.h.
  *
- * Redis gets every advantage: keys of digits alone, values of 24 bytes, a Unix socket, no disk, the
- * best of several depths of the pipeline, and its client for nothing. Both have many users before
+ * Redis gets every advantage save huge pages, which it declines by default: keys of digits alone, values
+ * of 32 bytes, a Unix socket, no disk, the best of several depths of the pipeline, and its client for
+ * nothing. Both have many users before
  * them at once: Redis in its pipeline and lists, the table in lists of the same length, whose slots
  * it asks for ahead of their use. The table is asked by the user alone, as Redis is, and as the
  * engine asks it, with a hint kept from the last time; and one user after another, for comparison.
