@@ -9,10 +9,8 @@
 #include "engine/location.h"
 #include "engine/session.h"
 
-/* A round over all partitions of this core takes this part of the TTL, and not less than a second: so late an
- * end may be told of, while who asks for a location is never given one that is over. */
-#define ROUND_PART 200u
-#define ROUND_US_MIN 1000000u
+/* A round over all partitions of this core takes this long. */
+#define ROUND_US 1000000u
 /* Steps are not worth while more often than this. */
 #define STEP_US 10000u
 /* Slots in one step at most, 64 bytes each read in order: about 200 µs. A table of 100 M users on
@@ -22,12 +20,6 @@
 static uint64_t partition_slots(const struct engine *engine)
 {
 	return nearby_table_partition_slots(engine->config.segment);
-}
-
-static uint64_t round_us(const struct engine *engine)
-{
-	uint64_t part_us = engine->config.ttl_us / ROUND_PART;
-	return part_us < ROUND_US_MIN ? ROUND_US_MIN : part_us;
 }
 
 static uint32_t own_partitions(const struct engine *engine)
@@ -93,7 +85,7 @@ static uint64_t sweep_chunk(struct engine *engine, uint64_t now_us, uint64_t slo
 /* Where nothing is in the table it does not tell of the end either: the sessions are gone through. */
 static void sweep_hidden(struct engine *engine, uint64_t now_us, uint64_t elapsed_us)
 {
-	uint64_t left = engine->session_high * elapsed_us / round_us(engine) + 1;
+	uint64_t left = engine->session_high * elapsed_us / ROUND_US + 1;
 	if (left > STEP_SLOTS_MAX)
 		left = STEP_SLOTS_MAX;
 	for (; left > 0 && engine->hidden_count > 0; left--) {
@@ -111,10 +103,10 @@ void sweep_step(struct engine *engine, uint64_t now_us)
 	if (now_us < sweep_next_us(engine))
 		return;
 	uint64_t elapsed_us = now_us - sweep->last_us;
-	if (elapsed_us > round_us(engine))
-		elapsed_us = round_us(engine);
+	if (elapsed_us > ROUND_US)
+		elapsed_us = ROUND_US;
 	uint64_t table = partition_slots(engine) * own_partitions(engine);
-	uint64_t budget = table * elapsed_us / round_us(engine) + 1;
+	uint64_t budget = table * elapsed_us / ROUND_US + 1;
 	if (budget > STEP_SLOTS_MAX)
 		budget = STEP_SLOTS_MAX;
 	sweep->last_us = now_us;

@@ -21,7 +21,7 @@
 
 #define SECOND_US 1000000u
 /* A list is evaluated again 10 s after a small movement; sweeps and timers get a few more. */
-#define QUIET_US (18u * SECOND_US)
+#define QUIET_US (13u * SECOND_US)
 
 /* ACTION(name, weight when frequent) */
 #define ACTIONS(ACTION)                                                                            \
