@@ -254,7 +254,7 @@ static int step_befriend(struct engine *engine, const struct event *event)
 	const struct friend_info *with = &event->friendship.with;
 	int status = friendship_add(engine, event->friendship.user, with);
 	if (status == 0)
-		strangers_befriended(engine, event->friendship.user, with->user);
+		strangers_befriended(engine, event->now_us, event->friendship.user, with->user);
 	return status;
 }
 

@@ -408,14 +408,19 @@ static uint32_t persona_of(const struct engine *engine, struct user_id user)
 	return first == NONE ? NONE : engine->sessions[first].persona;
 }
 
-/* The two do not see each other any more. */
-static void part(struct engine *engine, uint32_t persona, struct user_id other)
+/* The two do not see each other any more. In a list that was full there is a place for somebody else. */
+static void part(struct engine *engine, uint64_t now_us, uint32_t persona, struct user_id other)
 {
 	uint32_t view = engine->personas[persona].first_view;
 	for (; view != NONE; view = engine->views[view].sibling) {
 		struct belief *belief = view_find(engine, view, other.value);
-		if (belief != NULL)
-			view_doubt(engine, view, belief, GONE_OFF);
+		if (belief == NULL)
+			continue;
+		const struct view *record = &engine->views[view];
+		bool was_full = record->count - record->gone_count == engine->config.strangers_max;
+		view_doubt(engine, view, belief, GONE_OFF);
+		if (was_full)
+			ask(engine, now_us, view);
 	}
 }
 
@@ -433,15 +438,15 @@ void strangers_bar(struct engine *engine, uint64_t now_us, struct user_id user,
 		return;
 	}
 	persona_bar(engine, persona, other);
-	part(engine, persona, other);
+	part(engine, now_us, persona, other);
 	refresh(engine, now_us, persona);
 }
 
-void strangers_befriended(struct engine *engine, struct user_id user, struct user_id with)
+void strangers_befriended(struct engine *engine, uint64_t now_us, struct user_id user, struct user_id with)
 {
 	uint32_t persona = persona_of(engine, user);
 	if (persona != NONE)
-		part(engine, persona, with);
+		part(engine, now_us, persona, with);
 }
 
 void strangers_unfriended(struct engine *engine, uint64_t now_us, struct user_id user)

@@ -39,7 +39,8 @@ void strangers_switch(struct engine *engine, uint64_t now_us, uint32_t slot, boo
 void strangers_bar(struct engine *engine, uint64_t now_us, struct user_id user,
 		   struct user_id other, bool is_barred);
 /* The user has a new friend, or one less. */
-void strangers_befriended(struct engine *engine, struct user_id user, struct user_id with);
+void strangers_befriended(struct engine *engine, uint64_t now_us, struct user_id user,
+			  struct user_id with);
 void strangers_unfriended(struct engine *engine, uint64_t now_us, struct user_id user);
 /* Whether some session of the user wants to be seen by them. */
 bool strangers_are_wanted(const struct engine *engine, const struct channel *user);

@@ -720,6 +720,31 @@ static void who_comes_nearer_takes_the_place_of_the_furthest(void **state)
 	world_close(world);
 }
 
+static uint64_t first_of_people(const struct world *world, struct device device, uint32_t expected)
+{
+	uint32_t count;
+	const struct entry *people = world_people(world, device, &count);
+	assert_int_equal(count, expected);
+	return people[0].user.value;
+}
+
+static void who_is_barred_or_becomes_a_friend_leaves_a_place_for_another(void **state)
+{
+	(void)state;
+	enum { COUNT = STRANGERS_MAX + 3 };
+	struct world *world = world_open((struct world_config){ .sessions_max = COUNT });
+	static struct device devices[COUNT];
+	static struct nearby_place places[COUNT];
+	gather(world, devices, places, COUNT, at(10, 10), 0.01);
+	check_interval(world);
+	bar(world, devices[0].user, first_of_people(world, devices[0], STRANGERS_MAX));
+	check_interval(world);
+	befriend(world, devices[0].user, first_of_people(world, devices[0], STRANGERS_MAX));
+	check_interval(world);
+	first_of_people(world, devices[0], STRANGERS_MAX);
+	world_close(world);
+}
+
 static void a_stadium_costs_each_of_its_people_no_more_than_a_town(void **state)
 {
 	(void)state;
@@ -803,6 +828,7 @@ int main(void)
 		cmocka_unit_test(strangers_and_friends_share_the_pace),
 		cmocka_unit_test(everybody_has_the_nearest_hundred_and_no_more),
 		cmocka_unit_test(who_comes_nearer_takes_the_place_of_the_furthest),
+		cmocka_unit_test(who_is_barred_or_becomes_a_friend_leaves_a_place_for_another),
 		cmocka_unit_test(a_stadium_costs_each_of_its_people_no_more_than_a_town),
 		cmocka_unit_test(a_search_ends_at_its_bound),
 	};
