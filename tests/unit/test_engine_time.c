@@ -357,6 +357,13 @@ static void a_paused_device_gets_one_frame_with_the_latest_when_it_goes_on(void 
 
 #define PAUSE_US (10 * SECOND_US)
 
+static void turn(struct world *world, uint64_t pause_us)
+{
+	tick(world);
+	exchange(world);
+	flush(world, pause_us);
+}
+
 static void moves_between_two_frames_are_told_together(void **state)
 {
 	(void)state;
@@ -394,9 +401,7 @@ static struct world *bob_comes_near(struct device *ann, struct device *bob)
 	stand(world, *bob, 60000);
 	exchange(world);
 	stand(world, *bob, 100);
-	exchange(world);
-	tick(world);
-	flush(world, PAUSE_US);
+	turn(world, PAUSE_US);
 	hears(world, *ann, "nothing");
 	return world;
 }
@@ -407,14 +412,10 @@ static void who_comes_near_meanwhile_is_seen_half_a_pause_later(void **state)
 	struct device ann, bob;
 	struct world *world = bob_comes_near(&ann, &bob);
 	jump_us(world, PAUSE_US / 2 - 1);
-	tick(world);
-	exchange(world);
-	flush(world, PAUSE_US);
+	turn(world, PAUSE_US);
 	hears(world, ann, "nothing");
 	jump_us(world, 1);
-	tick(world);
-	exchange(world);
-	flush(world, PAUSE_US);
+	turn(world, PAUSE_US);
 	hears(world, ann, "update %u", (unsigned)bob.user);
 	then_hears(world, ann, "nothing");
 	world_close(world);
@@ -432,9 +433,7 @@ static void the_last_move_of_who_leaves_is_told_at_once(void **state)
 	/* Nor does who has its place now tell anything of it. */
 	bob = join(world, bob.user);
 	jump_us(world, PAUSE_US / 2);
-	tick(world);
-	exchange(world);
-	flush(world, 0);
+	turn(world, 0);
 	hears(world, ann, "nothing");
 	world_close(world);
 }
@@ -445,9 +444,7 @@ static void nothing_waits_when_there_is_no_pause_any_more(void **state)
 	struct device ann, bob;
 	struct world *world = bob_comes_near(&ann, &bob);
 	flush(world, 0);
-	tick(world);
-	exchange(world);
-	flush(world, 0);
+	turn(world, 0);
 	hears(world, ann, "update %u", (unsigned)bob.user);
 	stand(world, bob, 200);
 	exchange(world);
