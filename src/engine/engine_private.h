@@ -7,7 +7,8 @@
  * The parts, each a file: channel (what this core knows of a user), session (a device),
  * subscription (the pair of a session and a friend), privacy (the gate), sharing (what it is
  * asked by), look (what a user's
- * change means for who follows, and a viewer's own for its list), merge (moves told together), nearby (pages), flush (frames),
+ * change means for who follows, and a viewer's own for its list), merge (moves told together),
+ * nearby (pages), flush (frames),
  * pace (whose turn it is), peer (other cores), sweep (the TTL). For strangers: directory (all who are
  * seen by them), presence (who is in it), herald (what other cores hear of that), persona (what a
  * user is towards strangers), view (what a client believes), strangers (when that is found out).

@@ -310,31 +310,29 @@ static void handle_batch(struct net *net, struct batch *batch)
 	batch->count = 0;
 }
 
-/* Fills what is free of the batch. False: there may be more. */
-static bool fill_batch(struct net *net, uint32_t ring, struct batch *batch)
+/* Fills what is free of the batch, and returns how many that were. When it is full then there may be more. */
+static uint32_t fill_batch(struct net *net, uint32_t ring, struct batch *batch)
 {
 	uint32_t room = EVENTS_AT_ONCE - batch->count;
 	uint32_t taken = uring_take(net->rings[ring].uring, &batch->events[batch->count], room);
 	memset(&batch->rings[batch->count], (int)ring, taken);
 	batch->count += taken;
-	return taken < room;
+	return taken;
 }
 
 /* Its events into the batch, which is handled whenever it is full. Where there may be more, nobody will
  * tell of it again: the ring stays signalled. */
 static void take_ring(struct net *net, uint32_t ring, struct batch *batch, uint64_t until_us)
 {
-	uint32_t before = batch->count, taken = 0;
-	bool has_more;
-	while ((has_more = !fill_batch(net, ring, batch))) {
-		taken += batch->count - before;
+	uint32_t shown_max = ring == 0 ? net->shown_max : URING_EVENTS_AT_ONCE;
+	uint32_t taken = fill_batch(net, ring, batch);
+	bool is_cut = false;
+	while (batch->count == EVENTS_AT_ONCE && !is_cut) {
 		handle_batch(net, batch);
-		before = 0;
-		if (boot_us() >= until_us)
-			break;
+		is_cut = boot_us() >= until_us;
+		taken += is_cut ? 0 : fill_batch(net, ring, batch);
 	}
-	taken += batch->count - before;
-	net->rings[ring].is_signalled = has_more || taken >= (ring == 0 ? net->shown_max : URING_EVENTS_AT_ONCE);
+	net->rings[ring].is_signalled = is_cut || taken >= shown_max;
 }
 
 /* Signals of the others come by ring 0. */
