@@ -516,6 +516,12 @@ static bool slot_is_older(struct slot *slot, uint64_t before_us)
 	return receipt_us_of(word_load(&version->words[VERSION_RECEIPT])) < before_us;
 }
 
+/* Whether this is the first slot of a bucket in which there is none: its tags say so for all eight. */
+static bool bucket_begins_empty(const struct span *span, uint32_t at)
+{
+	return at % BUCKET_SLOTS == 0 && word_load(&span->tags[at / BUCKET_SLOTS]) == 0;
+}
+
 uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, uint32_t *cursor,
 			    uint32_t slots, uint64_t before_us, uint64_t *removed)
 {
@@ -524,6 +530,11 @@ uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, 
 	uint32_t count = 0, end = span_slots(&span), at = *cursor < end ? *cursor : 0;
 	for (uint32_t looked = 0; looked < slots; looked++) {
 		struct slot *slot = &span.slots[at];
+		if (slots - looked >= BUCKET_SLOTS && bucket_begins_empty(&span, at)) {
+			looked += BUCKET_SLOTS - 1;
+			at = at + BUCKET_SLOTS < end ? at + BUCKET_SLOTS : 0;
+			continue;
+		}
 		if (!slot_is_older(slot, before_us)) {
 			at = at + 1 < end ? at + 1 : 0;
 			continue;

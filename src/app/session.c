@@ -22,7 +22,9 @@
 #define FLUSH_US_MAX 4000u
 /* Who comes next, and who may come after it. */
 #define FLUSH_AHEAD 5u
-/* Sessions whose token is looked at in one tick: a million in ten seconds. */
+/* Every token is looked at once in so many ticks, a second; or, with more sessions than this a tick, as many: a
+ * million in ten seconds. */
+#define EXPIRY_TICKS (1000000u / TICK_US)
 #define EXPIRY_SLOTS 1024u
 /* Sessions told to reconnect in one tick at most: a million in ten seconds. */
 #define DRAIN_SLOTS 1024u
@@ -319,7 +321,9 @@ void session_message(struct app *app, struct session *session, bool is_binary, c
 static void expire_tokens(struct app *app)
 {
 	int64_t now_s = wall_ms() / 1000;
-	uint32_t slots = app->sessions_max < EXPIRY_SLOTS ? app->sessions_max : EXPIRY_SLOTS;
+	uint32_t slots = app->sessions_max / EXPIRY_TICKS + 1;
+	if (slots > EXPIRY_SLOTS)
+		slots = EXPIRY_SLOTS;
 	for (uint32_t i = 0; i < slots; i++) {
 		struct session *session = &app->sessions[app->sweep_slot];
 		app->sweep_slot = (app->sweep_slot + 1) % app->sessions_max;
