@@ -54,20 +54,25 @@ static inline size_t bits_written(const struct bits_out *out, const uint8_t *sta
 	return (size_t)(out->at - start) * 8 + out->held_count;
 }
 
+/* The bits of a number without its highest. No branch, as none could be foreseen. */
+static inline unsigned bits_low_length(uint64_t value)
+{
+	return 63u ^ (unsigned)__builtin_clzll(value | 1);
+}
+
 static inline unsigned bits_length(uint64_t value)
 {
-	return value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);
+	return bits_low_length(value) + (value != 0);
 }
 
 static inline unsigned bits_number_cost(uint64_t value)
 {
-	unsigned length = bits_length(value);
-	return BITS_LENGTH_BITS + (length > 1 ? length - 1 : 0);
+	return BITS_LENGTH_BITS + bits_low_length(value);
 }
 
 static inline __attribute__((always_inline)) void bits_put_number(struct bits_out *out, uint64_t value)
 {
-	unsigned length = bits_length(value), low = length > 1 ? length - 1 : 0;
+	unsigned length = bits_length(value), low = bits_low_length(value);
 	value &= ~((uint64_t)1 << low);
 	if (low <= BITS_MAX - BITS_LENGTH_BITS) {
 		bits_put(out, length | value << BITS_LENGTH_BITS, BITS_LENGTH_BITS + low);
@@ -83,7 +88,7 @@ static inline __attribute__((always_inline)) void bits_put_number(struct bits_ou
 
 static inline uint64_t bits_small(uint64_t value, unsigned *length)
 {
-	unsigned bits = bits_length(value), low = bits > 1 ? bits - 1 : 0;
+	unsigned bits = bits_length(value), low = bits_low_length(value);
 	*length = BITS_LENGTH_BITS + low;
 	return bits | (value & ~((uint64_t)1 << low)) << BITS_LENGTH_BITS;
 }

@@ -16,7 +16,7 @@ enum { FORM_OLD = 1, FORM = 2 };
 enum { SUM_BYTES = 4, FORM_AT = SUM_BYTES, COUNT_AT = FORM_AT + 1, HEAD_BYTES = COUNT_AT + 2 };
 enum { UNIT_BITS = 3, PARAMETER_BITS = 5, PARAMETER_MAX = (1 << PARAMETER_BITS) - 1 };
 enum { USER_BITS_BITS = 6, PLACE_BITS = 64 };
-enum { STEP_SAMPLES_MAX = 15 };
+enum { STEP_SAMPLES = 9 };
 /* The heads of a block are judged by its first ones, looked for among so many points. */
 enum { HEAD_SAMPLES_MAX = 8, HEAD_SAMPLE_POINTS = 256 };
 /* A block of a walker holds fewer points; more are only looked at when these fit. */
@@ -156,20 +156,29 @@ static unsigned time_unit_of(const struct store_point *points, uint32_t count)
 	return 1;
 }
 
-/* The middle one of some steps, so that a gap does not count; 0 of a single point. */
+/* Without a branch, as none could be foreseen. */
+static int64_t middle_of(int64_t a, int64_t b, int64_t c)
+{
+	int64_t least = a < b ? a : b, most = a < b ? b : a;
+	int64_t rest = c < most ? c : most;
+	return rest > least ? rest : least;
+}
+
+/* About the middle of all steps, so that a gap does not count: the middle one of three, each the middle one of
+ * three steps. At least two points. */
 static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 {
-	int64_t steps[STEP_SAMPLES_MAX] = { 0 };
-	uint32_t stride = (count - 1 + STEP_SAMPLES_MAX - 1) / STEP_SAMPLES_MAX;
-	uint32_t taken = 0;
-	for (uint32_t i = 1; i < count; i += stride) {
-		int64_t step = difference(points[i].ts_ms, points[i - 1].ts_ms);
-		uint32_t hole = taken++;
-		for (; hole > 0 && steps[hole - 1] > step; hole--)
-			steps[hole] = steps[hole - 1];
-		steps[hole] = step;
+	int64_t middles[3];
+	uint64_t at = 0, stride = ((uint64_t)(count - 2) << 16) / (STEP_SAMPLES - 1);
+	for (unsigned i = 0; i < ARRAY_COUNT(middles); i++) {
+		int64_t steps[STEP_SAMPLES / ARRAY_COUNT(middles)];
+		for (unsigned k = 0; k < ARRAY_COUNT(steps); k++, at += stride) {
+			const struct store_point *point = &points[at >> 16];
+			steps[k] = difference(point[1].ts_ms, point[0].ts_ms);
+		}
+		middles[i] = middle_of(steps[0], steps[1], steps[2]);
 	}
-	return taken == 0 ? 0 : steps[taken / 2];
+	return middle_of(middles[0], middles[1], middles[2]);
 }
 
 /* The mean of the values' lengths, whose sums these are: near the best, and nearly deaf to outliers. */
