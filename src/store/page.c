@@ -120,14 +120,14 @@ static uint32_t branch_seek(const struct branch *branch, struct bytes wanted)
 }
 
 uint32_t page_below(const void *page, size_t bytes, uint64_t number, struct bytes from, struct bytes to,
-		    uint64_t *below, uint32_t most)
+		    uint32_t further, uint64_t *below, uint32_t most)
 {
 	struct branch branch;
 	struct bytes key;
 	uint32_t count = 0;
 	if (!branch_open(&branch, page, bytes, number))
 		return 0;
-	uint32_t end = branch_seek(&branch, to) + 1;
+	uint32_t end = branch_seek(&branch, to) + further;
 	for (uint32_t i = branch_seek(&branch, from) - 1; i < end && i < branch.count && count < most; i++)
 		count += branch_entry(&branch, i, &below[count], &key);
 	return count;

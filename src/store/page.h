@@ -34,11 +34,11 @@ struct page_form {
 struct page_form page_form_of(const void *page, size_t bytes, uint64_t number);
 
 /*
- * Reads a branch that has this number: the pages below where keys from <= key <= to lie, and the one
- * after them, where a cursor looks for what is greater. Returns how many, `most` at most; 0: it is no branch.
+ * Reads a branch that has this number: the pages below where keys from <= key <= to lie, and of the `further`
+ * ones after them those that it has. Returns how many, `most` at most; 0: it is no branch.
  */
 uint32_t page_below(const void *page, size_t bytes, uint64_t number, struct bytes from, struct bytes to,
-		    uint64_t *below, uint32_t most);
+		    uint32_t further, uint64_t *below, uint32_t most);
 
 /* Clears bytes; returns whether they were not clear before. */
 bool page_clear(void *at, size_t bytes);

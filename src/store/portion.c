@@ -146,13 +146,15 @@ static uint32_t span_runs(const struct span *span, struct lmdb_txn *txn,
 	return count;
 }
 
-/* Reads them in turn. When one had to wait for the disk the others most likely would, too: what is left
- * is fetched all at once. */
+/* Reads them in turn. When one would have to wait for the disk, or had to, the others most likely would, too: what
+ * is left is fetched all at once. The last is the longest and least read, so it is asked before. */
 static void span_read_runs(const struct span *span, struct lmdb_txn *txn,
 			   const struct run *const *runs, uint32_t count, struct earliest *earliest)
 {
+	bool is_fetched = count > 0 && !warm_is_here(txn, runs[count - 1], span->user);
+	if (is_fetched)
+		warm_user(txn, runs, count, span->user);
 	uint64_t waits = warm_waits();
-	bool is_fetched = false;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!is_fetched && warm_waits() != waits) {
 			warm_user(txn, runs + i, count - i, span->user);

@@ -16,6 +16,9 @@
 /* Times that this thread waited for a page from disk. */
 uint64_t warm_waits(void);
 
+/* Whether the block of this run with which the user begins is in memory; true where that cannot be told. */
+bool warm_is_here(struct lmdb_txn *txn, const struct run *run, struct user_id user);
+
 /* Has the blocks of these runs that hold the user in memory, or on their way to it. */
 void warm_user(struct lmdb_txn *txn, const struct run *const *runs, uint32_t count,
 	       struct user_id user);

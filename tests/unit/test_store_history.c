@@ -325,7 +325,7 @@ static bool leads_to(const struct lmdb_tree *tree, uint64_t page, uint32_t level
 	off_t at = (off_t)(page * tree->page_bytes);
 	assert_int_equal(pread(tree->fd, bytes, tree->page_bytes, at), tree->page_bytes);
 	uint32_t count = page_below(bytes, tree->page_bytes, page, (struct bytes){ from.bytes, sizeof(from.bytes) },
-				    (struct bytes){ to.bytes, sizeof(to.bytes) }, below, 16);
+				    (struct bytes){ to.bytes, sizeof(to.bytes) }, levels == 1, below, 16);
 	/* Of a branch all is read, and of a leaf nothing. */
 	assert_int_equal(count > 0, levels > 0);
 	bool leads = levels == 0 && page == wanted;
