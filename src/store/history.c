@@ -114,6 +114,7 @@ uint64_t history_append(struct lmdb_txn *txn, const struct history_window *windo
 	struct run run = run_empty(0, number, number);
 	run.record.receipt_min_ms = window->receipt_min_ms;
 	run.record.receipt_max_ms = window->receipt_max_ms;
+	run_times_add(&run, window->points, window->count);
 	for (size_t done = 0; done < window->count && txn->error == 0;)
 		done += run_append(txn, &run, window->points + done, window->count - done);
 	run_put(txn, &run);

@@ -273,11 +273,6 @@ uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_po
 	struct run_record *record = &run->record;
 	struct bytes value = { .at = block };
 	uint32_t taken = block_encode(points, count, block, &value.length);
-	for (uint32_t i = 0; i < taken; i++) {
-		int64_t ts_ms = points[i].ts_ms;
-		record->ts_min_ms = ts_ms < record->ts_min_ms ? ts_ms : record->ts_min_ms;
-		record->ts_max_ms = ts_ms > record->ts_max_ms ? ts_ms : record->ts_max_ms;
-	}
 	struct run_block_key key =
 		run_block_key(run->first_window, points[0].user.value, (uint32_t)record->blocks);
 	lmdb_put(txn, table_of(run), key_bytes(&key), value, LMDB_APPEND);
@@ -285,6 +280,26 @@ uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_po
 	record->bytes += value.length;
 	record->points += taken;
 	return taken;
+}
+
+void run_times_add(struct run *run, const struct store_point *points, size_t count)
+{
+	int64_t min_ms = run->record.ts_min_ms, max_ms = run->record.ts_max_ms;
+	for (size_t i = 0; i < count; i++) {
+		int64_t ts_ms = points[i].ts_ms;
+		min_ms = ts_ms < min_ms ? ts_ms : min_ms;
+		max_ms = ts_ms > max_ms ? ts_ms : max_ms;
+	}
+	run->record.ts_min_ms = min_ms;
+	run->record.ts_max_ms = max_ms;
+}
+
+void run_times_join(struct run *run, const struct run *other)
+{
+	const struct run_record *theirs = &other->record;
+	struct run_record *ours = &run->record;
+	ours->ts_min_ms = theirs->ts_min_ms < ours->ts_min_ms ? theirs->ts_min_ms : ours->ts_min_ms;
+	ours->ts_max_ms = theirs->ts_max_ms > ours->ts_max_ms ? theirs->ts_max_ms : ours->ts_max_ms;
 }
 
 /* Whether the block after this one is of the run, and begins below `user`; stays at this one. */

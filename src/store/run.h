@@ -56,7 +56,7 @@ struct run_record {
 	uint64_t last_window;
 	uint64_t state;
 	uint64_t next_user; /* RUN_BUILDING: users from here on are still in the inputs */
-	int64_t ts_min_ms;  /* of the points, by the phones */
+	int64_t ts_min_ms;  /* no point is before or after, by the phones */
 	int64_t ts_max_ms;
 	int64_t receipt_min_ms; /* when they were received, by our wall clock */
 	int64_t receipt_max_ms;
@@ -90,10 +90,14 @@ struct run run_empty(uint32_t tier, uint64_t first_window, uint64_t last_window)
 void run_put(struct lmdb_txn *txn, const struct run *run);
 void run_remove(struct lmdb_txn *txn, const struct run *run);
 
-/* Adds the first points as one block and returns how many; its record is the caller's to put. They
- * are sorted and come after all that the run has; the run is the last of its tier. */
+/* Adds the first points as one block and returns how many; its record is the caller's to put, and the times
+ * there are the caller's, too. They are sorted and come after all that the run has; the run is the last of its
+ * tier. */
 uint32_t run_append(struct lmdb_txn *txn, struct run *run, const struct store_point *points,
 		    size_t count);
+/* Widens its times so that they hold those of the points, or all of another run. */
+void run_times_add(struct run *run, const struct store_point *points, size_t count);
+void run_times_join(struct run *run, const struct run *other);
 /* Removes blocks whose users are all below `user`, `blocks_max` at most; returns how many. */
 uint32_t run_consume(struct lmdb_txn *txn, struct run *run, uint64_t user, uint32_t blocks_max);
 

@@ -110,6 +110,8 @@ static bool merge_step(struct lmdb_txn *txn, const struct recent *recent, struct
 {
 	uint64_t next_user =
 		merge_users(txn, recent, building, (const struct run *const *)inputs, count, points_max);
+	for (uint32_t i = 0; i < count; i++)
+		run_times_join(building, inputs[i]);
 	for (uint32_t i = 0; i < count && txn->error == 0; i++)
 		run_consume(txn, inputs[i], next_user, UINT32_MAX);
 	if (next_user == RUN_USER_END) {
