@@ -22,20 +22,24 @@ memory_tests = $(filter-out tests/arch/% man/% tests/proto/% tests/bench/%.py te
 check-memory: all $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(memory_tests)"
 
-# What threads share, and the whole daemon. The simulation and the engine are left out: they have one
-# thread by design.
-thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm% tests/unit/test_segment% \
-	tests/unit/test_store% tests/unit/test_mesh% tests/unit/test_token% \
+# What threads share, and the whole daemon. The simulation, the engine and the other tests of shm/ are
+# left out, and of the store those of one file: they have one thread by design, and a lone thread races
+# with nobody. check-TESTS would build every test program there is; here it need not.
+thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm_threads% \
+	tests/unit/test_store tests/unit/test_store_consent tests/unit/test_store_erase \
+	tests/unit/test_store_failures tests/unit/test_store_sharing tests/unit/test_mesh% tests/unit/test_token% \
 	tests/e2e/test_sessions.py tests/e2e/test_http.py, $(TESTS))
-check-threads: $(thread_tests) nearbyd$(EXEEXT)
-	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(thread_tests)"
+check-threads: $(filter-out %.py, $(thread_tests)) nearbyd$(EXEEXT)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(thread_tests)" check_PROGRAMS=
 
-# make distcheck with a few tests: those that read files beside their own, and a session.
+# make distcheck with a few tests: those that read files beside their own, and a session. Of the test
+# programs, which lack no source where no file is missing, only those that these need are built.
 dist_tests = $(filter tests/arch/% man/% tests/proto/% tests/unit/test_proto% tests/unit/test_completion.py \
 	tests/fuzz/% tests/sim/check-stories tests/e2e/test_sessions.py tests/e2e/test_documents.py \
 	tests/e2e/test_man_examples.py, $(TESTS))
+dist_programs = $(filter $(dist_tests) tests/sim/sim$(EXEEXT), $(check_PROGRAMS))
 check-dist:
-	$(MAKE) $(AM_MAKEFLAGS) distcheck TESTS="$(dist_tests)"
+	$(MAKE) $(AM_MAKEFLAGS) distcheck TESTS="$(dist_tests)" check_PROGRAMS="$(dist_programs)"
 .PHONY: check-unit check-memory check-threads check-dist
 
 # Nothing is left out of a distribution, whichever tests run in it.
