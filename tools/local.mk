@@ -11,11 +11,6 @@ tools/nearbyd.service: $(srcdir)/tools/nearbyd.service.in Makefile
 # Parts of the tests, for configurations in which the others would prove nothing more; tools/test says
 # which runs what.
 #
-# What needs no daemon.
-unit_tests = $(filter-out %.py, $(filter tests/unit/% tests/fuzz/% tests/sim/check-%, $(TESTS)))
-check-unit: all $(check_PROGRAMS)
-	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(unit_tests)"
-
 # What runs code of ours: neither texts, nor what counts instructions, nor what only looks at a browser.
 memory_tests = $(filter-out tests/arch/% man/% tests/proto/% tests/bench/%.py tests/unit/%.py \
 	tests/e2e/test_demo.py, $(TESTS))
@@ -40,7 +35,7 @@ dist_tests = $(filter tests/arch/% man/% tests/proto/% tests/unit/test_proto% te
 dist_programs = $(filter $(dist_tests) tests/sim/sim$(EXEEXT), $(check_PROGRAMS))
 check-dist:
 	$(MAKE) $(AM_MAKEFLAGS) distcheck TESTS="$(dist_tests)" check_PROGRAMS="$(dist_programs)"
-.PHONY: check-unit check-memory check-threads check-dist
+.PHONY: check-memory check-threads check-dist
 
 # Nothing is left out of a distribution, whichever tests run in it.
 distcheck-hook:
