@@ -9,12 +9,13 @@ tools/nearbyd.service: $(srcdir)/tools/nearbyd.service.in Makefile
 		$(srcdir)/tools/nearbyd.service.in >$@.tmp && mv $@.tmp $@
 
 # Parts of the tests, for configurations in which the others would prove nothing more; tools/test says
-# which runs what.
+# which runs what. build-... builds all that the tests of a part run.
 #
 # What runs code of ours: neither texts, nor what counts instructions, nor what only looks at a browser.
 memory_tests = $(filter-out tests/arch/% man/% tests/proto/% tests/bench/%.py tests/unit/%.py \
 	tests/e2e/test_demo.py, $(TESTS))
-check-memory: all $(check_PROGRAMS)
+build-memory: all $(check_PROGRAMS)
+check-memory: build-memory
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(memory_tests)"
 
 # What threads share, and the whole daemon. The simulation, the engine and the other tests of shm/ are
@@ -24,7 +25,8 @@ thread_tests = $(filter tests/unit/test_base% tests/unit/test_shm_threads% \
 	tests/unit/test_store tests/unit/test_store_consent tests/unit/test_store_erase \
 	tests/unit/test_store_failures tests/unit/test_store_sharing tests/unit/test_mesh% tests/unit/test_token% \
 	tests/e2e/test_sessions.py tests/e2e/test_http.py, $(TESTS))
-check-threads: $(filter-out %.py, $(thread_tests)) nearbyd$(EXEEXT)
+build-threads: $(filter-out %.py, $(thread_tests)) nearbyd$(EXEEXT)
+check-threads: build-threads
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(thread_tests)" check_PROGRAMS=
 
 # make distcheck with a few tests: those that read files beside their own, and a session. Of the test
@@ -35,7 +37,7 @@ dist_tests = $(filter tests/arch/% man/% tests/proto/% tests/unit/test_proto% te
 dist_programs = $(filter $(dist_tests) tests/sim/sim$(EXEEXT), $(check_PROGRAMS))
 check-dist:
 	$(MAKE) $(AM_MAKEFLAGS) distcheck TESTS="$(dist_tests)" check_PROGRAMS="$(dist_programs)"
-.PHONY: check-memory check-threads check-dist
+.PHONY: build-memory check-memory build-threads check-threads check-dist
 
 # Nothing is left out of a distribution, whichever tests run in it.
 distcheck-hook:
