@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/id.h"
+#include "bench/batch.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,8 +22,20 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 512
-/* What one read takes, behind what was held: two of the largest messages always fit. */
-#define SCRATCH_BYTES	       (2 * (FRAME_PAYLOAD_BYTES_MAX + FRAME_HEADER_BYTES_MAX))
+/* Sends, and reads, of one system call; and how many operations it has room for, a power of two. What is
+ * read before any of it is looked at should stay in the processor's cache. */
+#define SENDS_MAX 256
+#define READS_MAX 64
+#define BATCH_MAX 512
+#define SENDS_BYTES (64 * 1024)
+_Static_assert(SENDS_MAX + READS_MAX <= BATCH_MAX, "a batch has room for both");
+_Static_assert(SENDS_BYTES <= FLEET_PENDING_BYTES_MAX, "what a batch has of a client may wait");
+/* What one read takes at most; and how far its places are apart, so that not all of them begin in the same
+ * lines of the cache. */
+#define READ_BYTES (16 * 1024)
+#define READ_STRIDE (READ_BYTES + 192)
+/* Bytes of messages that have come in part: two of the largest always fit. */
+#define HELD_BYTES_MAX (2 * (FRAME_PAYLOAD_BYTES_MAX + FRAME_HEADER_BYTES_MAX))
 #define REQUEST_BYTES_MAX      4096
 #define RESPONSE_BYTES_MAX     16384
 #define SEND_BYTES_MAX	       4096
@@ -39,21 +52,42 @@ enum client_state { CLIENT_NONE, CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_OPE
 
 struct client {
 	int fd;
-	enum client_state state;
+	enum client_state state : 8;
+	bool is_in_batch;	/* bytes of it go out with the batch, or are read */
 	uint32_t held_bytes;	/* read, and not yet a whole message */
 	uint32_t pending_bytes; /* to be written */
 	uint8_t *held;
 	uint8_t *pending;
 };
 
+/* Bytes that go out with the next batch. */
+struct sending {
+	uint32_t client;
+	uint32_t at, length; /* in `send_bytes` */
+};
+
+/* A client whose bytes are read with the next batch. */
+struct reading {
+	uint32_t client;
+	bool may_end; /* what comes has ended, which is no event of its own behind bytes that came with it */
+	int got;      /* as recv returns it, or negative errno */
+};
+
 struct fleet {
 	struct fleet_config config;
 	int epoll;
+	int error; /* of a batch: negative errno, for the next poll to return */
 	uint32_t open_count;
 	uint64_t mask_seed;
 	uint64_t received_bytes;
 	struct client *clients;
-	uint8_t scratch[SCRATCH_BYTES];
+	struct batch *batch; /* its operations: all of `sends`, and behind them those of `reads` */
+	uint32_t send_count, read_count;
+	uint32_t send_bytes_used;
+	struct sending sends[SENDS_MAX];
+	struct reading reads[READS_MAX];
+	uint8_t send_bytes[SENDS_BYTES];
+	uint8_t read_bytes[READS_MAX][READ_STRIDE];
 };
 
 int fleet_open(struct fleet **fleet, const struct fleet_config *config)
@@ -66,16 +100,21 @@ int fleet_open(struct fleet **fleet, const struct fleet_config *config)
 	made->epoll = epoll_create1(EPOLL_CLOEXEC);
 	made->clients = calloc(config->clients_max, sizeof(*made->clients));
 	*fleet = made;
-	if (made->epoll < 0 || made->clients == NULL) {
-		int error = made->epoll < 0 ? -errno : -ENOMEM;
+	int error = made->epoll < 0 ? -errno : made->clients == NULL ? -ENOMEM : 0;
+	if (error == 0)
+		error = batch_open(&made->batch, BATCH_MAX);
+	if (error < 0)
 		fleet_close(fleet);
-		return error;
-	}
-	return 0;
+	return error;
 }
+
+static void batch_go(struct fleet *fleet);
 
 static void client_drop(struct fleet *fleet, struct client *client)
 {
+	/* Its descriptor may soon be another's. */
+	if (client->is_in_batch)
+		batch_go(fleet);
 	if (client->state == CLIENT_OPEN || client->state == CLIENT_SHUT)
 		fleet->open_count--;
 	close(client->fd);
@@ -95,6 +134,7 @@ void fleet_close(struct fleet **fleet)
 	}
 	if (closing->epoll >= 0)
 		close(closing->epoll);
+	batch_close(&closing->batch);
 	free(closing->clients);
 	free(closing);
 	*fleet = NULL;
@@ -134,29 +174,76 @@ static bool client_keep(uint8_t **kept, uint32_t *kept_bytes, const void *bytes,
 	return true;
 }
 
-/* Writes now what the socket takes, and keeps the rest. */
-static bool client_write(struct fleet *fleet, uint32_t number, const void *bytes, size_t length)
+/* Half a frame cannot be taken back: where its rest cannot be kept the connection ends, and that is
+ * reported as any end. */
+static void client_keep_unsent(struct fleet *fleet, uint32_t number, const void *bytes,
+			       size_t length)
 {
 	struct client *client = &fleet->clients[number];
-	if (client->pending_bytes + length > FLEET_PENDING_BYTES_MAX)
-		return false;
-	ssize_t written = 0;
-	if (client->pending_bytes == 0) {
-		written = send(client->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-		/* A broken socket is reported by epoll; here its bytes just wait. */
-		if (written < 0)
-			written = 0;
-		if ((size_t)written == length)
-			return true;
-	}
-	bool is_kept = client_keep(&client->pending, &client->pending_bytes,
-				   (const uint8_t *)bytes + written, length - (size_t)written,
-				   FLEET_PENDING_BYTES_MAX);
-	/* Half a frame cannot be taken back: the connection ends, and that is reported as any end. */
-	if (!is_kept)
+	if (!client_keep(&client->pending, &client->pending_bytes, bytes, length,
+			 FLEET_PENDING_BYTES_MAX))
 		shutdown(client->fd, SHUT_RDWR);
 	else
 		client_watch(fleet, number, EPOLL_CTL_MOD);
+}
+
+/* A tag is the number of a send, or, behind all sends, that of a read. */
+static void operation_done(void *context, uint64_t tag, int result)
+{
+	struct fleet *fleet = context;
+	if (tag >= SENDS_MAX) {
+		struct reading *reading = &fleet->reads[tag - SENDS_MAX];
+		reading->got = result;
+		fleet->clients[reading->client].is_in_batch = false;
+		return;
+	}
+	const struct sending *sending = &fleet->sends[tag];
+	fleet->clients[sending->client].is_in_batch = false;
+	/* A broken socket is reported by epoll; here its bytes just wait. */
+	uint32_t written = result < 0 ? 0 : (uint32_t)result;
+	if (written < sending->length)
+		client_keep_unsent(fleet, sending->client, fleet->send_bytes + sending->at + written,
+				   sending->length - written);
+}
+
+static void batch_go(struct fleet *fleet)
+{
+	int error = batch_run(fleet->batch, operation_done, fleet);
+	fleet->error = error < 0 ? error : fleet->error;
+	fleet->send_count = fleet->send_bytes_used = 0;
+}
+
+/* Writes with the next batch what the socket takes then; the rest is kept. */
+static bool client_write(struct fleet *fleet, uint32_t number, const void *bytes, size_t length)
+{
+	struct client *client = &fleet->clients[number];
+	/* Two sends of one client are one, or the second might overtake what the socket did not take of the
+	 * first. */
+	struct sending *last = fleet->send_count > 0 ? &fleet->sends[fleet->send_count - 1] : NULL;
+	bool is_last = last != NULL && last->client == number && fleet->read_count == 0;
+	if ((client->is_in_batch && !is_last) || fleet->send_count == SENDS_MAX ||
+	    fleet->send_bytes_used + length > SENDS_BYTES) {
+		batch_go(fleet);
+		is_last = false;
+	}
+	if (client->pending_bytes + length > FLEET_PENDING_BYTES_MAX)
+		return false;
+	if (client->pending_bytes > 0) {
+		client_keep_unsent(fleet, number, bytes, length);
+		return true;
+	}
+	uint8_t *place = fleet->send_bytes + fleet->send_bytes_used;
+	memcpy(place, bytes, length);
+	if (is_last) {
+		last->length += (uint32_t)length;
+		batch_extend(fleet->batch, length);
+	} else {
+		fleet->sends[fleet->send_count] =
+			(struct sending){ number, fleet->send_bytes_used, (uint32_t)length };
+		batch_send(fleet->batch, client->fd, place, length, fleet->send_count++);
+		client->is_in_batch = true;
+	}
+	fleet->send_bytes_used += (uint32_t)length;
 	return true;
 }
 
@@ -278,7 +365,7 @@ void fleet_shut(struct fleet *fleet, uint32_t client)
 
 bool fleet_is_drained(const struct fleet *fleet, uint32_t client)
 {
-	return fleet->clients[client].pending_bytes == 0;
+	return fleet->clients[client].pending_bytes == 0 && !fleet->clients[client].is_in_batch;
 }
 
 uint32_t fleet_open_count(const struct fleet *fleet)
@@ -385,44 +472,89 @@ static ssize_t client_consume(struct fleet *fleet, uint32_t number, uint8_t *byt
 	return (ssize_t)taken;
 }
 
-/* Reads once. False: nothing came, or the client has ended. `*is_all`: there is no more. */
-static bool client_read(struct fleet *fleet, uint32_t number, bool *is_all)
+static void read_later(struct fleet *fleet, uint32_t number, bool may_end)
 {
-	struct client *client = &fleet->clients[number];
-	uint8_t *scratch = fleet->scratch;
-	size_t held = client->held_bytes;
-	if (held > 0)
-		memcpy(scratch, client->held, held);
-	ssize_t got = recv(client->fd, scratch + held, SCRATCH_BYTES - held, MSG_DONTWAIT);
-	if (got < 0 && errno == EAGAIN)
-		return false;
-	if (got <= 0) {
-		client_end(fleet, number, (struct fleet_end){ .error = got < 0 ? errno : EPIPE });
-		return false;
-	}
-	*is_all = (size_t)got < SCRATCH_BYTES - held;
-	fleet->received_bytes += (uint64_t)got;
-	ssize_t taken = client_consume(fleet, number, scratch, held + (size_t)got, boot_us());
-	if (taken < 0)
-		return false;
-	size_t left = held + (size_t)got - (size_t)taken;
-	client->held_bytes = 0;
-	if (left == 0) {
-		free(client->held);
-		client->held = NULL;
-	}
-	if (client_keep(&client->held, &client->held_bytes, scratch + taken, left, SCRATCH_BYTES))
-		return true;
+	uint32_t idx = fleet->read_count++;
+	fleet->reads[idx] = (struct reading){ .client = number, .may_end = may_end };
+	fleet->clients[number].is_in_batch = true;
+	batch_receive(fleet->batch, fleet->clients[number].fd, fleet->read_bytes[idx], READ_BYTES,
+		      SENDS_MAX + idx);
+}
+
+static bool client_fail(struct fleet *fleet, uint32_t number)
+{
 	client_end(fleet, number, (struct fleet_end){ .error = ENOMEM });
 	return false;
 }
 
-/* All that there is. The end of what comes is no event of its own behind bytes that came with it. */
-static void client_read_all(struct fleet *fleet, uint32_t number, bool may_end)
+/* Handles what was read of a message that had come in part. False: the client has ended. */
+static bool client_hear_more(struct fleet *fleet, uint32_t number, const uint8_t *bytes,
+			     uint32_t length, uint64_t now_us)
 {
-	bool is_all = false;
-	while (client_read(fleet, number, &is_all) && (!is_all || may_end))
-		;
+	struct client *client = &fleet->clients[number];
+	if (!client_keep(&client->held, &client->held_bytes, bytes, length, HELD_BYTES_MAX))
+		return client_fail(fleet, number);
+	/* Whoever hears a message may drop the client, so what is held is not its own meanwhile. */
+	uint8_t *held = client->held;
+	uint32_t held_bytes = client->held_bytes;
+	client->held = NULL;
+	client->held_bytes = 0;
+	ssize_t taken = client_consume(fleet, number, held, held_bytes, now_us);
+	if (taken < 0 || (uint32_t)taken == held_bytes) {
+		free(held);
+		return taken >= 0;
+	}
+	memmove(held, held + taken, held_bytes - (uint32_t)taken);
+	client->held = held;
+	client->held_bytes = held_bytes - (uint32_t)taken;
+	return true;
+}
+
+static bool client_hear(struct fleet *fleet, uint32_t number, uint8_t *bytes, uint32_t length,
+			uint64_t now_us)
+{
+	struct client *client = &fleet->clients[number];
+	if (client->held_bytes > 0)
+		return client_hear_more(fleet, number, bytes, length, now_us);
+	ssize_t taken = client_consume(fleet, number, bytes, length, now_us);
+	if (taken < 0)
+		return false;
+	return client_keep(&client->held, &client->held_bytes, bytes + taken,
+			   length - (size_t)taken, HELD_BYTES_MAX) ||
+	       client_fail(fleet, number);
+}
+
+/* Handles what one read brought. False: nothing, or the client has ended. */
+static bool client_read(struct fleet *fleet, const struct reading *reading, uint8_t *bytes,
+			uint64_t now_us)
+{
+	/* One that was read before may have ended this client. */
+	if (fleet->clients[reading->client].state == CLIENT_NONE || reading->got == -EAGAIN)
+		return false;
+	if (reading->got <= 0) {
+		int error = reading->got < 0 ? -reading->got : EPIPE;
+		client_end(fleet, reading->client, (struct fleet_end){ .error = error });
+		return false;
+	}
+	fleet->received_bytes += (uint64_t)reading->got;
+	return client_hear(fleet, reading->client, bytes, (uint32_t)reading->got, now_us);
+}
+
+/* Carries out the batch and handles what was read, until each client has been read to its end. */
+static void read_all(struct fleet *fleet)
+{
+	while (fleet->read_count > 0) {
+		batch_go(fleet);
+		uint32_t count = fleet->read_count;
+		uint64_t now_us = boot_us();
+		fleet->read_count = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			struct reading reading = fleet->reads[i];
+			if (client_read(fleet, &reading, fleet->read_bytes[i], now_us) &&
+			    (reading.got == READ_BYTES || reading.may_end))
+				read_later(fleet, reading.client, reading.may_end);
+		}
+	}
 }
 
 static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)
@@ -445,7 +577,7 @@ static void client_event(struct fleet *fleet, uint32_t number, uint32_t events)
 		client_flush(fleet, number);
 	uint32_t ends = events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP);
 	if ((events & EPOLLIN) || ends != 0)
-		client_read_all(fleet, number, ends != 0);
+		read_later(fleet, number, ends != 0);
 }
 
 uint64_t fleet_received_bytes(const struct fleet *fleet)
@@ -456,12 +588,20 @@ uint64_t fleet_received_bytes(const struct fleet *fleet)
 int fleet_poll(struct fleet *fleet, uint64_t timeout_us)
 {
 	struct epoll_event events[EVENTS_MAX];
+	/* What is to be sent goes out at once, in one system call with what is read. */
+	if (fleet->send_count > 0)
+		timeout_us = 0;
 	struct timespec timeout = { .tv_sec = (time_t)(timeout_us / 1000000),
 				    .tv_nsec = (long)(timeout_us % 1000000) * 1000 };
 	int count = epoll_pwait2(fleet->epoll, events, EVENTS_MAX, &timeout, NULL);
-	if (count < 0)
-		return errno == EINTR ? 0 : -errno;
-	for (int i = 0; i < count; i++)
+	if (count < 0 && errno != EINTR)
+		return -errno;
+	for (int i = 0; i < count; i++) {
 		client_event(fleet, events[i].data.u32, events[i].events);
-	return 0;
+		if (fleet->read_count == READS_MAX)
+			read_all(fleet);
+	}
+	read_all(fleet);
+	batch_go(fleet);
+	return fleet->error;
 }

@@ -1,7 +1,8 @@
 /*
- * Owns: the WebSocket connections of one process: sockets, handshakes, frames, one epoll.
- * Invariant: nothing waits but fleet_poll; a client that ended is reported once; what a server sends
- *   is bounded by a frame's limit, what waits for it by FLEET_PENDING_BYTES_MAX a client.
+ * Owns: the WebSocket connections of one process: sockets, handshakes, frames, one epoll, one batch.
+ * Invariant: nothing waits but fleet_poll, and what was said before it goes out in it, if not earlier; a
+ *   client that ended is reported once; what a server sends is bounded by a frame's limit, what waits for
+ *   it by FLEET_PENDING_BYTES_MAX a client.
  * Thread: one fleet per process, used by one thread.
  * Does not know: tokens, users, or what the messages mean.
  *
@@ -70,7 +71,7 @@ void fleet_close(struct fleet **fleet);
  * negative errno.
  */
 int fleet_connect(struct fleet *fleet, uint32_t client, const char *token);
-/* False: not open, or too much waits already. */
+/* With the next poll. False: not open, or too much waits already. */
 bool fleet_send(struct fleet *fleet, uint32_t client, const void *text, size_t length);
 bool fleet_ping(struct fleet *fleet, uint32_t client);
 /* Cuts the connection off as a lost network does, with a reset; ended() is not called. */
@@ -81,7 +82,8 @@ void fleet_shut(struct fleet *fleet, uint32_t client);
 bool fleet_is_drained(const struct fleet *fleet, uint32_t client);
 uint32_t fleet_open_count(const struct fleet *fleet);
 
-/* Waits for events, `timeout_us` at most, and handles them. 0, or negative errno. */
+/* Sends what there is to be sent; where there is nothing, waits for events, `timeout_us` at most. Handles
+ * the events. 0, or negative errno. */
 int fleet_poll(struct fleet *fleet, uint64_t timeout_us);
 /* Bytes received by all clients so far. */
 uint64_t fleet_received_bytes(const struct fleet *fleet);

@@ -4,6 +4,7 @@ libbench_la_SOURCES = \
 	tools/bench/address.c tools/bench/address.h \
 	tools/bench/admin.c tools/bench/admin.h \
 	tools/bench/answer.c tools/bench/answer.h \
+	tools/bench/batch.c tools/bench/batch.h \
 	tools/bench/cast.c tools/bench/cast.h \
 	tools/bench/control.c tools/bench/control.h \
 	tools/bench/crew.c tools/bench/crew.h \
@@ -75,3 +76,10 @@ tests_unit_test_bench_load_SOURCES = tests/unit/test_bench_load.c
 tests_unit_test_bench_load_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools -I$(top_srcdir)/tests
 tests_unit_test_bench_load_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_bench_load_LDADD = libbench.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_bench_fleet
+TESTS += tests/unit/test_bench_fleet
+tests_unit_test_bench_fleet_SOURCES = tests/unit/test_bench_fleet.c
+tests_unit_test_bench_fleet_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools -I$(top_srcdir)/tests
+tests_unit_test_bench_fleet_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_bench_fleet_LDADD = libbench.la $(CMOCKA_LIBS)
