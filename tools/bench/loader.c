@@ -15,12 +15,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 /* Locations in one turn of the loop, so that what comes in is read in between. */
 #define SENDS_PER_TURN 256
 /* Sessions looked at for joining in one turn, while any is not in. */
 #define SCAN_PER_TURN 1024
 #define TURN_US 20000u
+/*
+ * From one turn to the next at least, once all that was due has been sent. In between the worker is deaf:
+ * to wake it for each frame costs the server's processor as much as the rest of sending it, which it does
+ * not where clients are elsewhere, and a turn for each location and frame costs the worker's own most of
+ * what it has. What is heard is so late by this at most, and counted so.
+ */
+#define TURN_LEAST_US 250u
 /* Between two tries to join, when the server names no time; and what it may name. */
 #define JOIN_RETRY_US 1000000u
 #define JOIN_RETRY_S_MAX 60u
@@ -525,9 +534,19 @@ static uint64_t carry_on(struct loader *loader, uint64_t now_us)
 	return loader->out > 0 && wait_us > 1000 ? 1000 : wait_us;
 }
 
+/* Sleeps until a turn that began then has taken the least it may. */
+static void rest(uint64_t began_us)
+{
+	uint64_t took_us = elapsed_us(began_us, boot_us());
+	if (took_us < TURN_LEAST_US)
+		usleep((useconds_t)(TURN_LEAST_US - took_us));
+}
+
 /* 0 when told to end, or negative errno. */
 static int work(struct loader *loader)
 {
+	/* Sleeps end when they are to, not up to 50 us later. */
+	prctl(PR_SET_TIMERSLACK, 1000ul);
 	for (;;) {
 		uint64_t now_us = boot_us();
 		uint32_t order = ledger_read(loader->ledger);
@@ -540,6 +559,8 @@ static int work(struct loader *loader)
 		loader->tally->counts.bytes = fleet_received_bytes(loader->fleet);
 		if (error < 0)
 			return error;
+		if (wait_us > 0)
+			rest(now_us);
 	}
 }
 
