@@ -528,22 +528,24 @@ uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, 
 	shm_check(segment->is_owner);
 	struct span span = span_of(segment, partition);
 	uint32_t count = 0, end = span_slots(&span), at = *cursor < end ? *cursor : 0;
-	for (uint32_t looked = 0; looked < slots; looked++) {
-		struct slot *slot = &span.slots[at];
+	for (uint32_t looked = 0; looked < slots;) {
+		uint32_t stop = (at / BUCKET_SLOTS + 1) * BUCKET_SLOTS;
 		if (slots - looked >= BUCKET_SLOTS && bucket_begins_empty(&span, at)) {
-			looked += BUCKET_SLOTS - 1;
-			at = at + BUCKET_SLOTS < end ? at + BUCKET_SLOTS : 0;
-			continue;
+			looked += BUCKET_SLOTS;
+			at = stop;
 		}
-		if (!slot_is_older(slot, before_us)) {
-			at = at + 1 < end ? at + 1 : 0;
-			continue;
+		for (; at < stop && looked < slots; looked++) {
+			struct slot *slot = &span.slots[at];
+			if (!slot_is_older(slot, before_us)) {
+				at++;
+				continue;
+			}
+			removed[count++] = word_load(&slot->key) - 1;
+			entry_remove(&span, at);
+			/* Another entry may have moved in here: then it is the next to be looked at. */
+			at += word_load(&slot->key) == 0;
 		}
-		removed[count++] = word_load(&slot->key) - 1;
-		entry_remove(&span, at);
-		/* Another entry may have moved in here: then it is the next to be looked at. */
-		if (word_load(&slot->key) == 0)
-			at = at + 1 < end ? at + 1 : 0;
+		at = at < end ? at : 0;
 	}
 	*cursor = at;
 	return count;
