@@ -22,7 +22,7 @@
 #define FLUSH_US_MAX 4000u
 /* Who comes next, and who may come after it. */
 #define FLUSH_AHEAD 5u
-/* Every token is looked at once in so many ticks, a second; or, with more sessions than this a tick, as many: a
+/* Every token is looked at once in so many ticks, a second; with more sessions than that takes, so many a tick: a
  * million in ten seconds. */
 #define EXPIRY_TICKS (1000000u / TICK_US)
 #define EXPIRY_SLOTS 1024u

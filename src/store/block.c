@@ -164,8 +164,8 @@ static int64_t middle_of(int64_t a, int64_t b, int64_t c)
 	return rest > least ? rest : least;
 }
 
-/* About the middle of all steps, so that a gap does not count: the middle one of three, each the middle one of
- * three steps. At least two points. */
+/* About the middle of all steps, so that a gap among many does not count: the middle one of three, each the middle
+ * one of three steps. At least two points. */
 static int64_t usual_step_of(const struct store_point *points, uint32_t count)
 {
 	int64_t middles[3];

@@ -14,7 +14,7 @@
 
 /* Those of a minute of a million users who send every 30 s, and some more: 60 MB, used as they come. */
 #define RECENT_POINTS_MAX ((size_t)5 << 19)
-/* Twice as many as a merge takes (run.h). */
+/* Twice as many as a merge takes at most (run.h). */
 #define RECENT_WINDOWS_MAX 128
 
 struct recent_window {

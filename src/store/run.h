@@ -35,7 +35,7 @@
 /*
  * How many runs of a tier become one of the next. 60 windows of a second make a minute, in which users have
  * two points each, so that a place is told by the one before it, and most have neither more nor less, so that
- * nobody's processor guesses wrong; 20 of those 20 minutes, 24 of those 8 hours: each point is merged three
+ * branches on their number are foreseen; 20 of those 20 minutes, 24 of those 8 hours: each point is merged three
  * times, a past day is three or four look-ups and the running one 101 more at most. A merge that an earlier
  * program began has 64 inputs, or 32.
  */

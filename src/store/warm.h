@@ -4,7 +4,7 @@
  * Thread: that of the transaction, which waits.
  * Does not know: what is done with what is read.
  *
- * A user's day lies in some dozens of runs, a page or two in each, and one after the other each would
+ * The running day of a user lies in some dozens of runs, a page or two in each, and one after the other each would
  * wait for the disk. A disk serves many at once in the same time; so the ways to the user in all runs
  * are gone at once, level by level: each level's pages are asked for before the first is waited for.
  */

@@ -38,7 +38,7 @@ static struct {
 	const char *out, *scratch, *file;
 } options = { .locations = 1000000,
 	      .users = 100000,
-	      .peak = 120000000, /* 3,600 windows: an hour, all of which is merged for good */
+	      .peak = 120000000, /* 3,600 windows: an hour, three whole runs of 20 minutes */
 	      .peak_users = 1000000,
 	      .day = 100000000,
 	      .day_hours = 24,

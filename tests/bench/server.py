@@ -22,6 +22,8 @@ from load import (PERCENTILES, Load, Town, cpu_us_per, read_histograms, server_s
 from results import Results
 
 MIB = 1024 * 1024
+# How long a server has to adapt to a rate before it is judged: nearbyd smooths its load over half a second.
+SETTLE_S = 2
 # Where the search begins: locations/s.
 FIRST_RATE = 8000
 SMOKE_RATE = 400
@@ -85,7 +87,7 @@ class Bench:
         return None
 
     def search(self, load):
-        found = load.search(FIRST_RATE, WITHIN_S, for_s=1.5, warm_up_s=0.5, linger_s=1.1)
+        found = load.search(FIRST_RATE, WITHIN_S, for_s=1.5, warm_up_s=SETTLE_S, linger_s=1.1)
         steps = found["steps"]
         kept = [step for step in steps if step["kept"]]
         if not kept:

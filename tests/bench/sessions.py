@@ -294,19 +294,21 @@ def without_friends(options, out):
     return statistics.median(anonymous)
 
 
-def settle(herd, options):
+def settle(herd, options, part, out):
     """Moves until nothing is left to do of what joining left behind, or WARM_UPS_MAX times. {(figure, unit):
     values}: how long that was."""
     for number in range(1, WARM_UPS_MAX + 1):
         said = herd.move(options.warm_s, min(options.warm_s, PERIOD_S))
-        if said["push_p50_us"] < SETTLED_PUSH_US:
+        if said["entries"] > 0 and said["push_p50_us"] < SETTLED_PUSH_US:
             break
+    else:
+        out.say(f"{part}: after {WARM_UPS_MAX} times the warm-up pushes are still late")
     return {("warming up", "s"): [number * options.warm_s]}
 
 
-def measure_load(server, herd, options):
+def measure_load(server, herd, options, part, out):
     """Windows of a population that moves: {(figure, unit): values}."""
-    figures = settle(herd, options)
+    figures = settle(herd, options, part, out)
     for _ in range(options.runs):
         before = cpu_s(server.pid), cpu_s(herd.process.pid)
         said = herd.move(options.window_s)
@@ -377,7 +379,7 @@ def population(options, out, base, size):
         assert said["open"] == joined, said
         out.figure(part, "joins", "1/s", [joined / seconds])
         out.figure(part, "CPU time of a join", "us", [1e6 * (cpu_s(server.pid) - cpu) / joined])
-        load = measure_load(server, herd, options)
+        load = measure_load(server, herd, options, part, out)
         judge_clients(load, part, out)
         after = Memory(server.pid)
         growth = Growth(before, after, joined)

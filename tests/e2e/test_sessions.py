@@ -164,8 +164,8 @@ async def a_token_that_is_renewed_in_time_keeps_its_session():
         async with daemon.session(1, bearer=token(1, seconds=6)) as ann:
             await ann.send(type="token", token=token(1))
             await ann.begin(*HERE)
-            # His is over when hers would be, or later.
-            bob = await daemon.expiring_session(2, seconds=6)
+            # His is over after hers would be, and a token is looked at once a second.
+            bob = await daemon.expiring_session(2, seconds=8)
             assert await bob.closed() == 4401
             await ann.send(type="token", token=token(2))
             assert (await ann.expect("error"))["code"] == "bad_token"

@@ -97,11 +97,6 @@ void batch_close(struct batch **batch)
 	*batch = NULL;
 }
 
-uint32_t batch_room(const struct batch *batch)
-{
-	return batch->most - batch->queued;
-}
-
 /* The entry of the operation that is added, or was added last. */
 static struct io_uring_sqe *entry_at(const struct batch *batch, uint32_t idx)
 {
@@ -161,10 +156,10 @@ int batch_run(struct batch *batch, void (*done)(void *context, uint64_t tag, int
 		return 0;
 	uint32_t tail = atomic_load_explicit(batch->submitted, memory_order_relaxed);
 	atomic_store_explicit(batch->submitted, tail + count, memory_order_release);
+	batch->queued = 0;
 	int error = enter(batch, count);
 	if (error < 0)
 		return error;
-	batch->queued = 0;
 	uint32_t head = atomic_load_explicit(batch->taken, memory_order_relaxed);
 	check(atomic_load_explicit(batch->completed, memory_order_acquire) - head == count);
 	for (uint32_t i = 0; i < count; i++) {

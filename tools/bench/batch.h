@@ -20,9 +20,7 @@ struct batch;
 int batch_open(struct batch **batch, uint32_t most);
 void batch_close(struct batch **batch);
 
-/* How many operations more fit in. */
-uint32_t batch_room(const struct batch *batch);
-/* Adds an operation; there must be room. The bytes are used by batch_run; `tag` comes back with the
+/* Adds an operation; `most` fit in. The bytes are used by batch_run; `tag` comes back with the
  * result. */
 void batch_send(struct batch *batch, int fd, const void *bytes, size_t length, uint64_t tag);
 void batch_receive(struct batch *batch, int fd, void *bytes, size_t length, uint64_t tag);
@@ -32,7 +30,8 @@ void batch_extend(struct batch *batch, size_t more);
 /*
  * Carries out all that was added, in that order, then calls `done` for each: `result` is what send and
  * recv return, or negative errno, -EAGAIN where the socket would have to be waited for. Operations may be
- * added meanwhile, for the next time. 0, or negative errno.
+ * added meanwhile, for the next time. 0, or negative errno: nobody knows what was done then, and the batch
+ * is only to be closed.
  */
 int batch_run(struct batch *batch, void (*done)(void *context, uint64_t tag, int result),
 	      void *context);

@@ -90,6 +90,17 @@ struct fleet {
 	uint8_t read_bytes[READS_MAX][READ_STRIDE];
 };
 
+static int batch_open_or_say(struct batch **batch)
+{
+	int error = batch_open(batch, BATCH_MAX);
+	if (error < 0)
+		fprintf(stderr,
+			"the clients need io_uring of Linux 6.1 or later, not forbidden by "
+			"kernel.io_uring_disabled or a sandbox: %s\n",
+			strerror(-error));
+	return error;
+}
+
 int fleet_open(struct fleet **fleet, const struct fleet_config *config)
 {
 	struct fleet *made = calloc(1, sizeof(*made));
@@ -102,7 +113,7 @@ int fleet_open(struct fleet **fleet, const struct fleet_config *config)
 	*fleet = made;
 	int error = made->epoll < 0 ? -errno : made->clients == NULL ? -ENOMEM : 0;
 	if (error == 0)
-		error = batch_open(&made->batch, BATCH_MAX);
+		error = batch_open_or_say(&made->batch);
 	if (error < 0)
 		fleet_close(fleet);
 	return error;
@@ -206,10 +217,11 @@ static void operation_done(void *context, uint64_t tag, int result)
 				   sending->length - written);
 }
 
+/* After an error nothing is sent or read any more; fleet_poll tells of it. */
 static void batch_go(struct fleet *fleet)
 {
-	int error = batch_run(fleet->batch, operation_done, fleet);
-	fleet->error = error < 0 ? error : fleet->error;
+	if (fleet->error == 0)
+		fleet->error = batch_run(fleet->batch, operation_done, fleet);
 	fleet->send_count = fleet->send_bytes_used = 0;
 }
 
@@ -545,7 +557,7 @@ static void read_all(struct fleet *fleet)
 {
 	while (fleet->read_count > 0) {
 		batch_go(fleet);
-		uint32_t count = fleet->read_count;
+		uint32_t count = fleet->error == 0 ? fleet->read_count : 0;
 		uint64_t now_us = boot_us();
 		fleet->read_count = 0;
 		for (uint32_t i = 0; i < count; i++) {
