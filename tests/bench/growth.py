@@ -13,6 +13,7 @@ import tempfile
 
 import arguments
 import results
+import seclusion
 from contender import Contender
 from load import Load, Town, cpu_us_per
 from results import Results
@@ -20,6 +21,7 @@ from results import Results
 UNIT = "CPU-us/delivery"
 # Of the friends who are connected, so many are in range.
 NEAR_SHARE = 0.25
+ROOM_FRIENDS = 400
 
 
 class Plan:
@@ -67,7 +69,10 @@ class Bench:
         near = active * NEAR_SHARE
         town = Town(sessions, friends, active, near)
         cpus = self.cpus[:cores]
-        with Contender("nearbyd", town, cpus, users_max=max(1000000, 2 * sessions)) as server:
+        # Room for all friendships, as nearbyd reserves that of ROOM_FRIENDS for each session.
+        room = max(20000, 2 * sessions, sessions * friends // ROOM_FRIENDS)
+        with Contender("nearbyd", town, cpus, users_max=max(1000000, 2 * sessions),
+                       sessions_max=room) as server:
             load = Load(server, town, self.cpus[cores:] or self.cpus[-1:])
             ((*steps,),), found = load.measure(
                 [self.plan.deliveries_per_s / near], self.plan.runs, for_s=self.plan.for_s,
@@ -98,6 +103,7 @@ class Bench:
 
     def run(self):
         plan = self.plan
+        self.results.say(seclusion.seclude(2 * max(plan.sessions_of)))
         self.results.say(f"unless said {plan.sessions} sessions, {plan.friends} friends each, "
                          f"{plan.active} of them connected, a quarter of those in range")
         self.results.say(f"whole server: {plan.deliveries_per_s} deliveries/s at every point; load on "
