@@ -44,7 +44,7 @@ struct fleet_handler {
 		     uint64_t now_us);
 	/* The answer to a ping that fleet_ping sent. */
 	void (*pong)(void *context, uint32_t client);
-	/* It is over. The client's number may be connected again. */
+	/* It is over. The client's number may be connected again, once fleet_poll has returned. */
 	void (*ended)(void *context, uint32_t client, const struct fleet_end *end);
 };
 
