@@ -15,10 +15,9 @@
 #define ENOUGH 0.1
 /* A turn of more CPU time than this is a flood's. */
 #define FLOOD_TURN_US 2000u
-/* Receiving gathers for an eighth of the interval, up to 5 ms; where frames are rare a fiftieth, up to 10 ms, is
- * more. */
-#define GATHER_SHORT_US_MAX 5000u
-#define GATHER_LONG_US_MAX  10000u
+/* Receiving gathers for an eighth of the interval, up to 5 ms; where frames are rare for a fiftieth, up to 10 ms. */
+#define GATHER_US     5000u
+#define GATHER_US_MAX 10000u
 
 static void measure_load(struct interval *interval, uint64_t now_us)
 {
@@ -55,14 +54,9 @@ uint64_t interval_note(struct interval *interval, uint64_t now_us, uint64_t cpu_
 	return turn_us;
 }
 
-static uint64_t lesser(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 uint32_t interval_gather_us(const struct interval *interval)
 {
-	uint64_t short_us = lesser(interval->us / 8, GATHER_SHORT_US_MAX);
-	uint64_t long_us = lesser(interval->us / 50, GATHER_LONG_US_MAX);
-	return (uint32_t)(short_us > long_us ? short_us : long_us);
+	uint64_t us = interval->us / 50;
+	us = us < GATHER_US ? GATHER_US : us > GATHER_US_MAX ? GATHER_US_MAX : us;
+	return (uint32_t)(interval->us / 8 < us ? interval->us / 8 : us);
 }
