@@ -15,9 +15,9 @@
 #define ENOUGH 0.1
 /* A turn of more CPU time than this is a flood's. */
 #define FLOOD_TURN_US 2000u
-/* Receiving gathers for an eighth of the interval, up to 5 ms; where frames are rare for a fiftieth, up to 10 ms. */
+/* Receiving gathers for an eighth of the interval, up to 5 ms; where frames are rare for a fiftieth, up to 50 ms. */
 #define GATHER_US     5000u
-#define GATHER_US_MAX 10000u
+#define GATHER_US_MAX 50000u
 
 static void measure_load(struct interval *interval, uint64_t now_us)
 {

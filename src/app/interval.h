@@ -35,7 +35,7 @@ struct interval {
 uint64_t interval_note(struct interval *interval, uint64_t now_us, uint64_t cpu_us, uint64_t least_us,
 		       uint64_t most_us);
 
-/* How long receiving may wait for more, as frames wait for their interval in any case: 10 ms at most. */
+/* How long receiving may wait for more, as frames wait for their interval in any case: 50 ms at most. */
 uint32_t interval_gather_us(const struct interval *interval);
 
 #endif

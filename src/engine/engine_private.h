@@ -208,10 +208,10 @@ struct pace {
 	uint32_t slot;
 };
 
-/* A session whose user moved, and when who follows would have been told of it. */
+/* A session of whose user was told, and when. */
 struct untold {
 	uint64_t since_us;
-	uint32_t slot;
+	struct session_id session;
 };
 
 /* Another core. */

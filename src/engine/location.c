@@ -122,10 +122,10 @@ void location_accept(struct engine *engine, const struct event *event, uint32_t 
 	out->record_user.value = user->user;
 	out->record = location;
 	session->last_ts_ms = location.client_ms;
-	uint64_t before_us = session->is_located ? session->receipt_us : 0;
+	bool is_back = !session_sees(engine, event->now_us, slot);
 	move_all(engine, event->now_us, user, slot, &location);
 	if (!is_hidden)
-		merge_moved(engine, event->now_us, slot, before_us);
+		merge_moved(engine, event->now_us, slot, is_back);
 	if (session->is_initialised)
 		return;
 	session_place(engine, slot, &location);
