@@ -276,6 +276,20 @@ static void export_users(struct scan *scan, struct store_request *request, struc
 	}
 }
 
+/* The runs that may have points of that time, in the order of their windows, as what is of a higher tier is
+ * older: the points of a user then come nearly sorted. */
+static uint32_t runs_overlapping(const struct run_list *list, const struct store_request *request,
+				 const struct run **runs)
+{
+	uint32_t count = 0;
+	for (uint32_t tier = RUN_TIERS; tier-- > 0;)
+		for (uint32_t i = 0; i < list->count; i++)
+			if (list->runs[i].tier == tier &&
+			    run_overlaps(&list->runs[i], request->from_ms, request->to_ms))
+				runs[count++] = &list->runs[i];
+	return count;
+}
+
 static int export_read(struct lmdb_txn *txn, const struct run_list *list,
 		       struct store_request *request)
 {
@@ -284,10 +298,7 @@ static int export_read(struct lmdb_txn *txn, const struct run_list *list,
 						    sizeof(*portion.points)) };
 	int error = runs == NULL || portion.points == NULL ? -ENOMEM : 0;
 	if (error == 0) {
-		uint32_t count = 0;
-		for (uint32_t i = 0; i < list->count; i++)
-			if (run_overlaps(&list->runs[i], request->from_ms, request->to_ms))
-				runs[count++] = &list->runs[i];
+		uint32_t count = runs_overlapping(list, request, runs);
 		struct scan scan;
 		scan_open(&scan, txn, runs, NULL, count, request->resume.user, EXPORT_BATCH_POINTS);
 		export_users(&scan, request, &portion);

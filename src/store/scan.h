@@ -38,7 +38,7 @@ struct scan {
 /*
  * Reads these runs, each for the users it answers for, from `user_from` on, in batches of about
  * `batch_points`. Of those that have points in `rows` (as many rows as runs, or NULL) it takes these, and
- * does not look at the file. The runs, and the points of rows, stay the caller's and unchanged until the scan
+ * does not look at the file. In the order of their windows they cost least. The runs, and the points of rows, stay the caller's and unchanged until the scan
  * is closed. Errors are the transaction's.
  */
 void scan_open(struct scan *scan, struct lmdb_txn *txn, const struct run *const *runs,
