@@ -5,11 +5,14 @@ load from nearby-bench on another CPU.
 
 The highest rate of locations is looked for at which 99 of 100 reach their friends within a second.
 Then each server is measured at half of its own highest rate, and all that keep it at one same rate:
-half of the highest of the slowest that can gather what it sends. nearbyd is measured at the highest rate of the best peer, too. Those that
-can gather what they send for an interval are measured so at that same rate.
+half of the highest of the slowest that can gather what it sends. nearbyd is measured at the highest
+rate of the best peer, too. Those that can gather what they send for an interval are measured so at that
+same rate. The servers are all up meanwhile and have a run each in turn, so that what is compared was
+measured within minutes, on a machine that may not be the same an hour later.
 
 usage: server.py [--out=DIR] [--runs=N] [--quick | --smoke] [--only=NAME,...]
 """
+import contextlib
 import os
 import subprocess
 import sys
@@ -43,7 +46,7 @@ class Plan:
 
     def times(self, interval_ms):
         interval_s = interval_ms / 1000
-        return {"for_s": max(3, interval_s) * self.small, "warm_up_s": (0.7 + interval_s) * self.small,
+        return {"for_s": max(3, interval_s) * self.small, "warm_up_s": (SETTLE_S + interval_s) * self.small,
                 "linger_s": (1 + interval_s) * (self.small if interval_s == 0 else 1)}
 
 
@@ -96,22 +99,38 @@ class Bench:
         return found["highest_rate"], any(step["client_saturated"] and server_share(step) < 0.9
                                           for step in above + kept[-1:])
 
-    def measured(self, name, interval_ms, rates):
-        """{key: steps} at the rates {key: locations/s}, in the order in which they are given."""
+    def measured(self, interval_ms, rates_of):
+        """{name: {key: steps}} of the servers {name: {key: locations/s}}, at the rates of each in the
+        order in which they are given."""
+        steps, counts = {name: {} for name in rates_of}, {}
+        with contextlib.ExitStack() as stack:
+            servers = {name: self.attempt(name, self.started, interval_ms, stack) for name in rates_of}
+            for _ in range(self.plan.runs):
+                for name in self.contenders(interval_ms):
+                    if name in rates_of:
+                        self.attempt(name, self.run_once, servers[name], rates_of[name], steps, counts)
+        for (name, key), of in counts.items():
+            write_histogram(os.path.join(self.out, f"latency-{name}-{key}.hist"), of)
+        return {name: of for name, of in steps.items() if name not in self.missing}
+
+    def started(self, name, interval_ms, stack):
+        return stack.enter_context(self.contender(name, interval_ms))
+
+    def run_once(self, name, server, rates, steps, counts):
+        """A run at each of the rates; adds to `steps`, and to `counts` what their histograms have."""
         histogram = os.path.join(self.folder.name, "histogram")
-        with self.contender(name, interval_ms) as server:
-            by_rate, found = self.load(server, interval_ms).measure(
-                list(rates.values()), self.plan.runs, histogram=histogram,
-                **self.plan.times(interval_ms))
+        by_rate, found = self.load(server, server.interval_ms).measure(
+            list(rates.values()), 1, histogram=histogram, **self.plan.times(server.interval_ms))
         wrong = {what: count for what, count in found["findings"].items() if count}
         if wrong:
-            self.results.say(f"{name}, interval {interval_ms} ms: findings {wrong}; {found['example']}")
+            self.results.say(f"{name}, interval {server.interval_ms} ms: findings {wrong}; "
+                             f"{found['example']}")
         histograms = read_histograms(histogram)
-        steps = dict(zip(rates, by_rate))
-        for key, of in steps.items():
-            write_histogram(os.path.join(self.out, f"latency-{name}-{key}.hist"),
-                            histograms.get(of[0]["rate"], {}))
-        return steps
+        for key, (step,) in zip(rates, by_rate):
+            steps[name].setdefault(key, []).append(step)
+            of = counts.setdefault((name, key), {})
+            for bound, count in histograms.get(step["rate"], {}).items():
+                of[bound] = of.get(bound, 0) + count
 
     def say_steps(self, part, name, steps):
         figure = lambda what, unit, of: self.results.figure(
@@ -154,17 +173,16 @@ class Bench:
         """Without an interval: each at half of its highest rate, and all at the same."""
         peers = {name: rate for name, rate in highest.items() if name != "nearbyd"}
         best = max(peers, key=peers.get) if peers else None
+        rates_of = {}
         for name, rate in sorted(highest.items(), key=lambda item: item[0] == "nearbyd"):
-            rates = {"0": rate / 2}
+            rates = rates_of[name] = {"0": rate / 2}
             if 0 < same < rate:
                 rates["same"] = same
             else:
                 self.results.say(f"{name}: does not keep the rate at which the others are compared")
             if best is not None and name in ("nearbyd", best):
                 rates["best"] = peers[best]
-            steps = self.attempt(name, self.measured, 0, rates)
-            if steps is None:
-                continue
+        for name, steps in self.measured(0, rates_of).items():
             self.say_steps("interval 0", name, steps["0"])
             if "same" in steps:
                 self.say_steps("interval 0, same rate", name, steps["same"])
@@ -174,10 +192,10 @@ class Bench:
     def run_interval(self, interval_ms, same):
         """With an interval all at the same rate: beyond one location of a friend in it only merging
         is measured, and no server's end is in reach of one client."""
-        for name in self.contenders(interval_ms):
-            steps = self.attempt(name, self.measured, interval_ms, {f"{interval_ms}": same})
-            if steps is not None:
-                self.say_steps(f"interval {interval_ms} ms", name, steps[f"{interval_ms}"])
+        key = f"{interval_ms}"
+        names = self.contenders(interval_ms)
+        for name, steps in self.measured(interval_ms, {name: {key: same} for name in names}).items():
+            self.say_steps(f"interval {interval_ms} ms", name, steps[key])
 
     def say_best(self, name, steps, best):
         """The rate at which the best peer is at its end, of both."""
