@@ -7,8 +7,8 @@ The highest rate of locations is looked for at which 99 of 100 reach their frien
 Then each server is measured at half of its own highest rate, and all that keep it at one same rate:
 half of the highest of the slowest that can gather what it sends. nearbyd is measured at the highest
 rate of the best peer, too. Those that can gather what they send for an interval are measured so at that
-same rate. The servers are all up meanwhile and have a run each in turn, so that what is compared was
-measured within minutes, on a machine that may not be the same an hour later.
+same rate, and have a run each in turn, so that what is compared was measured within minutes, on a
+machine that may not be the same an hour later.
 
 usage: server.py [--out=DIR] [--runs=N] [--quick | --smoke] [--only=NAME,...]
 """
@@ -101,14 +101,20 @@ class Bench:
 
     def measured(self, interval_ms, rates_of):
         """{name: {key: steps}} of the servers {name: {key: locations/s}}, at the rates of each in the
-        order in which they are given."""
+        order in which they are given. Those that coalesce are compared closely: they are all up, and
+        have a run each in turn. The others take minutes to let all join, and are measured alone."""
         steps, counts = {name: {} for name in rates_of}, {}
-        with contextlib.ExitStack() as stack:
-            servers = {name: self.attempt(name, self.started, interval_ms, stack) for name in rates_of}
-            for _ in range(self.plan.runs):
-                for name in self.contenders(interval_ms):
-                    if name in rates_of:
-                        self.attempt(name, self.run_once, servers[name], rates_of[name], steps, counts)
+        in_turn = [name for name in rates_of if name in COALESCING]
+        for names in [in_turn] + [[name] for name in rates_of if name not in in_turn]:
+            rounds, runs = (self.plan.runs, 1) if names is in_turn else (1, self.plan.runs)
+            with contextlib.ExitStack() as stack:
+                servers = {name: self.attempt(name, self.started, interval_ms, stack)
+                           for name in names}
+                for _ in range(rounds):
+                    for name in self.contenders(interval_ms):
+                        if name in names:
+                            self.attempt(name, self.run_load, servers[name], rates_of[name], runs,
+                                         steps, counts)
         for (name, key), of in counts.items():
             write_histogram(os.path.join(self.out, f"latency-{name}-{key}.hist"), of)
         return {name: of for name, of in steps.items() if name not in self.missing}
@@ -116,20 +122,20 @@ class Bench:
     def started(self, name, interval_ms, stack):
         return stack.enter_context(self.contender(name, interval_ms))
 
-    def run_once(self, name, server, rates, steps, counts):
-        """A run at each of the rates; adds to `steps`, and to `counts` what their histograms have."""
+    def run_load(self, name, server, rates, runs, steps, counts):
+        """Adds to `steps` those at each of the rates, and to `counts` what their histograms have."""
         histogram = os.path.join(self.folder.name, "histogram")
         by_rate, found = self.load(server, server.interval_ms).measure(
-            list(rates.values()), 1, histogram=histogram, **self.plan.times(server.interval_ms))
+            list(rates.values()), runs, histogram=histogram, **self.plan.times(server.interval_ms))
         wrong = {what: count for what, count in found["findings"].items() if count}
         if wrong:
             self.results.say(f"{name}, interval {server.interval_ms} ms: findings {wrong}; "
                              f"{found['example']}")
         histograms = read_histograms(histogram)
-        for key, (step,) in zip(rates, by_rate):
-            steps[name].setdefault(key, []).append(step)
+        for key, of_rate in zip(rates, by_rate):
+            steps[name].setdefault(key, []).extend(of_rate)
             of = counts.setdefault((name, key), {})
-            for bound, count in histograms.get(step["rate"], {}).items():
+            for bound, count in histograms.get(of_rate[0]["rate"], {}).items():
                 of[bound] = of.get(bound, 0) + count
 
     def say_steps(self, part, name, steps):

@@ -380,8 +380,8 @@ static void moves_between_two_frames_are_told_together(void **state)
 		if (i < 20)
 			flush(world, PAUSE_US - 1);
 	}
-	/* One a window of half of the pause, and two windows that were cut. */
-	assert_in_range(world_counter(world, ENGINE_COUNTER_CHECKS) - checks, 2, 4);
+	/* The first at once, and one each half of the pause. */
+	assert_in_range(world_counter(world, ENGINE_COUNTER_CHECKS) - checks, 2, 3);
 	assert_in_range(world_counter(world, ENGINE_COUNTER_MOVES_MERGED), 16, 18);
 	hears(world, ann, "nothing");
 	flush(world, PAUSE_US - 1);
@@ -418,6 +418,26 @@ static void who_comes_near_meanwhile_is_seen_half_a_pause_later(void **state)
 	turn(world, PAUSE_US);
 	hears(world, ann, "update %u", (unsigned)bob.user);
 	then_hears(world, ann, "nothing");
+	world_close(world);
+}
+
+/* The core of a follower knows by the clock that he was gone, before anybody told it. */
+static void who_is_back_is_told_of_at_once(void **state)
+{
+	(void)state;
+	struct world *world = two_cores();
+	struct device ann, bob;
+	ann_and_bob_stand(world, 0, 100, &ann, &bob);
+	flush(world, PAUSE_US);
+	stand(world, bob, 200);
+	jump_us(world, WORLD_TTL_US + 1);
+	stand(world, ann, 0);
+	subscribe(world, ann, bob.user);
+	hears(world, ann, "gone %u idle", (unsigned)bob.user);
+	stand(world, bob, 300);
+	exchange(world);
+	ask_nearby(world, ann, 20);
+	hears(world, ann, "nearby %u of 1", (unsigned)bob.user);
 	world_close(world);
 }
 
@@ -475,6 +495,7 @@ int main(void)
 		cmocka_unit_test(a_paused_device_gets_one_frame_with_the_latest_when_it_goes_on),
 		cmocka_unit_test(moves_between_two_frames_are_told_together),
 		cmocka_unit_test(who_comes_near_meanwhile_is_seen_half_a_pause_later),
+		cmocka_unit_test(who_is_back_is_told_of_at_once),
 		cmocka_unit_test(the_last_move_of_who_leaves_is_told_at_once),
 		cmocka_unit_test(nothing_waits_when_there_is_no_pause_any_more),
 	};
