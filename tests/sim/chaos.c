@@ -22,6 +22,8 @@
 #define SECOND_US 1000000u
 /* A list is evaluated again 10 s after a small movement; sweeps and timers get a few more. */
 #define QUIET_US (13u * SECOND_US)
+/* Ticks come, so a location that expired longer ago has been swept. */
+#define SWEEP_US (3u * SECOND_US)
 
 /* ACTION(name, weight when frequent) */
 #define ACTIONS(ACTION)                                                                            \
@@ -584,9 +586,18 @@ static void do_settle(struct chaos *chaos)
 				    cluster_moment(chaos->world.cluster), UINT64_MAX);
 }
 
+/* The longest that something waits to be said: frames to a device are a pause apart, and who has all as
+ * friends may have to be told of all. */
+static uint64_t turns_us(const struct chaos *chaos)
+{
+	const struct cluster_config *config = &chaos->world.config;
+	return (config->user_count + FRAME_ENTRIES_MAX - 1) / FRAME_ENTRIES_MAX * config->interval_us;
+}
+
 static void do_quiet(struct chaos *chaos)
 {
 	struct oracle *oracle = cluster_oracle(chaos->world.cluster);
+	uint64_t turns = turns_us(chaos);
 	trace(chaos, "quiet");
 	end_lags(chaos);
 	for (uint32_t load = 0; load < BOOK_LOADS_MAX; load++)
@@ -594,9 +605,9 @@ static void do_quiet(struct chaos *chaos)
 	for (uint32_t device = 0; device < chaos->world.config.devices_max; device++)
 		if (oracle_is_alive(oracle, device))
 			cluster_resume(chaos->world.cluster, device);
-	cluster_run(chaos->world.cluster, QUIET_US);
+	cluster_run(chaos->world.cluster, QUIET_US + turns);
 	cluster_check(chaos->world.cluster);
-	oracle_judge_views(oracle, cluster_moment(chaos->world.cluster), QUIET_US);
+	oracle_judge_views(oracle, cluster_moment(chaos->world.cluster), SWEEP_US + turns);
 	if (cluster_counter(chaos->world.cluster, ENGINE_COUNTER_STRANGERS_SESSIONS) > 0)
 		cluster_judge_strangers(chaos->world.cluster);
 	for (uint32_t device = 0; device < chaos->world.config.devices_max; device++)

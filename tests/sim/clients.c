@@ -178,7 +178,7 @@ bool cluster_is_barred(const struct cluster *cluster, uint32_t a, uint32_t b)
 
 void cluster_judge_strangers(struct cluster *cluster)
 {
-	cluster_run(cluster, COMPANY_QUIET_US);
+	cluster_run(cluster, COMPANY_QUIET_US + cluster->config.interval_us);
 	company_judge_views(cluster->company, cluster_moment(cluster));
 }
 

@@ -17,10 +17,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Locations that expired this lately may not have been swept, */
-#define SWEEP_US (4u * 1000000u)
-/* ... and who takes their place may not have been told. */
-#define FOLLOW_US (15u * 1000000u)
+/* Locations that expired this lately may not have been swept, and a frame's turn comes a pause later, */
+#define SWEEP_US (3u * 1000000u)
+/* ... and who takes their place may not have been told: that is found out up to 10 s later, and waits for a
+ * turn too. */
+#define FOLLOW_US (14u * 1000000u)
 #define DISTANCE_ERROR_MM 1.01L
 
 struct told {
@@ -310,13 +311,15 @@ void company_judge_frame(struct company *company, struct moment moment, uint32_t
 
 /* ---- when all is quiet ---------------------------------------------------------------------- */
 
+/* Whether the user's location expired at most `within_us`, and the pause between two frames, ago. */
 static bool is_fresh(const struct company *company, struct moment moment, uint32_t user,
 		     uint64_t within_us)
 {
 	const struct oracle_user *whom = &company->oracle->users[user];
 	uint64_t ttl_us = company->cluster->config.ttl_us;
 	uint64_t age_us = moment.now_us - whom->location.receipt_us;
-	return whom->has_location && age_us > ttl_us && age_us - ttl_us <= within_us;
+	return whom->has_location && age_us > ttl_us &&
+	       age_us - ttl_us <= within_us + company->cluster->config.interval_us;
 }
 
 static bool is_any_fresh(const struct company *company, struct moment moment)

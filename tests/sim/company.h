@@ -37,7 +37,8 @@ void company_judge_answer(struct company *company, struct moment moment, uint32_
 			  const struct server_msg *answer);
 void company_judge_frame(struct company *company, struct moment moment, uint32_t device,
 			 const struct server_msg *msg);
-/* Nothing but expiry has happened for COMPANY_QUIET_US: each device has the nearest. */
+/* Nothing but expiry has happened for COMPANY_QUIET_US and a pause between two frames: each device has the
+ * nearest. */
 void company_judge_views(struct company *company, struct moment moment);
 
 /* A switch that waits, and then those around. */

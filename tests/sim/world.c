@@ -86,7 +86,7 @@ static struct nearby_place throw_city(struct world *world)
 
 uint64_t world_interval_us(struct world *world)
 {
-	static const uint32_t intervals_ms[] = { 0, 0, 100, 1000 };
+	static const uint32_t intervals_ms[] = { 0, 0, 100, 1000, 5000 };
 	return intervals_ms[dice_below(&world->dice, ARRAY_COUNT(intervals_ms))] * 1000ull;
 }
 
