@@ -57,7 +57,7 @@ static void hear_fully(struct loader *loader, uint32_t local, const char *text, 
 		break;
 	case ANSWER_GONE:
 		for (uint32_t i = 0; i < answer.count; i++)
-			loader_gone(loader, local, answer.gone[i].user);
+			loader_gone(loader, local, answer.gone[i].user, now_us);
 		break;
 	case ANSWER_ERROR:
 		loader_refused(loader, local, text, length);

@@ -266,9 +266,8 @@ static bool settle(struct run_of_load *run)
 static bool limit_is_kept(const struct run_of_load *run, const struct load_step *step)
 {
 	const struct load_window *window = &step->window;
-	double arrived = (double)(window->covered + step->counts.entered);
 	return latency_at_us(&window->latency, 0.99) <= run->options->load.search_us &&
-	       arrived >= (1 - MISSING_MAX) * (double)window->due && step->counts.lost == 0;
+	       (double)window->covered >= (1 - MISSING_MAX) * (double)window->due && step->counts.lost == 0;
 }
 
 /* One rate of a search. False: the run has to end. */

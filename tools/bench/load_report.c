@@ -33,6 +33,8 @@ static struct figures figures_of(const struct load_report *report, const struct 
 		if (cpu_s > figures.client_cpu_most_s)
 			figures.client_cpu_most_s = cpu_s;
 	}
+	/* Of two who moved in the same moment and crossed the edge it is not known who the server heard first:
+	 * fewer than came into view. */
 	uint64_t arrived = step->window.covered + step->counts.entered;
 	if (arrived < step->window.due)
 		figures.missing = step->window.due - arrived;

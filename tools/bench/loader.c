@@ -40,6 +40,9 @@
 #define GOODBYE_US 3000000u
 #define GOODBYE_TURN 1024
 
+/* In `heard`: the friend is not in view. */
+#define HEARD_GONE (UINT32_C(1) << 31)
+
 enum member_state { MEMBER_OUT, MEMBER_JOINING, MEMBER_IN, MEMBER_GIVEN_UP };
 
 struct member {
@@ -58,8 +61,8 @@ struct loader {
 	uint32_t count;	 /* sessions, */
 	uint32_t movers; /* ... of whom the first so many are of the town */
 	struct member *members;
-	/* For each friend of each mover: what it was last told, as ms since the epoch and 1; 0: it is
-	 * not in view. */
+	/* For each friend of each mover: the time of what it was last told, as ms since the epoch and 1; with
+	 * HEARD_GONE when that is that the friend is gone, and 0 before anything. */
 	uint32_t *heard;
 	uint32_t order;
 	/* Of the ledger, as it was when the order to run came. */
@@ -323,7 +326,19 @@ static uint32_t *heard_of(struct loader *loader, uint32_t local, uint64_t id)
 static uint32_t heard_at(const struct loader *loader, int64_t ts_ms)
 {
 	int64_t since_ms = ts_ms - loader->ledger->epoch_ms;
-	return since_ms < 0 ? 1 : since_ms < UINT32_MAX ? (uint32_t)since_ms + 1 : UINT32_MAX;
+	return since_ms < 0 ? 1 : since_ms < HEARD_GONE - 2 ? (uint32_t)since_ms + 1 : HEARD_GONE - 1;
+}
+
+static bool is_in_view(uint32_t heard)
+{
+	return heard != 0 && (heard & HEARD_GONE) == 0;
+}
+
+/* The same of a moment on our clock. */
+static uint32_t heard_by(const struct loader *loader, uint64_t at_us)
+{
+	return heard_at(loader, loader->ledger->epoch_ms +
+					(int64_t)(elapsed_us(loader->ledger->epoch_us, at_us) / 1000));
 }
 
 /* The window in which that was due; NULL: none. */
@@ -333,6 +348,12 @@ static struct load_window *window_of(struct loader *loader, uint64_t due_us)
 		return NULL;
 	uint64_t number = (due_us - loader->windows_from_us) / loader->window_us;
 	return number < loader->window_count ? &loader->tally->windows[number] : NULL;
+}
+
+static void cover_one(struct load_window *window, uint64_t due_us, uint64_t now_us)
+{
+	window->covered++;
+	latency_add(&window->latency, elapsed_us(due_us, now_us));
 }
 
 /*
@@ -359,10 +380,45 @@ static void cover(struct loader *loader, uint32_t local, uint32_t friend, uint32
 	for (uint64_t round = first; round <= last; round++) {
 		uint64_t due_us = pace_due_us(pace, friend, round);
 		struct load_window *window = window_of(loader, due_us);
-		if (window == NULL)
+		if (window != NULL)
+			cover_one(window, due_us, now_us);
+	}
+}
+
+/* Where the user is at that time of the pace; nowhere before its first location. */
+static struct spot spot_at(const struct loader *loader, uint32_t user, uint64_t at_us)
+{
+	const struct pace *pace = &loader->pace;
+	const struct town *town = &loader->load->town;
+	uint64_t round = (at_us - pace->start_us) / pace->period_us, step = pace->first_step + round;
+	if (pace_due_us(pace, user, round) <= at_us)
+		return town_spot(town, town_place(town, user, step));
+	return step == 0 ? SPOT_NOWHERE : town_spot(town, town_place(town, user, step - 1));
+}
+
+/*
+ * The same where the friend came into view or left it in between: of the locations behind `from` and due by
+ * `until_us` those that were in range then are overtaken, by the place that was told or by the word that the
+ * friend is gone.
+ */
+static void cover_crossing(struct loader *loader, uint32_t local, uint32_t friend, uint32_t from,
+			   uint64_t until_us, uint64_t now_us)
+{
+	const struct pace *pace = &loader->pace;
+	const struct town *town = &loader->load->town;
+	uint64_t from_us = loader->ledger->epoch_us + from * UINT64_C(1000);
+	if (from_us < loader->windows_from_us)
+		from_us = loader->windows_from_us;
+	if (pace->period_us == 0 || loader->window_count == 0 || from_us < pace->start_us)
+		return;
+	uint64_t round = (from_us - pace->start_us) / pace->period_us, due_us;
+	for (; (due_us = pace_due_us(pace, friend, round)) <= until_us; round++) {
+		struct load_window *window = window_of(loader, due_us);
+		if (window == NULL || due_us < from_us)
 			continue;
-		window->covered++;
-		latency_add(&window->latency, elapsed_us(due_us, now_us));
+		struct spot place = town_spot(town, town_place(town, friend, pace->first_step + round));
+		if (spots_are_near(place, spot_at(loader, session_of(loader, local), due_us)))
+			cover_one(window, due_us, now_us);
 	}
 }
 
@@ -373,19 +429,25 @@ void loader_told(struct loader *loader, uint32_t local, uint64_t id, int64_t ts_
 	if (heard == NULL)
 		return;
 	uint32_t before = *heard, now = heard_at(loader, ts_ms);
+	uint32_t friend = (uint32_t)(id - loader->load->first_user);
 	counts->entries++;
+	counts->before += now == 1;
+	if (!is_in_view(before)) {
+		*heard = now;
+		counts->entered++;
+		cover_crossing(loader, local, friend, before & ~HEARD_GONE,
+			       loader->ledger->epoch_us + now * UINT64_C(1000), now_us);
+		return;
+	}
 	if (now < before) {
 		counts->backwards++;
 		example(loader, local, "told of an older place after a newer", "", 0);
 		return;
 	}
 	*heard = now;
-	counts->before += now == 1;
-	counts->entered += before == 0;
 	counts->refreshed += before == now;
-	if (before != 0 && before < now)
-		cover(loader, local, (uint32_t)(id - loader->load->first_user), before, now,
-		      now_us);
+	if (before < now)
+		cover(loader, local, friend, before, now, now_us);
 }
 
 void loader_told_at(struct loader *loader, uint32_t local, uint64_t id, int64_t ts_ms,
@@ -398,7 +460,7 @@ void loader_told_at(struct loader *loader, uint32_t local, uint64_t id, int64_t 
 	}
 	uint32_t *heard = heard_of(loader, local, id);
 	if (heard != NULL)
-		*heard = 0;
+		*heard = HEARD_GONE | heard_at(loader, ts_ms);
 	loader->tally->counts.filtered++;
 }
 
@@ -406,16 +468,20 @@ void loader_listed(struct loader *loader, uint32_t local, uint64_t id, int64_t t
 {
 	uint32_t *heard = heard_of(loader, local, id);
 	uint32_t now = heard_at(loader, ts_ms);
-	if (heard != NULL && *heard < now)
+	if (heard != NULL && (!is_in_view(*heard) || *heard < now))
 		*heard = now;
 }
 
-void loader_gone(struct loader *loader, uint32_t local, uint64_t id)
+void loader_gone(struct loader *loader, uint32_t local, uint64_t id, uint64_t now_us)
 {
 	uint32_t *heard = heard_of(loader, local, id);
 	loader->tally->counts.gone++;
-	if (heard != NULL)
-		*heard = 0;
+	if (heard == NULL)
+		return;
+	if (is_in_view(*heard))
+		cover_crossing(loader, local, (uint32_t)(id - loader->load->first_user), *heard, now_us,
+			       now_us);
+	*heard = HEARD_GONE | heard_by(loader, now_us);
 }
 
 void loader_refused(struct loader *loader, uint32_t local, const char *text, size_t length)

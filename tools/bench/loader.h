@@ -45,7 +45,7 @@ void loader_told_at(struct loader *loader, uint32_t local, uint64_t id, int64_t 
 /* A friend stood on a list that the session asked for: in view from now on. */
 void loader_listed(struct loader *loader, uint32_t local, uint64_t id, int64_t ts_ms);
 /* A friend is no longer in view. */
-void loader_gone(struct loader *loader, uint32_t local, uint64_t id);
+void loader_gone(struct loader *loader, uint32_t local, uint64_t id, uint64_t now_us);
 /* An error message. */
 void loader_refused(struct loader *loader, uint32_t local, const char *text, size_t length);
 /* A message that is not as the dialect has it. */

@@ -14,6 +14,7 @@
 
 #include "bench/crowd.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -42,6 +43,9 @@ struct town {
 struct spot {
 	float x, y, z;
 };
+
+/* Near nobody. */
+#define SPOT_NOWHERE ((struct spot){ NAN, NAN, NAN })
 
 /* Here friends are near when they are so near. */
 #define TOWN_RADIUS_M 8046.72
