@@ -421,23 +421,22 @@ static void who_comes_near_meanwhile_is_seen_half_a_pause_later(void **state)
 	world_close(world);
 }
 
-/* The core of a follower knows by the clock that he was gone, before anybody told it. */
+/* By the clock he was gone, and she was told so, before his core swept anything or told what waits. */
 static void who_is_back_is_told_of_at_once(void **state)
 {
 	(void)state;
-	struct world *world = two_cores();
-	struct device ann, bob;
-	ann_and_bob_stand(world, 0, 100, &ann, &bob);
+	struct world *world = world_open((struct world_config){ .cores = 1 });
+	uint32_t a = world_user_of(world, 0, 1), b = world_user_of(world, 0, 2);
+	befriend(world, a, b);
+	struct device ann = join(world, a), bob = join(world, b);
 	flush(world, PAUSE_US);
 	stand(world, bob, 200);
 	jump_us(world, WORLD_TTL_US + 1);
 	stand(world, ann, 0);
-	subscribe(world, ann, bob.user);
-	hears(world, ann, "gone %u idle", (unsigned)bob.user);
+	hears(world, ann, "nearby of 0");
 	stand(world, bob, 300);
-	exchange(world);
 	ask_nearby(world, ann, 20);
-	hears(world, ann, "nearby %u of 1", (unsigned)bob.user);
+	hears(world, ann, "nearby %u of 1", (unsigned)b);
 	world_close(world);
 }
 
