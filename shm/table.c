@@ -522,21 +522,12 @@ static bool bucket_begins_empty(const struct span *span, uint32_t at)
 	return at % BUCKET_SLOTS == 0 && word_load(&span->tags[at / BUCKET_SLOTS]) == 0;
 }
 
-/* What the next part of a sweep begins with, as it is in no cache. */
-static void prefetch_tags_behind(const struct span *span, uint32_t at, uint32_t slots)
-{
-	const char *tags = (const char *)span->tags;
-	for (uint32_t slot = at; slot < at + slots && slot < span_slots(span); slot += 64)
-		__builtin_prefetch(tags + slot);
-}
-
 uint32_t nearby_table_sweep(struct nearby_segment *segment, uint32_t partition, uint32_t *cursor,
 			    uint32_t slots, uint64_t before_us, uint64_t *removed)
 {
 	shm_check(segment->is_owner);
 	struct span span = span_of(segment, partition);
 	uint32_t count = 0, end = span_slots(&span), at = *cursor < end ? *cursor : 0;
-	prefetch_tags_behind(&span, at + slots, slots);
 	for (uint32_t looked = 0; looked < slots;) {
 		uint32_t stop = (at / BUCKET_SLOTS + 1) * BUCKET_SLOTS;
 		if (slots - looked >= BUCKET_SLOTS && bucket_begins_empty(&span, at)) {

@@ -110,11 +110,10 @@ class Bench:
             with contextlib.ExitStack() as stack:
                 servers = {name: self.attempt(name, self.started, interval_ms, stack)
                            for name in names}
-                for _ in range(rounds):
-                    for name in self.contenders(interval_ms):
-                        if name in names:
-                            self.attempt(name, self.run_load, servers[name], rates_of[name], runs,
-                                         steps, counts)
+                for name in names * rounds:
+                    if name not in self.missing:
+                        self.attempt(name, self.run_load, servers[name], rates_of[name], runs, steps,
+                                     counts)
         for (name, key), of in counts.items():
             write_histogram(os.path.join(self.out, f"latency-{name}-{key}.hist"), of)
         return {name: of for name, of in steps.items() if name not in self.missing}

@@ -22,8 +22,6 @@
 #define SECOND_US 1000000u
 /* A list is evaluated again 10 s after a small movement; sweeps and timers get a few more. */
 #define QUIET_US (13u * SECOND_US)
-/* Ticks come, so a location that expired longer ago has been swept. */
-#define SWEEP_US (3u * SECOND_US)
 
 /* ACTION(name, weight when frequent) */
 #define ACTIONS(ACTION)                                                                            \
@@ -607,7 +605,7 @@ static void do_quiet(struct chaos *chaos)
 			cluster_resume(chaos->world.cluster, device);
 	cluster_run(chaos->world.cluster, QUIET_US + turns);
 	cluster_check(chaos->world.cluster);
-	oracle_judge_views(oracle, cluster_moment(chaos->world.cluster), SWEEP_US + turns);
+	oracle_judge_views(oracle, cluster_moment(chaos->world.cluster), ORACLE_SWEEP_US + turns);
 	if (cluster_counter(chaos->world.cluster, ENGINE_COUNTER_STRANGERS_SESSIONS) > 0)
 		cluster_judge_strangers(chaos->world.cluster);
 	for (uint32_t device = 0; device < chaos->world.config.devices_max; device++)

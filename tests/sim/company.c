@@ -17,10 +17,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Locations that expired this lately may not have been swept, and a frame's turn comes a pause later, */
-#define SWEEP_US (3u * 1000000u)
-/* ... and who takes their place may not have been told: that is found out up to 10 s later, and waits for a
- * turn too. */
+/* Who takes the place of those who expired this lately may not have been told: that is found out up to 10 s after
+ * the sweep, and waits for a frame's turn too. */
 #define FOLLOW_US (14u * 1000000u)
 #define DISTANCE_ERROR_MM 1.01L
 
@@ -339,7 +337,7 @@ static void judge_view(struct company *company, struct moment moment, uint32_t d
 		const struct told *told = told_of(company, device, user);
 		const char *why = objection(company, moment, device, user);
 		uint64_t id = company->cluster->config.ids[user];
-		if (is_fresh(company, moment, user, SWEEP_US) && why != NULL)
+		if (is_fresh(company, moment, user, ORACLE_SWEEP_US) && why != NULL)
 			continue;
 		if (told->is_known && why != NULL)
 			oracle_object(company->oracle,
@@ -375,6 +373,6 @@ void company_judge_views(struct company *company, struct moment moment)
 			cluster_counter(company->cluster, ENGINE_COUNTER_STRANGERS_REFUSED) > 0;
 	for (uint32_t device = 0; device < company->cluster->config.devices_max; device++)
 		if (company_is_on(company, device) &&
-		    !is_fresh(company, moment, company->oracle->devices[device].user, SWEEP_US))
+		    !is_fresh(company, moment, company->oracle->devices[device].user, ORACLE_SWEEP_US))
 			judge_view(company, moment, device, may_miss);
 }

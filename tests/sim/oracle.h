@@ -152,6 +152,10 @@ void oracle_judge_list(struct oracle *oracle, struct moment moment, uint32_t cor
  */
 void oracle_judge_prompt(struct oracle *oracle, struct moment moment, uint64_t settled_us);
 
+/* While ticks come, a location that expired longer ago has been swept; a frame's turn to tell of it comes a pause
+ * later. */
+#define ORACLE_SWEEP_US (3u * 1000000u)
+
 /*
  * All is quiet: no message is under way, no frame due, and `settled_us` have passed in which
  * expired locations could be swept: each device's view is the truth.

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -31,7 +30,7 @@ int ledger_open(struct ledger **ledger, uint32_t worker_count, uint32_t users)
 	made->epoch_us = boot_us();
 	made->epoch_ms = wall_ms();
 	for (uint32_t user = 0; user < users; user++)
-		made->spots[user].x = NAN;
+		made->spots[user] = TOWN_NOWHERE;
 	*ledger = made;
 	return 0;
 }

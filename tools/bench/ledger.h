@@ -85,7 +85,7 @@ struct ledger {
 	uint32_t storm; /* sessions */
 	size_t mapped_bytes;
 	struct load_tally tallies[TROOP_MAX];
-	struct spot spots[]; /* of each user; NAN before the first location */
+	struct spot spots[]; /* of each user; TOWN_NOWHERE before the first location */
 };
 
 /* 0, or negative errno. */

@@ -341,6 +341,12 @@ static uint32_t heard_by(const struct loader *loader, uint64_t at_us)
 					(int64_t)(elapsed_us(loader->ledger->epoch_us, at_us) / 1000));
 }
 
+/* The end of the millisecond that `heard` has, on our clock. */
+static uint64_t told_us(const struct loader *loader, uint32_t heard)
+{
+	return loader->ledger->epoch_us + heard * UINT64_C(1000);
+}
+
 /* The window in which that was due; NULL: none. */
 static struct load_window *window_of(struct loader *loader, uint64_t due_us)
 {
@@ -393,7 +399,7 @@ static struct spot spot_at(const struct loader *loader, uint32_t user, uint64_t 
 	uint64_t round = (at_us - pace->start_us) / pace->period_us, step = pace->first_step + round;
 	if (pace_due_us(pace, user, round) <= at_us)
 		return town_spot(town, town_place(town, user, step));
-	return step == 0 ? SPOT_NOWHERE : town_spot(town, town_place(town, user, step - 1));
+	return step == 0 ? TOWN_NOWHERE : town_spot(town, town_place(town, user, step - 1));
 }
 
 /*
@@ -406,7 +412,7 @@ static void cover_crossing(struct loader *loader, uint32_t local, uint32_t frien
 {
 	const struct pace *pace = &loader->pace;
 	const struct town *town = &loader->load->town;
-	uint64_t from_us = loader->ledger->epoch_us + from * UINT64_C(1000);
+	uint64_t from_us = told_us(loader, from);
 	if (from_us < loader->windows_from_us)
 		from_us = loader->windows_from_us;
 	if (pace->period_us == 0 || loader->window_count == 0 || from_us < pace->start_us)
@@ -430,23 +436,20 @@ void loader_told(struct loader *loader, uint32_t local, uint64_t id, int64_t ts_
 		return;
 	uint32_t before = *heard, now = heard_at(loader, ts_ms);
 	uint32_t friend = (uint32_t)(id - loader->load->first_user);
+	bool was_in_view = is_in_view(before);
 	counts->entries++;
-	counts->before += now == 1;
-	if (!is_in_view(before)) {
-		*heard = now;
-		counts->entered++;
-		cover_crossing(loader, local, friend, before & ~HEARD_GONE,
-			       loader->ledger->epoch_us + now * UINT64_C(1000), now_us);
-		return;
-	}
-	if (now < before) {
+	if (was_in_view && now < before) {
 		counts->backwards++;
 		example(loader, local, "told of an older place after a newer", "", 0);
 		return;
 	}
 	*heard = now;
+	counts->before += now == 1;
+	counts->entered += !was_in_view;
 	counts->refreshed += before == now;
-	if (before < now)
+	if (!was_in_view)
+		cover_crossing(loader, local, friend, before & ~HEARD_GONE, told_us(loader, now), now_us);
+	else if (before < now)
 		cover(loader, local, friend, before, now, now_us);
 }
 

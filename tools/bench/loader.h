@@ -44,7 +44,7 @@ void loader_told_at(struct loader *loader, uint32_t local, uint64_t id, int64_t 
 		    struct nearby_place place, uint64_t now_us);
 /* A friend stood on a list that the session asked for: in view from now on. */
 void loader_listed(struct loader *loader, uint32_t local, uint64_t id, int64_t ts_ms);
-/* A friend is no longer in view. */
+/* A friend is no longer in view: what was in range until then counts as told. */
 void loader_gone(struct loader *loader, uint32_t local, uint64_t id, uint64_t now_us);
 /* An error message. */
 void loader_refused(struct loader *loader, uint32_t local, const char *text, size_t length);

@@ -45,7 +45,7 @@ struct spot {
 };
 
 /* Near nobody. */
-#define SPOT_NOWHERE ((struct spot){ NAN, NAN, NAN })
+#define TOWN_NOWHERE ((struct spot){ NAN, NAN, NAN })
 
 /* Here friends are near when they are so near. */
 #define TOWN_RADIUS_M 8046.72
